@@ -1,0 +1,79 @@
+"""Everything CI checks. ``nox`` runs it all on this interpreter; ``nox -s tests_on`` runs the tests on each Python.
+
+Each session makes its own environment under ``.nox`` and keeps it for the next run.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2024.10.9"
+nox.options.error_on_external_run = True
+nox.options.reuse_venv = "yes"
+# The tests come last, so that their summary is the last thing one reads.
+nox.options.sessions = ["lint", "imports", "typing", "docs", "bare_import", "tests"]
+
+PROJECT = nox.project.load_toml("pyproject.toml")
+PYTHONS = nox.project.python_versions(PROJECT)
+
+
+def _group(*names: str) -> tuple[str, ...]:
+    return nox.project.dependency_groups(PROJECT, *names)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style: ruff's rules and its formatting."""
+    session.install(*(requirement for requirement in _group("lint") if requirement.startswith("ruff")))
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def imports(session: nox.Session) -> None:
+    """Architecture: who may import whom (``[tool.importlinter]``)."""
+    session.install(*(requirement for requirement in _group("lint") if requirement.startswith("import-linter")))
+    session.run("lint-imports", "--no-cache", env={"PYTHONPATH": "src"})
+
+
+@nox.session
+def typing(session: nox.Session) -> None:
+    """Types: mypy in strict mode and pyright, over the library, its tests and a file that uses the public API."""
+    session.install("-e", ".[all]", *_group("tests", "typing"))
+    session.run("mypy")
+    session.run("pyright")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Documentation builds without a single warning, every cross-reference resolved."""
+    session.install("-e", ".[all]", *_group("docs"))
+    session.run("sphinx-build", "-W", "--keep-going", "-n", "-q", "-b", "html", "docs", "docs/_build/html")
+
+
+@nox.session
+def bare_import(session: nox.Session) -> None:
+    """The built wheel with no extra at all: it imports, and the README's embedding example runs."""
+    session.install(".")
+    readme, runner = Path("README.md").resolve(), Path("tests/documented.py").resolve()
+    session.chdir(session.create_tmp())
+    session.run("python", "-W", "error", str(runner), str(readme))
+
+
+def _run_tests(session: nox.Session) -> None:
+    session.install(".[all]", *_group("tests"))
+    session.run("pytest", "-n", "auto", *session.posargs)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """The tests, against the built wheel."""
+    _run_tests(session)
+
+
+@nox.session(python=PYTHONS, default=False)
+def tests_on(session: nox.Session) -> None:
+    """The tests on every Python that the classifiers name and this machine has."""
+    _run_tests(session)
