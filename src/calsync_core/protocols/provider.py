@@ -1,0 +1,210 @@
+"""The port to a calendar service: everything the engine ever asks of one.
+
+Common to all methods:
+
+* **Before**: nothing. A provider holds no account and no store; one object serves every account of its kind and is
+  thread-safe. It may cache connections weakly by ``session.tokens``.
+* **After**: every HTTP request sent has been counted with ``session.meter.count()``; nothing that a server says is
+  trusted further than its host: links are followed with credentials only to allowed hosts (I-38).
+* **Errors**: only ``ProviderError`` and its children leave a provider. ``AuthExpired`` (login refused, after one
+  ``credential(renew=True)``), ``RateLimited``, ``Unavailable`` (network, deadline, 5xx, unparseable answer) may come
+  from any method. Short waits are retried inside the call by ``calsync_core.retry``; every wait has a deadline (I-34).
+"""
+
+# pyright: reportReturnType=false
+# A port's methods are their docstrings; mypy knows such bodies in protocols, pyright asks for an ellipsis.
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Protocol, TypeAlias, runtime_checkable
+
+from attrs import field, frozen
+
+from calsync_core.models import (
+    Account,
+    Calendar,
+    ChangePage,
+    Cursor,
+    Identity,
+    Intent,
+    Item,
+    KnownItem,
+    Lookup,
+    Outcome,
+    RemoteCalendar,
+    Window,
+)
+from calsync_core.protocols.services import Clock, RequestMeter, TokenSource
+
+__all__ = [
+    "KnownItems",
+    "Provider",
+    "PushProvider",
+    "ReadRequest",
+    "Session",
+    "Subscription",
+    "nothing_known",
+]
+
+KnownItems: TypeAlias = Callable[[Sequence[str] | None], Mapping[str, KnownItem]]
+"""Looks up what the store knows of these keys (None: of all keys of the calendar)."""
+
+
+def nothing_known(_keys: Sequence[str] | None) -> Mapping[str, KnownItem]:
+    """A ``KnownItems`` that knows nothing: everything is fetched."""
+    return {}
+
+
+@frozen(eq=False)
+class Session:
+    """One account in use during one run.
+
+    Attributes:
+        account: Stored or about to be; ``id`` may be None in ``identify``.
+        tokens: Where its credential comes from.
+        meter: Counts the requests of this run.
+        clock: For waits and deadlines.
+    """
+
+    account: Account
+    tokens: TokenSource = field(repr=False)
+    meter: RequestMeter = field(repr=False)
+    clock: Clock = field(repr=False)
+
+
+@frozen
+class ReadRequest:
+    """What to read.
+
+    Attributes:
+        calendar: Whose ``timezone`` resolves floating times.
+        window: The horizon. A provider whose listing is not windowed may ignore it.
+        cursor: Where the last complete read ended; None: take a snapshot.
+        known: What the store has, so that unchanged items need not be fetched.
+    """
+
+    calendar: Calendar
+    window: Window
+    cursor: Cursor | None = None
+    known: KnownItems = field(default=nothing_known, repr=False)
+
+
+@runtime_checkable
+class Provider(Protocol):
+    """A calendar service.
+
+    Attributes:
+        batch_size: How many intents the engine hands to one ``apply`` at the most.
+        shows_tentative: Whether a block can say "tentative" there; otherwise the planner asks for "busy".
+    """
+
+    batch_size: int
+    shows_tentative: bool
+
+    def identify(self, session: Session) -> Identity:
+        """Ask the service who this login is.
+
+        Raises:
+            AuthExpired: the login is refused.
+            Rejected: there is no calendar service at this address.
+        """
+
+    def list_calendars(self, session: Session) -> Sequence[RemoteCalendar]:
+        """All calendars the login can see that can hold events, in the service's order."""
+
+    def native_id(self, calendar: Calendar, key: str, generation: int) -> str:
+        """The id (as in ``Item.key``) that a block will have there. Pure, and injective in (key, generation).
+
+        Carries the provider's public constant, so that any reader of the calendar knows a block when it sees one.
+        """
+
+    def fetch_changes(self, session: Session, request: ReadRequest) -> Iterator[ChangePage]:
+        """Read what changed since the cursor, or everything.
+
+        After: the pages hold every change exactly as the service shows it, our own blocks included (with ``mark``
+        set); the last page, and only the last, has a cursor. Without a cursor in the request, ``snapshot`` is True on
+        all pages and every existing item inside ``covers`` is named in ``items``, ``present`` or ``unreadable``.
+        With one, ``snapshot`` may still be True where a service answers so. An empty page is not the end (I-13). A
+        listing is bounded by a page ceiling and a check for repeated links.
+
+        One item that can't be read or parsed never raises: it is ``unreadable``.
+
+        Raises:
+            CursorExpired: lost, invalid, or made by a request of another shape (I-12).
+            NotFound: there is no such calendar (any more).
+        """
+
+    def fetch_items(self, session: Session, calendar: Calendar, keys: Sequence[str]) -> Lookup:
+        """Read items by id. Any number of keys; the provider cuts them into requests.
+
+        After: every key is in exactly one of ``items``, ``gone`` (the service says so of this very id) and
+        ``unreadable`` (anything else, silence included).
+
+        Raises:
+            NotFound: there is no such calendar (any more).
+        """
+
+    def find_blocks(self, session: Session, calendar: Calendar) -> Iterator[Item]:
+        """Every item that carries the public constant, past ones included, whoever's it is.
+
+        Raises:
+            NotFound: there is no such calendar (any more).
+            Unavailable: also when one item could not be read, after all others were given.
+        """
+
+    def apply(self, session: Session, calendar: Calendar, intents: Sequence[Intent]) -> Iterator[Outcome]:
+        """Write blocks, conditionally and idempotently, and tell per intent what became of it, as it becomes known.
+
+        Before: at most ``batch_size`` intents, all for this calendar, nearest slot first; the caller holds the
+        calendar's lease. After: an intent has an outcome, or the method has raised and the ones without outcome may
+        or may not have happened. A create never overwrites (its id in use: TAKEN); an update or delete never touches
+        an item that changed since ``operation.etag`` (CHANGED). Where a service enforces no precondition, a fresh
+        read precedes the write. No body mentions attendees, organiser, location or description, no reminder is set,
+        and no mail is sent (I-40).
+
+        Raises:
+            ReadOnly: this login may not write to this calendar.
+            NotFound: there is no such calendar (any more).
+        """
+
+
+@frozen
+class Subscription:
+    """A provider's promise to push, as the provider knows it.
+
+    Attributes:
+        id: Ours for Google (channel id), theirs for Graph.
+        resource: Their name of what is watched (Google ``resourceId``, Graph ``resource``).
+        expires_at: As read back from the provider, never as asked for.
+    """
+
+    id: str
+    resource: str
+    expires_at: datetime
+
+
+@runtime_checkable
+class PushProvider(Provider, Protocol):
+    """A calendar service that can push. Providers without push simply don't have these methods."""
+
+    def subscribe(
+        self, session: Session, calendar: Calendar, *, subscription_id: str, secret: str, url: str
+    ) -> Subscription:
+        """Ask for pushes. The caller has stored id and hashed secret first: a push may arrive before the answer.
+
+        Raises:
+            Rejected: this calendar does not support push; remember it and poll.
+            Conflict: an equal subscription exists already.
+        """
+
+    def renew(self, session: Session, calendar: Calendar, subscription: Subscription) -> Subscription | None:
+        """Prolong it; None where the service can't, so that a new one must be made with overlap.
+
+        Raises:
+            NotFound: it is gone: make a new one.
+        """
+
+    def unsubscribe(self, session: Session, subscription: Subscription) -> None:
+        """End it. One that is already gone is success."""
