@@ -1,0 +1,111 @@
+"""Who may be asked now: whose login it is, whether it is refused, and whether its provider told us to wait.
+
+Statuses are changed on what the store has at that moment, never on what was loaded before a request: meanwhile the host
+may have paused the account or switched the calendar off.
+"""
+
+from __future__ import annotations
+
+from attrs import evolve
+
+from calsync_core.errors import AuthExpired, IdentityChanged, ProviderError, RateLimited
+from calsync_core.models import Account, AccountStatus, Calendar, CalendarId, CalendarStatus, NoticeKind
+from calsync_core.protocols import RequestMeter
+from calsync_core.steps.context import Context
+from calsync_core.steps.run import Run
+
+__all__ = ["admit", "check_identity", "note_recovery", "note_refusal", "set_calendar_status", "usable", "wait_as_told"]
+
+
+def usable(account: Account, calendar: Calendar) -> bool:
+    """Whether the calendar may be read now. A refused login is tried now and then: its slow probe (I-35)."""
+    return calendar.enabled and account.status in {AccountStatus.ACTIVE, AccountStatus.AUTH_EXPIRED}
+
+
+def admit(context: Context, run: Run, account: Account) -> Account | None:
+    """The account, once it is sure that the credential in use is still the same person's (I-46); None: hands off."""
+    if run.refused(account):
+        return None
+    if context.is_verified(account.key):
+        return account
+    admitted = None
+    with run.surviving(account):
+        try:
+            admitted = check_identity(context, account, run.meter)
+        except (AuthExpired, IdentityChanged) as error:
+            note_refusal(context, account, error)
+            raise
+        context.verify(account.key)
+    return admitted
+
+
+def check_identity(context: Context, account: Account, meter: RequestMeter) -> Account:
+    """Ask whose login it is, unless this very credential was asked about before.
+
+    Raises:
+        IdentityChanged: it is somebody else's.
+        AuthExpired: it is refused.
+    """
+    session = context.session(account, meter)
+    mark = context.login_mark(session.tokens)
+    if mark is None or mark == account.login_mark:
+        return account
+    identity = context.provider_of(account).identify(session)
+    if account.subject not in {None, identity.subject}:
+        raise IdentityChanged(f"the login of account {account.name!r} is somebody else's now")
+    current = context.store.load_account(account.key)
+    return context.store.save_account(evolve(current, subject=identity.subject, login_mark=mark))
+
+
+def wait_as_told(context: Context, account: Account, calendar_id: CalendarId) -> None:
+    """Send nothing while a provider's Retry-After runs, for any calendar of the account, or between slow probes.
+
+    Raises:
+        AuthExpired: the login is refused, and its next probe is not due (I-35).
+        RateLimited: the provider asked for patience (I-33).
+    """
+    now = context.clock.now()
+    for calendar in context.store.load_calendars(account_id=account.key):
+        state = context.store.load_read_state(calendar.key)
+        if state.due_at is None or state.due_at <= now:
+            continue
+        pause = (state.due_at - now).total_seconds()
+        if account.status is AccountStatus.AUTH_EXPIRED and calendar.id == calendar_id:
+            raise AuthExpired("the login was refused; waiting for a new credential", retry_after=pause)
+        if state.last_error is not None and state.last_error.startswith(RateLimited.__name__):
+            raise RateLimited("waiting as long as the provider asked", retry_after=pause)
+
+
+def note_refusal(context: Context, account: Account, error: ProviderError) -> None:
+    """The login is refused, or is somebody else's: remember it, and tell the host once (I-35, I-46)."""
+    changed = isinstance(error, IdentityChanged)
+    status = AccountStatus.IDENTITY_CHANGED if changed else AccountStatus.AUTH_EXPIRED
+    current = context.store.load_account(account.key)
+    if current.status not in {status, AccountStatus.PAUSED}:
+        context.store.save_account(evolve(current, status=status))
+        kind = NoticeKind.IDENTITY_CHANGED if changed else NoticeKind.REAUTHORIZATION_NEEDED
+        context.tell(kind, account.owner, account=account.id)
+
+
+def note_recovery(context: Context, account: Account) -> None:
+    """The login works again."""
+    if account.status is AccountStatus.AUTH_EXPIRED:
+        current = context.store.load_account(account.key)
+        if current.status is AccountStatus.AUTH_EXPIRED:
+            context.store.save_account(evolve(current, status=AccountStatus.ACTIVE))
+
+
+def set_calendar_status(context: Context, calendar: Calendar, status: CalendarStatus) -> None:
+    """Note that a calendar vanished, became read-only or is well again, and tell the host once (I-42)."""
+    current = context.store.load_calendar(calendar.key)
+    if current.status is status:
+        return
+    context.store.save_calendar(evolve(current, status=status))
+    context.tell(_NOTICES[status], calendar.owner, calendar=calendar.id)
+
+
+_NOTICES = {
+    CalendarStatus.OK: NoticeKind.CALENDAR_RECOVERED,
+    CalendarStatus.READ_ONLY: NoticeKind.TARGET_READ_ONLY,
+    CalendarStatus.VANISHED: NoticeKind.CALENDAR_VANISHED,
+}

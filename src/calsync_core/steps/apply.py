@@ -1,0 +1,112 @@
+"""APPLY: write one target's open intents, and record what became of each as it comes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from attrs import evolve, frozen
+
+from calsync_core.errors import ProviderError, RateLimited, ReadOnly
+from calsync_core.models import (
+    Account,
+    Calendar,
+    CalendarStatus,
+    Intent,
+    Outcome,
+    OutcomeStatus,
+)
+from calsync_core.protocols import Session
+from calsync_core.steps.access import set_calendar_status
+from calsync_core.steps.context import Context, HeldLease
+from calsync_core.steps.read import settle_debts
+from calsync_core.steps.run import Run
+
+__all__ = ["apply_intents"]
+
+_PROBE_SECONDS = 3600.0
+"""How often a target that became read-only is tried again (I-42)."""
+
+_RATE_LIMIT_SECONDS = 60.0
+"""How long to wait when a provider limits the rate and does not say for how long."""
+
+_IN_CONFLICT = {OutcomeStatus.TAKEN, OutcomeStatus.CHANGED, OutcomeStatus.MISSING}
+
+
+def apply_intents(context: Context, run: Run, account: Account, calendar: Calendar) -> None:
+    """Write every open intent of one target that may be tried now, nearest slot first.
+
+    What turned out to have been changed by somebody else is read by id at once, so that the next plan knows.
+
+    Raises:
+        ProviderError: the rest of the intents are kept for later; what happened before is recorded.
+    """
+    with context.lease(f"calendar:{calendar.key}") as lease:
+        session = context.session(account, run.meter)
+        limit = context.provider_of(account).batch_size
+        done = 0
+        conflicts = False
+        while intents := context.store.claim_intents(lease.current(), calendar.key, limit, context.clock.now()):
+            batch = _Batch(context, run, session, calendar, lease)
+            outcomes = batch.apply(intents)
+            conflicts = conflicts or any(outcome.status in _IN_CONFLICT for outcome in outcomes)
+            done += len(outcomes)
+            context.progress("apply", calendar.name, done)
+        if conflicts:
+            settle_debts(context, run, session, calendar, lease)
+        if done and calendar.status is CalendarStatus.READ_ONLY:
+            set_calendar_status(context, calendar, CalendarStatus.OK)
+    context.progress("apply", calendar.name, done, done, over=True)
+
+
+@frozen
+class _Batch:
+    """One hand-over to a provider."""
+
+    context: Context
+    run: Run
+    session: Session
+    calendar: Calendar
+    lease: HeldLease
+
+    def apply(self, intents: Sequence[Intent]) -> list[Outcome]:
+        """Record outcomes as they come; an intent without one may have happened and is looked up next time."""
+        kinds = {intent.id: intent.operation.kind for intent in intents}
+        provider = self.context.provider_of(self.session.account)
+        outcomes: list[Outcome] = []
+        try:
+            for outcome in provider.apply(self.session, self.calendar, intents):
+                self._record([outcome])
+                outcomes.append(outcome)
+                if outcome.status is OutcomeStatus.DONE:
+                    self.run.wrote(self.calendar.key, kinds[outcome.intent_id])
+        except ProviderError as error:
+            told = {outcome.intent_id for outcome in outcomes}
+            self._record([_put_off(intent, error) for intent in intents if intent.id not in told])
+            if isinstance(error, ReadOnly):
+                set_calendar_status(self.context, self.calendar, CalendarStatus.READ_ONLY)
+            elif isinstance(error, RateLimited):
+                self._have_reads_wait(error)
+            raise
+        return outcomes
+
+    def _have_reads_wait(self, error: RateLimited) -> None:
+        """A provider's patience is the account's: what it said to a write holds for reads as well (I-33)."""
+        now = self.context.clock.now()
+        state = self.context.store.load_read_state(self.calendar.key)
+        due_at = now + timedelta(seconds=_RATE_LIMIT_SECONDS if error.retry_after is None else error.retry_after)
+        waiting = evolve(state, due_at=due_at, last_error=f"{type(error).__name__}: {error}")
+        self.context.store.save_read_state(self.lease.current(), self.calendar.key, waiting, now)
+
+    def _record(self, outcomes: Sequence[Outcome]) -> None:
+        now = self.context.clock.now()
+        self.context.store.record_outcomes(self.lease.current(), self.calendar.key, outcomes, now)
+
+
+def _put_off(intent: Intent, error: ProviderError) -> Outcome:
+    pause = error.retry_after
+    if isinstance(error, ReadOnly):
+        pause = _PROBE_SECONDS
+    elif isinstance(error, RateLimited) and pause is None:
+        pause = _RATE_LIMIT_SECONDS
+    return Outcome(intent.id, OutcomeStatus.RETRY, retry_after=pause, message=type(error).__name__)

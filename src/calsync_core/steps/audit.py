@@ -1,0 +1,57 @@
+"""Audit: list every calendar afresh, compare with what should be, and repair if asked to."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection
+
+from calsync_core.core.auditing import EXCEPTIONS, compare
+from calsync_core.models import AuditFinding, AuditReport, Calendar, PlanState, Unplanned
+from calsync_core.steps.context import Context
+from calsync_core.steps.plan import gather
+from calsync_core.steps.run import Run
+from calsync_core.steps.sync import converge, read_all
+
+__all__ = ["audit"]
+
+
+def audit(context: Context, owners: Collection[str], calendars: Collection[Calendar], *, repair: bool) -> AuditReport:
+    """Compare each owner's calendars, as a fresh listing shows them, with what the rules want.
+
+    A listing here fetches every event again, whatever its etag says. A calendar that can't be listed makes the audit
+    fail. With ``repair`` everything is planned again and written, and compared once more.
+    """
+    run = Run()
+    read_all(context, run, calendars, full=True, afresh=True)
+    findings, checked = _findings(context, owners)
+    repaired = 0
+    if repair and any(finding.kind not in EXCEPTIONS for finding in findings):
+        for owner in owners:
+            context.store.reset_plan(owner)
+        converge(context, run, owners)
+        read_all(context, run, calendars, full=True, afresh=True)
+        broken = sum(finding.kind not in EXCEPTIONS for finding in findings)
+        findings, checked = _findings(context, owners)
+        repaired = broken - sum(finding.kind not in EXCEPTIONS for finding in findings)
+    kinds = Counter(finding.kind for finding in findings)
+    return AuditReport(
+        missing=kinds["missing"],
+        extra=kinds["extra"],
+        wrong=kinds["wrong"],
+        excepted=sum(kinds[kind] for kind in EXCEPTIONS),
+        checked=checked,
+        repaired=repaired,
+        findings=tuple(findings),
+        errors=tuple(run.failures),
+        api_calls=run.meter.sent,
+    )
+
+
+def _findings(context: Context, owners: Collection[str]) -> tuple[list[AuditFinding], int]:
+    findings: list[AuditFinding] = []
+    checked = 0
+    for owner in sorted(owners):
+        situation = gather(context, owner, Unplanned(), PlanState())
+        findings += compare(situation)
+        checked += len(situation.wanted)
+    return findings, checked

@@ -1,0 +1,95 @@
+"""Accounts and calendars come and go: connect, discover, switch on."""
+
+from __future__ import annotations
+
+from attrs import evolve
+
+from calsync_core.errors import IdentityChanged, InvalidValue
+from calsync_core.models import Account, AccountStatus, Calendar, NoticeKind
+from calsync_core.protocols import RequestMeter, Session, TokenSource
+from calsync_core.steps.context import Context
+
+__all__ = ["connect", "discover", "enable"]
+
+
+def connect(context: Context, account: Account, tokens: TokenSource) -> Account:
+    """Check the login and whose it is, and store the account (I-46).
+
+    Raises:
+        AuthExpired: the login is refused; nothing is stored.
+        IdentityChanged: the account was connected before as somebody else; it is barred and the host told.
+    """
+    provider = context.provider_of(account)
+    known = _same_account(context, account)
+    meter = RequestMeter()
+    identity = provider.identify(Session(account=account, tokens=tokens, meter=meter, clock=context.clock))
+    if known is not None and known.subject not in {None, identity.subject}:
+        context.store.save_account(evolve(known, status=AccountStatus.IDENTITY_CHANGED))
+        context.tell(NoticeKind.IDENTITY_CHANGED, account.owner, account=known.id)
+        raise IdentityChanged(f"account {account.name!r} was connected as another login than this one")
+    saved = context.store.save_account(
+        evolve(
+            account,
+            id=known.id if known else None,
+            subject=identity.subject,
+            email=account.email or identity.email,
+            timezone=account.timezone or identity.timezone,
+            login_mark=context.login_mark(tokens),
+            status=AccountStatus.ACTIVE,
+        )
+    )
+    context.use_tokens(saved.key, tokens, checked=True)
+    if known is not None:
+        context.store.reset_plan(saved.owner)
+    return saved
+
+
+def _same_account(context: Context, account: Account) -> Account | None:
+    if account.id is not None:
+        return context.store.load_account(account.id)
+    return next((known for known in context.store.load_accounts(account.owner) if known.name == account.name), None)
+
+
+def discover(context: Context, account: Account) -> list[Calendar]:
+    """List the account's calendars at its provider and keep what is known of them up to date; new ones are disabled."""
+    session = context.session(account, RequestMeter())
+    known = {calendar.remote_id: calendar for calendar in context.store.load_calendars(account_id=account.key)}
+    found = []
+    for remote in context.provider_of(account).list_calendars(session):
+        fresh = Calendar(
+            account_id=account.key,
+            owner=account.owner,
+            remote_id=remote.remote_id,
+            name=remote.name,
+            role=remote.role,
+            timezone=remote.timezone or account.timezone,
+            primary=remote.primary,
+        )
+        old = known.get(remote.remote_id)
+        if old is not None:
+            fresh = evolve(old, name=fresh.name, role=fresh.role, timezone=fresh.timezone, primary=fresh.primary)
+        found.append(fresh if fresh == old else context.store.save_calendar(fresh))
+    return found
+
+
+def enable(context: Context, calendar: Calendar, *, publish: bool, receive: bool) -> Calendar:
+    """Switch a calendar on.
+
+    Raises:
+        InvalidValue: it would do nothing, can't be written to, or is in use through another account (a remote calendar
+            takes part once per owner and receives for one owner).
+    """
+    if not (publish or receive):
+        raise InvalidValue("publish: a calendar that neither publishes nor receives takes no part; disable it instead")
+    if receive and not calendar.role.writable:
+        raise InvalidValue(f"receive: this login may not write to {calendar.name!r} (role {calendar.role})")
+    providers = {account.key: account.provider for account in context.store.load_accounts()}
+    for other in context.store.load_calendars():
+        same = (providers[other.account_id], other.remote_id) == (providers[calendar.account_id], calendar.remote_id)
+        if not same or other.id == calendar.id or not other.enabled:
+            continue
+        if other.owner == calendar.owner:
+            raise InvalidValue(f"calendar: {calendar.name!r} is enabled already, through another account of its owner")
+        if receive and other.receive:
+            raise InvalidValue(f"receive: {calendar.name!r} receives for another owner already")
+    return context.store.save_calendar(evolve(calendar, enabled=True, publish=publish, receive=receive))

@@ -1,0 +1,192 @@
+"""What every step needs: the ports, the installation's secrets and policy, and who is working."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+
+import structlog
+from attrs import define, field
+
+from calsync_core.core.identity import Keyring
+from calsync_core.errors import ConfigurationError, LeaseBusy
+from calsync_core.models import Account, Calendar, Lease, Notice, NoticeKind, Password, Progress, SyncPolicy, Window
+from calsync_core.protocols import Clock, Notifier, Provider, RequestMeter, Session, Store, TokenSource
+from calsync_core.system import StaticTokens
+
+__all__ = ["LEASE_SECONDS", "Context", "HeldLease"]
+
+LEASE_SECONDS = 60.0
+"""A lease lasts this long unless renewed, so a dead worker's calendars are free again after a minute (I-05)."""
+
+_PATIENCE_SECONDS = LEASE_SECONDS + 5
+_FIRST_PAUSE_SECONDS = 0.05
+_LONGEST_PAUSE_SECONDS = 2.0
+
+log = structlog.get_logger("calsync_core")
+
+
+@define
+class HeldLease:
+    """A lease in use; ``current`` renews it when it is half over."""
+
+    _store: Store
+    _clock: Clock
+    _lease: Lease
+
+    def current(self) -> Lease:
+        """The lease, renewed if need be.
+
+        Raises:
+            LeaseLost: it has passed to another worker: stop, nothing more can be stored under it.
+        """
+        now = self._clock.now()
+        if self._lease.expires_at - now < timedelta(seconds=LEASE_SECONDS / 2):
+            self._lease = self._store.renew_lease(self._lease, LEASE_SECONDS, now)
+        return self._lease
+
+    def release(self) -> None:
+        """Give it back."""
+        self._store.release_lease(self._lease)
+
+
+@define
+class Context:
+    """One engine's surroundings. Thread-safe: only what it knows of credentials ever changes, under a lock."""
+
+    store: Store
+    providers: Mapping[str, Provider]
+    keyring: Keyring
+    policy: SyncPolicy
+    clock: Clock
+    shape: str
+    notifier: Notifier | None = None
+    tokens: Callable[[Account], TokenSource] | None = None
+    on_progress: Callable[[Progress], None] | None = None
+    max_workers: int = 8
+    _sources: dict[int, TokenSource] = field(factory=dict, init=False, repr=False)
+    _verified: set[int] = field(factory=set, init=False, repr=False)
+    _lock: threading.Lock = field(factory=threading.Lock, init=False, repr=False)
+    _name: str = field(factory=lambda: f"{socket.gethostname()}/{uuid.uuid4().hex[:8]}", init=False)
+
+    @property
+    def holder(self) -> str:
+        """Who holds our leases: host, engine and process, for people who look into the table."""
+        return f"{self._name}/{os.getpid()}"
+
+    def provider_of(self, account: Account) -> Provider:
+        """The provider of an account. Raises ConfigurationError, naming it and those there are."""
+        try:
+            return self.providers[account.provider]
+        except KeyError:
+            known = ", ".join(sorted(self.providers)) or "none"
+            message = f"provider: account {account.name!r} needs {account.provider!r}; this engine has: {known}"
+            raise ConfigurationError(message) from None
+
+    def use_tokens(self, account_id: int, source: TokenSource, *, checked: bool) -> None:
+        """Remember where an account's credential comes from, and whether it was just found to work."""
+        with self._lock:
+            self._sources[account_id] = source
+            self._verified.discard(account_id)
+            if checked:
+                self._verified.add(account_id)
+
+    def is_verified(self, account_id: int) -> bool:
+        """Whether the credential in use is known to be the account's own person's."""
+        with self._lock:
+            return account_id in self._verified
+
+    def verify(self, account_id: int) -> None:
+        """Note that it is."""
+        with self._lock:
+            self._verified.add(account_id)
+
+    def login_mark(self, source: TokenSource) -> str | None:
+        """A keyed hash of a credential that can't change by itself; None for one that is renewed now and then."""
+        if not isinstance(source, StaticTokens):
+            return None
+        value = source.value
+        parts = (value.username, value.password) if isinstance(value, Password) else (value.token,)
+        return self.keyring.login_mark(*parts)
+
+    def forget_tokens(self, account_id: int) -> None:
+        """Forget an account's credential."""
+        with self._lock:
+            self._sources.pop(account_id, None)
+            self._verified.discard(account_id)
+
+    def session(self, account: Account, meter: RequestMeter) -> Session:
+        """An account in use.
+
+        Raises:
+            ConfigurationError: nobody gave its credential in this process.
+        """
+        with self._lock:
+            source = self._sources.get(account.key)
+            if source is None and self.tokens is not None:
+                source = self._sources[account.key] = self.tokens(account)
+        if source is None:
+            raise ConfigurationError(f"credentials: account {account.name!r} has none in this process; attach() them")
+        return Session(account=account, tokens=source, meter=meter, clock=self.clock)
+
+    def ref(self, account: Account, calendar: Calendar) -> str:
+        """The calendar's name in keys and tags, the same in every store."""
+        return f"{account.provider}:{calendar.remote_id}"
+
+    def horizon(self) -> Window:
+        """From now to the end of the last day mirrored; its end moves once a day, at midnight UTC."""
+        now = self.clock.now()
+        midnight = datetime(now.year, now.month, now.day, tzinfo=UTC)
+        return Window(now, midnight + timedelta(days=self.policy.horizon_days + 1))
+
+    @contextmanager
+    def lease(self, name: str) -> Iterator[HeldLease]:
+        """Hold a lease; waits for another worker to finish, or to be dead for a lease's length.
+
+        Raises:
+            LeaseBusy: another worker is still at it.
+        """
+        held = HeldLease(self.store, self.clock, self._acquire(name))
+        try:
+            yield held
+        finally:
+            held.release()
+
+    def _acquire(self, name: str) -> Lease:
+        deadline = self.clock.monotonic() + _PATIENCE_SECONDS
+        pause = _FIRST_PAUSE_SECONDS
+        while True:
+            try:
+                return self.store.acquire_lease(name, self.holder, LEASE_SECONDS, self.clock.now())
+            except LeaseBusy:
+                if self.clock.monotonic() >= deadline:
+                    raise
+            if pause == _FIRST_PAUSE_SECONDS:
+                log.info("lease_awaited", lease=name)
+            self.clock.sleep(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+
+    def tell(self, kind: NoticeKind, owner: str, **detail: object) -> None:
+        """Notify the host; what its notifier raises is logged and goes no further."""
+        if self.notifier is None:
+            return
+        account, calendar = detail.pop("account", None), detail.pop("calendar", None)
+        notice = Notice(kind, owner, self.clock.now(), account, calendar, dict(detail))  # type: ignore[arg-type]
+        try:
+            self.notifier.notify(notice)
+        except Exception as error:  # noqa: BLE001  (the host's code may raise anything)
+            log.warning("notifier_failed", kind=str(kind), error=type(error).__name__)
+
+    def progress(self, step: str, subject: str, done: int = 0, total: int | None = None, *, over: bool = False) -> None:
+        """Report how far a step is, if anybody listens."""
+        if self.on_progress is None:
+            return
+        try:
+            self.on_progress(Progress(step, subject, done, total, over))
+        except Exception as error:  # noqa: BLE001  (the host's code may raise anything)
+            log.warning("progress_failed", step=step, error=type(error).__name__)

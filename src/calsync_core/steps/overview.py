@@ -1,0 +1,166 @@
+"""What the store knows about how things are going: health, metrics, held deletions. No request."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection
+from datetime import timedelta
+
+from attrs import evolve
+
+from calsync_core.errors import InvalidValue
+from calsync_core.models import (
+    Account,
+    AccountStatus,
+    Block,
+    BlockState,
+    Calendar,
+    CalendarHealth,
+    CalendarStatus,
+    HealthReport,
+    HeldDeletion,
+    Metrics,
+    ReadState,
+)
+from calsync_core.steps.context import Context
+
+__all__ = ["approve", "drop", "health", "held", "metrics"]
+
+
+def health(context: Context, owner: str | None) -> HealthReport:
+    """The state of every enabled calendar."""
+    accounts = {account.key: account for account in context.store.load_accounts(owner)}
+    calendars = [calendar for calendar in context.store.load_calendars(owner=owner) if calendar.enabled]
+    owners = {calendar.owner for calendar in calendars}
+    blocks = Counter(
+        block.target_id
+        for name in owners
+        for block in context.store.load_blocks(name)
+        if block.state is BlockState.LIVE
+    )
+    return HealthReport(
+        calendars=tuple(
+            _calendar_health(context, accounts[calendar.account_id], calendar, blocks[calendar.key])
+            for calendar in calendars
+        ),
+        held=len(context.store.load_held(owner)),
+        open_intents=sum(len(context.store.load_intents(name)) for name in owners),
+    )
+
+
+def _calendar_health(context: Context, account: Account, calendar: Calendar, blocks: int) -> CalendarHealth:
+    state = context.store.load_read_state(calendar.key)
+    staleness = None if state.read_at is None else (context.clock.now() - state.read_at).total_seconds()
+    return CalendarHealth(
+        calendar=calendar.key,
+        name=calendar.name,
+        account=account.name,
+        owner=calendar.owner,
+        provider=account.provider,
+        publish=calendar.publish,
+        receive=calendar.receive,
+        state=_state_name(account, calendar, state),
+        read_at=state.read_at,
+        staleness=staleness,
+        failures=state.failures,
+        last_error=state.last_error,
+        debts=len(context.store.load_debts(calendar.key)),
+        blocks=blocks,
+    )
+
+
+def _state_name(account: Account, calendar: Calendar, state: ReadState) -> str:
+    if account.status is not AccountStatus.ACTIVE:
+        return str(account.status)
+    if calendar.status is not CalendarStatus.OK:
+        return str(calendar.status)
+    if state.failures:
+        return "failing"
+    if not state.complete:
+        return "unread"
+    return "resyncing" if state.resyncing else "ok"
+
+
+def metrics(context: Context, hours: float) -> Metrics:
+    """What the runs finished in the last hours add up to.
+
+    Raises:
+        InvalidValue: ``hours`` is not positive.
+    """
+    if hours <= 0:
+        raise InvalidValue(f"hours: must be positive, got {hours!r}")
+    since = context.clock.now() - timedelta(hours=hours)
+    runs = [run for run in context.store.load_runs(limit=10_000) if run.started_at >= since]
+    failed = sum(not run.ok for run in runs)
+    return Metrics(
+        hours=hours,
+        runs=len(runs),
+        by_type=dict(Counter(str(run.sync_type) for run in runs)),
+        api_calls=sum(run.api_calls for run in runs),
+        blocks_written=sum(run.writes for run in runs),
+        events_processed=sum(run.events_processed for run in runs),
+        failed_runs=failed,
+        success_rate=(len(runs) - failed) / len(runs) if runs else None,
+    )
+
+
+def held(context: Context, owner: str | None) -> list[HeldDeletion]:
+    """The deletions the guard holds, earliest first."""
+    found = [
+        HeldDeletion(
+            ref=block.ref,
+            owner=block.owner,
+            source=block.source_id,
+            target=block.target_id,
+            start=block.content.span.start.isoformat(),
+            end=block.content.span.end.isoformat(),
+            since=block.held_since,
+            approved=block.approved,
+        )
+        for block in context.store.load_held(owner)
+        if block.held_since is not None
+    ]
+    return sorted(found, key=lambda deletion: (deletion.start, deletion.ref))
+
+
+def _choose(context: Context, refs: Collection[str] | None, owner: str | None) -> list[Block]:
+    """The held blocks the host decides on: all, or those named.
+
+    Raises:
+        InvalidValue: one of the refs is not held.
+    """
+    blocks = {block.ref: block for block in context.store.load_held(owner)}
+    if refs is None:
+        return list(blocks.values())
+    unknown = sorted(set(refs) - set(blocks))
+    if unknown:
+        raise InvalidValue(f"refs: not held: {', '.join(unknown)}")
+    return [blocks[ref] for ref in sorted(set(refs))]
+
+
+def approve(context: Context, refs: Collection[str] | None, owner: str | None) -> int:
+    """Let held deletions go ahead with the next plan, unless they are wanted again by then."""
+    return _decide(context, refs, owner, lambda block: evolve(block, approved=True))
+
+
+def drop(context: Context, refs: Collection[str] | None, owner: str | None) -> int:
+    """Keep the held blocks where they are until their slot is past."""
+    now = context.clock.now()
+
+    def pin(block: Block) -> Block:
+        return evolve(block, state=BlockState.PINNED, held_since=None, approved=False, changed_at=now)
+
+    return _decide(context, refs, owner, pin)
+
+
+def _decide(context: Context, refs: Collection[str] | None, owner: str | None, change: Callable[[Block], Block]) -> int:
+    """Change held blocks, owner by owner, while nobody plans for them."""
+    owners = sorted({block.owner for block in _choose(context, refs, owner)})
+    decided = 0
+    for name in owners:
+        with context.lease(f"owner:{name}"):
+            wanted = None if refs is None else set(refs)
+            blocks = [block for block in context.store.load_held(name) if wanted is None or block.ref in wanted]
+            context.store.save_blocks([change(block) for block in blocks])
+            decided += len(blocks)
+    return decided

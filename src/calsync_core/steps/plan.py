@@ -1,0 +1,266 @@
+"""PLAN: from stored events to a stored plan, for one owner. No request is sent here."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import UTC, timedelta
+
+from attrs import frozen
+
+from calsync_core.core.draft import STRAY, NativeId, Situation, keys_of
+from calsync_core.core.guards import Guard
+from calsync_core.core.occurrences import expand
+from calsync_core.core.planning import plan
+from calsync_core.core.reading import EXPANSION_MARGIN, earliest
+from calsync_core.core.rules import Scene, wanted
+from calsync_core.errors import LeaseBusy
+from calsync_core.models import (
+    AccountStatus,
+    Block,
+    BlockState,
+    CalendarId,
+    Event,
+    NoticeKind,
+    Occurrence,
+    OperationKind,
+    Parked,
+    Plan,
+    PlanState,
+    ReadState,
+    Reason,
+    StoredEvent,
+    Unplanned,
+    Wanted,
+    Window,
+)
+from calsync_core.steps.context import Context
+
+__all__ = ["Unfolded", "gather", "plan_owner", "preview_owner", "stage", "unfold"]
+
+
+def plan_owner(context: Context, owner: str) -> Plan:
+    """Plan what is unplanned for an owner and store the decisions as intents.
+
+    The journal lines it covers, the horizon's new days, and everything if rules, policy, planner or time-zone database
+    changed. Held deletions are looked at again every time (I-08).
+    """
+    after = PlanState(context.shape, context.horizon().end)
+    if not _is_due(context, owner, after):
+        return Plan(owner)
+    with context.lease(f"owner:{owner}") as lease:
+        for last_try in (False, False, True):
+            unplanned = context.store.load_unplanned(owner)
+            situation = gather(context, owner, unplanned, context.store.load_plan_state(owner))
+            made = plan(situation)
+            try:
+                now = context.clock.now()
+                context.store.save_plan(lease.current(), made, upto=unplanned.upto, state=after, at=now)
+                break
+            except LeaseBusy:
+                # Another worker began to write one of these blocks meanwhile: look again.
+                if last_try:
+                    raise
+    _tell(context, owner, made, {block.ref: block for block in (*situation.blocks, *situation.others)})
+    return made
+
+
+def _is_due(context: Context, owner: str, after: PlanState) -> bool:
+    unplanned = context.store.load_unplanned(owner)
+    return bool(unplanned.uids or unplanned.keys) or context.store.load_plan_state(owner) != after
+
+
+def preview_owner(context: Context, owner: str) -> Plan:
+    """The plan that would be stored now; nothing is."""
+    return plan(gather(context, owner, context.store.load_unplanned(owner), context.store.load_plan_state(owner)))
+
+
+def stage(context: Context, owner: str) -> Scene:
+    """The owner's calendars and wishes, as the rules see them."""
+    accounts = {account.key: account for account in context.store.load_accounts(owner)}
+    calendars = {calendar.key: calendar for calendar in context.store.load_calendars(owner=owner)}
+    return Scene(
+        owner=owner,
+        calendars=calendars,
+        refs={key: context.ref(accounts[calendar.account_id], calendar) for key, calendar in calendars.items()},
+        emails={key: accounts[calendar.account_id].email for key, calendar in calendars.items()},
+        busy_only=frozenset(
+            key
+            for key, calendar in calendars.items()
+            if not getattr(context.providers.get(accounts[calendar.account_id].provider), "shows_tentative", True)
+        ),
+        rules=tuple(context.store.load_rules(owner)),
+        policy=context.policy,
+    )
+
+
+@frozen
+class Unfolded:
+    """Occurrences per calendar, and what could not be placed in time."""
+
+    occurrences: dict[CalendarId, Sequence[Occurrence]]
+    parked: tuple[Parked, ...]
+
+
+def unfold(events: Iterable[StoredEvent], scene: Scene, window: Window) -> Unfolded:
+    """Each calendar's occurrences inside the window, and the events that could not be placed."""
+    by_calendar: dict[CalendarId, list[Event]] = defaultdict(list)
+    for stored in events:
+        by_calendar[stored.calendar_id].append(stored.event)
+    occurrences: dict[CalendarId, Sequence[Occurrence]] = {}
+    parked: list[Parked] = []
+    for calendar_id, found in by_calendar.items():
+        expansion = expand(found, window, scene.calendars[calendar_id].zone)
+        occurrences[calendar_id] = expansion.occurrences
+        parked += expansion.parked
+    return Unfolded(occurrences, tuple(parked))
+
+
+def gather(context: Context, owner: str, unplanned: Unplanned, before: PlanState) -> Situation:
+    """Everything a plan depends on, read from the store: work grows with what is unplanned, not with what is stored."""
+    store, horizon = context.store, context.horizon()
+    scene = stage(context, owner)
+    everything = before.shape != context.shape
+    slid = before.horizon_end is not None and before.horizon_end < horizon.end
+    identities = _identities(context, owner, unplanned, before, horizon)
+    blocks = store.load_blocks(owner, identities)
+    unfolded = unfold(store.load_events(owner, identities), scene, _reach(horizon, blocks))
+    wishes = _wishes(unfolded, scene, horizon)
+    keys = {key for wish in wishes for key in keys_of(wish, scene, context.keyring)}
+    waiting = {uid.removeprefix(STRAY) for uid in unplanned.uids if uid.startswith(STRAY)}
+    loose = store.load_sightings(owner, None if everything or slid else unplanned.keys | waiting)
+    loose_keys = {sighting.event.mark.key for sighting in loose if sighting.event.mark}
+    refs = {block.ref for block in blocks}
+    others = [block for block in store.load_blocks_by_key(keys | loose_keys) if block.ref not in refs]
+    recorded = {(block.target_id, block.native_id) for block in (*blocks, *others)}
+    intents = store.load_intents(owner, refs)
+    states = {key: store.load_read_state(key) for key, calendar in scene.calendars.items() if calendar.enabled}
+    owed = {key: store.load_debts(key) for key in scene.calendars}
+    return Situation(
+        scene=scene,
+        keyring=context.keyring,
+        native_id=_native_ids(context, scene),
+        now=context.clock.now(),
+        horizon=horizon,
+        guard=_guard(context, scene, states),
+        wanted=wishes,
+        blocks=blocks,
+        others=others,
+        sightings=store.load_sightings(owner, keys | {block.alias or block.key for block in (*blocks, *others)}),
+        strays=[sighting for sighting in loose if (sighting.calendar_id, sighting.event.id) not in recorded],
+        in_doubt=frozenset(intent.operation.ref for intent in intents if intent.in_doubt),
+        waiting={intent.operation.ref: intent.operation for intent in intents if not intent.in_doubt},
+        doubtful=frozenset((key, debt.key) for key, debts in owed.items() for debt in debts),
+        unread=frozenset(key for key, state in states.items() if not state.complete),
+        judgeable=frozenset(key for key, state in states.items() if state.complete and state.cursor and not owed[key]),
+        barred=_barred(context, owner, scene),
+        parked=unfolded.parked,
+    )
+
+
+def _identities(
+    context: Context, owner: str, unplanned: Unplanned, before: PlanState, horizon: Window
+) -> frozenset[str]:
+    store = context.store
+    if before.shape != context.shape:
+        window = Window(earliest(horizon.start), horizon.end)
+        return frozenset(store.load_identities(owner, window)) | {block.uid for block in store.load_blocks(owner)}
+    found = set(unplanned.uids) | {block.uid for block in store.load_held(owner)}
+    if before.horizon_end is not None and before.horizon_end < horizon.end:
+        start, passed = earliest(horizon.start), horizon.end - before.horizon_end
+        found |= store.load_identities(owner, Window(start - passed, start))
+        found |= store.load_identities(owner, Window(before.horizon_end - EXPANSION_MARGIN, horizon.end))
+    return frozenset(found)
+
+
+def _reach(horizon: Window, blocks: Collection[Block]) -> Window:
+    """The horizon, stretched over blocks that stand beyond it: they are wanted or not like the others."""
+    ends = (block.content.span.edges(UTC)[1] + EXPANSION_MARGIN for block in blocks)
+    return Window(earliest(horizon.start), max([horizon.end, *ends]))
+
+
+def _wishes(unfolded: Unfolded, scene: Scene, horizon: Window) -> list[Wanted]:
+    """What is wanted in the horizon, as if nothing lay beyond; and beyond it, of which only standing blocks are kept.
+
+    How far beyond we look depends on what stands there, and must not decide what happens here.
+    """
+    near = {
+        calendar_id: [found for found in occurrences if found.span.edges(UTC)[0] < horizon.end]
+        for calendar_id, occurrences in unfolded.occurrences.items()
+    }
+    here = wanted(near, scene)
+    if all(len(near[calendar_id]) == len(found) for calendar_id, found in unfolded.occurrences.items()):
+        return list(here)
+    names = {(wish.uid, wish.slot, wish.target_id) for wish in here}
+    beyond = (wish for wish in wanted(unfolded.occurrences, scene) if wish.content.span.edges(UTC)[0] >= horizon.end)
+    return [*here, *(wish for wish in beyond if (wish.uid, wish.slot, wish.target_id) not in names)]
+
+
+def _native_ids(context: Context, scene: Scene) -> NativeId:
+    accounts = {account.key: account for account in context.store.load_accounts(scene.owner)}
+
+    def native_id(target_id: CalendarId, key: str, generation: int) -> str:
+        calendar = scene.calendars[target_id]
+        return context.provider_of(accounts[calendar.account_id]).native_id(calendar, key, generation)
+
+    return native_id
+
+
+def _guard(context: Context, scene: Scene, states: Mapping[CalendarId, ReadState]) -> Guard:
+    now = context.clock.now()
+    about_to_go = Counter(
+        intent.operation.source_id
+        for intent in context.store.load_intents(scene.owner)
+        if intent.operation.kind is OperationKind.DELETE and intent.operation.reason.suspicious
+    )
+    return Guard(
+        most=context.policy.guard_max,
+        share=context.policy.guard_share,
+        deleted={
+            key: context.store.count_deleted(key, now - timedelta(hours=24)) + about_to_go[key]
+            for key in scene.calendars
+        },
+        live={key: context.store.count_live(key, now) - about_to_go[key] for key in scene.calendars},
+        emptied=frozenset(key for key, state in states.items() if state.emptied),
+    )
+
+
+def _barred(context: Context, owner: str, scene: Scene) -> frozenset[CalendarId]:
+    """Targets whose login is somebody else's, or whose provider this process does not have."""
+    barred = {
+        account.key
+        for account in context.store.load_accounts(owner)
+        if account.status is AccountStatus.IDENTITY_CHANGED or account.provider not in context.providers
+    }
+    return frozenset(key for key, calendar in scene.calendars.items() if calendar.account_id in barred)
+
+
+def _tell(context: Context, owner: str, made: Plan, before: Mapping[str, Block]) -> None:
+    """Notices about blocks whose state changed, and about deletions held for the first time."""
+    new_holds = {record.ref for record in made.records if record.held_since and not _held(before.get(record.ref))}
+    for hold in made.holds:
+        if new_holds & set(hold.refs):
+            context.tell(
+                NoticeKind.DELETIONS_HELD, owner, calendar=hold.source_id, count=len(hold.refs), reason=hold.reason
+            )
+    for record in made.records:
+        kind = _NOTICES.get(record.state)
+        old = before.get(record.ref)
+        if kind is not None and (old is None or old.state is not record.state):
+            context.tell(kind, owner, calendar=record.target_id, block=record.ref, reason=record.reason)
+    for operation in made.operations:
+        if operation.reason in {Reason.USER_DELETED, Reason.USER_EDITED}:
+            context.tell(
+                NoticeKind.BLOCK_RESTORED,
+                owner,
+                calendar=operation.target_id,
+                block=operation.ref,
+                reason=str(operation.reason),
+            )
+
+
+def _held(block: Block | None) -> bool:
+    return block is not None and block.held_since is not None
+
+
+_NOTICES = {BlockState.RELEASED: NoticeKind.BLOCK_RELEASED, BlockState.PARKED: NoticeKind.BLOCK_PARKED}

@@ -1,0 +1,234 @@
+"""READ: bring the stored events of one calendar up to date with its provider.
+
+A page is believed as far as it can be: a removed key that is a block of ours, and anything whose absence is only
+inferred from a listing without any event, becomes a debt: it is read by id before it counts as gone (I-07, I-09,
+I-47).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from attrs import define, evolve
+
+from calsync_core.core.reading import earliest, relevant, retry_at
+from calsync_core.errors import AuthExpired, CursorExpired, NotFound, ProviderError, Unavailable
+from calsync_core.models import (
+    Account,
+    Calendar,
+    CalendarStatus,
+    ChangePage,
+    Changes,
+    Cursor,
+    Debt,
+    KnownItem,
+    ReadState,
+    Unreadable,
+    Window,
+)
+from calsync_core.protocols import KnownItems, ReadRequest, Session, nothing_known
+from calsync_core.steps.access import set_calendar_status
+from calsync_core.steps.context import Context, HeldLease
+from calsync_core.steps.run import Run
+
+__all__ = ["read_again_later", "read_calendar", "settle_debts"]
+
+_PROBE_SECONDS = 6 * 3600.0
+"""How often a refused login is tried without a new credential (I-35)."""
+
+log = structlog.get_logger("calsync_core")
+
+
+def read_calendar(
+    context: Context, run: Run, account: Account, calendar: Calendar, *, full: bool = False, afresh: bool = False
+) -> None:
+    """Read one calendar under its lease, and pay its debts that are due.
+
+    With ``full``, take a snapshot even though there is a cursor; the cursor stays until the snapshot is committed. With
+    ``afresh``, fetch everything, also what the store seems to have: an audit trusts no etag.
+
+    Raises:
+        ProviderError: noted in the calendar's ReadState, with the time of the next attempt; nothing was concluded.
+    """
+    with context.lease(f"calendar:{calendar.key}") as lease:
+        state = context.store.load_read_state(calendar.key)
+        reading = _Reading(context, run, context.session(account, run.meter), calendar, lease, state)
+        try:
+            reading.read(full=full, afresh=afresh)
+            settle_debts(context, run, reading.session, calendar, lease)
+        except ProviderError as error:
+            reading.note_failure(error)
+            raise
+    context.progress("read", calendar.name, reading.seen, over=True)
+
+
+def read_again_later(context: Context, calendar: Calendar) -> None:
+    """Have the calendar read once more in a minute."""
+    with context.lease(f"calendar:{calendar.key}") as lease:
+        now = context.clock.now()
+        state = evolve(context.store.load_read_state(calendar.key), due_at=retry_at(now, 0))
+        context.store.save_read_state(lease.current(), calendar.key, state, now)
+
+
+def settle_debts(context: Context, run: Run, session: Session, calendar: Calendar, lease: HeldLease) -> None:
+    """Read by id what is owed and due. What is still unreadable stays owed, asked for less and less often."""
+    now = context.clock.now()
+    debts = {debt.key: debt for debt in context.store.load_debts(calendar.key, now)}
+    if not debts:
+        return
+    provider = context.provider_of(session.account)
+    found = provider.fetch_items(session, calendar, list(debts))
+    unsettled = tuple(
+        evolve(debts[item.key], attempts=debts[item.key].attempts + 1, due_at=retry_at(now, debts[item.key].attempts))
+        for item in found.unreadable
+    )
+    changes = Changes(
+        at=now,
+        items=relevant(found.items, calendar.zone, now),
+        removed=found.gone,
+        debts=unsettled,
+        settled=(*(item.key for item in found.items), *found.gone),
+    )
+    count = context.store.save_changes(lease.current(), calendar.key, changes)
+    run.read(calendar, count, len(found.items))
+
+
+@define
+class _Reading:
+    """One read of one calendar."""
+
+    context: Context
+    run: Run
+    session: Session
+    calendar: Calendar
+    lease: HeldLease
+    state: ReadState
+    round: int | None = None
+    seen: int = 0
+    lists_events: bool = False
+
+    def read(self, *, full: bool, afresh: bool) -> None:
+        """Page through the changes; the cursor is committed last, and only if every page came."""
+        cursor = None if full else self.state.cursor
+        try:
+            last = self._pages(cursor, afresh=afresh)
+        except CursorExpired:
+            log.info("cursor_expired", calendar=self.calendar.id)
+            self._save_state(cursor=None)
+            self.round, self.seen, self.lists_events = None, 0, False
+            # Afresh: the cursor may be of another shape, and equal etags may then stand for other events (I-12).
+            last = self._pages(None, afresh=True)
+        self._commit(last)
+        if self.calendar.status is CalendarStatus.VANISHED:
+            set_calendar_status(self.context, self.calendar, CalendarStatus.OK)
+
+    def note_failure(self, error: ProviderError) -> None:
+        """Remember the failure and when to try again; a vanished calendar keeps its events and blocks (I-42)."""
+        now = self.context.clock.now()
+        self.state = self.context.store.load_read_state(self.calendar.key)
+        pause = _PROBE_SECONDS if isinstance(error, AuthExpired) else error.retry_after
+        self._save_state(
+            failures=self.state.failures + 1,
+            last_error=f"{type(error).__name__}: {error}",
+            due_at=retry_at(now, self.state.failures) if pause is None else now + timedelta(seconds=pause),
+        )
+        if isinstance(error, NotFound):
+            set_calendar_status(self.context, self.calendar, CalendarStatus.VANISHED)
+
+    def _save_state(self, **changes: Any) -> None:
+        self.state = evolve(self.state, **changes)
+        now = self.context.clock.now()
+        self.context.store.save_read_state(self.lease.current(), self.calendar.key, self.state, now)
+
+    def _known(self, keys: Sequence[str] | None) -> Mapping[str, KnownItem]:
+        return self.context.store.load_items(self.calendar.key, keys)
+
+    def _pages(self, cursor: Cursor | None, *, afresh: bool) -> ChangePage:
+        """Store page after page, all but the cursor; return the last one."""
+        provider = self.context.provider_of(self.session.account)
+        known: KnownItems = nothing_known if afresh else self._known
+        horizon = self.context.horizon()
+        # An all-day block is past only when its day is over everywhere on earth: until then its event must be covered.
+        window = Window(earliest(horizon.start), horizon.end)
+        request = ReadRequest(self.calendar, window, cursor, known)
+        last = ChangePage()
+        for page in provider.fetch_changes(self.session, request):
+            self._save_page(page)
+            last = page
+        if last.cursor is None:
+            # A listing that ends without its cursor was cut off: what it did not name means nothing.
+            raise Unavailable("the listing ended without a cursor")
+        return last
+
+    def _save_page(self, page: ChangePage) -> None:
+        if page.snapshot and self.round is None:
+            self.round = self.state.round + 1
+            self._save_state(round=self.round)
+        now = self.context.clock.now()
+        known = self._known(page.removed) if page.removed else {}
+        doubts = [known[key] for key in page.removed if key in known and known[key].ours]
+        doubtful = {item.key for item in doubts}
+        changes = Changes(
+            at=now,
+            items=relevant(page.items, self.calendar.zone, now),
+            removed=tuple(key for key in page.removed if key not in doubtful),
+            present=page.present,
+            debts=(*(_unreadable(item, now) for item in page.unreadable), *self._missing(doubts, now)),
+            round=self.round,
+        )
+        count = self.context.store.save_changes(self.lease.current(), self.calendar.key, changes)
+        self.seen += len(page.items)
+        self.lists_events = self.lists_events or self._shows_events(page)
+        self.run.read(self.calendar, count, len(page.items))
+        self.context.progress("read", self.calendar.name, self.seen)
+
+    def _shows_events(self, page: ChangePage) -> bool:
+        """Whether the page names an event that is nobody's block, or something unreadable that may be one."""
+        if page.unreadable or any(event.mark is None for item in page.items for event in item.events):
+            return True
+        here = self.context.store.load_sightings(self.calendar.owner) if page.present else ()
+        blocks = {sighting.event.id for sighting in here if sighting.calendar_id == self.calendar.key}
+        return not blocks.issuperset(page.present)
+
+    def _commit(self, last: ChangePage) -> None:
+        """Infer what a complete snapshot may infer, and save the cursor with it (I-11)."""
+        now = self.context.clock.now()
+        removed: list[str] = []
+        debts: list[Debt] = []
+        if self.round is not None:
+            unseen = self.context.store.load_unseen(self.calendar.key, self.round, last.covers)
+            known = self._known(unseen) if unseen else {}
+            ours = [item for item in known.values() if item.ours]
+            theirs = [item for item in known.values() if not item.ours]
+            if theirs and not self.lists_events:
+                # A full calendar does not empty by itself: ask for each event by id, and hold what would follow.
+                log.warning("calendar_listed_empty", calendar=self.calendar.id, known=len(theirs))
+                self._save_state(emptied=True)
+                debts = [Debt(item.key, "missing: the calendar listed empty", now, now) for item in theirs]
+            else:
+                removed = [item.key for item in theirs]
+            debts += self._missing(ours, now)
+        if self.lists_events and self.state.emptied:
+            self._save_state(emptied=False)
+        changes = Changes(
+            at=now,
+            removed=tuple(removed),
+            debts=tuple(debts),
+            round=self.round,
+            cursor=last.cursor,
+            snapshot_done=self.round is not None,
+        )
+        count = self.context.store.save_changes(self.lease.current(), self.calendar.key, changes)
+        self.run.read(self.calendar, count, 0)
+
+    def _missing(self, blocks: Iterable[KnownItem], now: datetime) -> list[Debt]:
+        """Blocks of ours that seem gone: to be read by id, once they are older than the provider's lag (I-47)."""
+        grace = timedelta(seconds=self.context.policy.grace_seconds)
+        return [Debt(block.key, "missing", now, max(now, (block.written_at or now) + grace)) for block in blocks]
+
+
+def _unreadable(item: Unreadable, now: datetime) -> Debt:
+    return Debt(item.key, f"unreadable: {item.reason}", now, retry_at(now, 0))

@@ -1,0 +1,109 @@
+"""One sync in the making: its counts, failures and requests, over all its threads."""
+
+from __future__ import annotations
+
+import threading
+import traceback
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TypeVar
+
+import structlog
+from attrs import define, field
+
+from calsync_core.errors import AuthExpired, CalsyncError, IdentityChanged, RateLimited
+from calsync_core.models import Account, AccountId, Calendar, CalendarId, ChangeCount, OperationKind, SyncFailure
+from calsync_core.protocols import RequestMeter
+
+__all__ = ["Run", "each"]
+
+log = structlog.get_logger("calsync_core")
+
+T = TypeVar("T")
+
+
+@define
+class Run:
+    """Collects what a sync did. Thread-safe."""
+
+    meter: RequestMeter = field(factory=RequestMeter)
+    counts: Counter[str] = field(factory=Counter)
+    failures: list[SyncFailure] = field(factory=list)
+    calendars: set[CalendarId] = field(factory=set)
+    errors: dict[CalendarId, Exception] = field(factory=dict)
+    refusals: set[AccountId] = field(factory=set)
+    _lock: threading.Lock = field(factory=threading.Lock, init=False, repr=False)
+
+    def read(self, calendar: Calendar, changes: ChangeCount, seen: int) -> None:
+        """Count a page that was stored."""
+        with self._lock:
+            self.calendars.add(calendar.key)
+            self.counts["events_processed"] += seen
+            self.counts["events_created"] += changes.created
+            self.counts["events_updated"] += changes.updated
+            self.counts["events_deleted"] += changes.deleted
+
+    def wrote(self, calendar_id: CalendarId, kind: OperationKind) -> None:
+        """Count a write that happened."""
+        with self._lock:
+            self.calendars.add(calendar_id)
+            self.counts[f"busy_blocks_{kind}d"] += 1
+
+    def fail(
+        self, account: Account | None, calendar: Calendar | None, error: Exception, message: str | None = None
+    ) -> None:
+        """Note a failure that the rest of the run survives (I-37)."""
+        name = account.name if account else ""
+        text = str(error) if message is None else message
+        failure = SyncFailure(name, calendar.name if calendar else None, type(error).__name__, text)
+        with self._lock:
+            if failure not in self.failures:
+                self.failures.append(failure)
+            if account is not None and isinstance(error, AuthExpired | IdentityChanged | RateLimited):
+                self.refusals.add(account.key)
+            if calendar is not None:
+                self.errors.setdefault(calendar.key, error)
+        log.warning(
+            "calendar_failed",
+            account=account.id if account else None,
+            calendar=calendar.id if calendar else None,
+            kind=failure.kind,
+        )
+
+    @contextmanager
+    def surviving(self, account: Account | None, calendar: Calendar | None = None) -> Iterator[None]:
+        """Note a failure and go on: one account's surprise must not end the sweep for the others (I-37)."""
+        try:
+            yield
+        except CalsyncError as error:
+            self.fail(account, calendar, error)
+        except Exception as error:  # noqa: BLE001  (a provider or store of the host's may raise anything)
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            # Not the message: nobody knows what a stranger's exception quotes (I-39).
+            log.error("unexpected_error", kind=type(error).__name__, file=place.filename, line=place.lineno)  # noqa: TRY400
+            self.fail(account, calendar, error, "unexpected; the log names the place")
+
+    def raise_for(self, calendar_id: CalendarId) -> None:
+        """Raise the first error that this calendar had, if it had one."""
+        error = self.errors.get(calendar_id)
+        if error is not None:
+            raise error
+
+    def refused(self, account: Account) -> bool:
+        """Whether this account's login was refused, or its rate limited, in this run: nothing more is asked of it."""
+        return account.key in self.refusals
+
+
+def each(work: Callable[[T], None], things: Iterable[T], *, at_most: int) -> None:
+    """Do the work for each thing in a bounded pool of threads; the first exception is raised once all have ended."""
+    things = list(things)
+    if len(things) <= 1 or at_most <= 1:
+        for thing in things:
+            work(thing)
+        return
+    with ThreadPoolExecutor(max_workers=min(at_most, len(things)), thread_name_prefix="calsync") as pool:
+        futures = [pool.submit(work, thing) for thing in things]
+    for future in futures:
+        future.result()

@@ -1,0 +1,158 @@
+"""One sync: read some calendars, then plan and write for their owners until nothing is left to do."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+from datetime import datetime
+from typing import Any
+
+import structlog
+from attrs import evolve
+
+from calsync_core.errors import AuthExpired, IdentityChanged
+from calsync_core.models import Account, AccountStatus, Calendar, CalendarId, NoticeKind, SyncReport
+from calsync_core.steps.access import admit, note_recovery, note_refusal, usable, wait_as_told
+from calsync_core.steps.apply import apply_intents
+from calsync_core.steps.context import Context
+from calsync_core.steps.plan import plan_owner
+from calsync_core.steps.read import read_calendar, settle_debts
+from calsync_core.steps.run import Run, each
+
+__all__ = ["apply_all", "converge", "read_all", "report"]
+
+log = structlog.get_logger("calsync_core")
+
+_MOST_ROUNDS = 4
+"""A conflict found while writing is planned and written again at once, but not for ever: the rest stays due."""
+
+
+def read_all(
+    context: Context, run: Run, calendars: Collection[Calendar], *, full: bool = False, afresh: bool = False
+) -> None:
+    """Read these calendars: accounts side by side, the calendars of one account one after the other."""
+    by_account: dict[int, list[Calendar]] = defaultdict(list)
+    for calendar in calendars:
+        by_account[calendar.account_id].append(calendar)
+
+    def read_account(account_id: int) -> None:
+        with run.surviving(None):
+            stored = context.store.load_account(account_id)
+            wanted = [calendar for calendar in by_account[account_id] if usable(stored, calendar)]
+            # A credential that is new to this process is tried at once, whatever an older one was told.
+            patient = context.is_verified(account_id)
+            account = admit(context, run, stored) if wanted else None
+            for calendar in wanted:
+                if account is not None and not run.refused(account):
+                    _read_one(context, run, account, calendar, full=full, afresh=afresh, patient=patient)
+
+    each(read_account, by_account, at_most=context.max_workers)
+
+
+def _read_one(
+    context: Context, run: Run, account: Account, calendar: Calendar, *, full: bool, afresh: bool, patient: bool
+) -> None:
+    with run.surviving(account, calendar):
+        if patient:
+            wait_as_told(context, account, calendar.key)
+        full_at = context.store.load_read_state(calendar.key).full_at
+        stale = full_at is None or _hours_since(context, full_at) >= context.policy.full_hours
+        try:
+            read_calendar(context, run, account, calendar, full=full or stale, afresh=afresh)
+        except (AuthExpired, IdentityChanged) as error:
+            note_refusal(context, account, error)
+            raise
+        note_recovery(context, account)
+
+
+def _hours_since(context: Context, instant: datetime) -> float:
+    return (context.clock.now() - instant).total_seconds() / 3600
+
+
+def converge(context: Context, run: Run, owners: Iterable[str]) -> None:
+    """Plan and write for each owner until a plan leaves nothing to do (owners side by side)."""
+
+    def settle(owner: str) -> None:
+        with run.surviving(None):
+            pay_debts_of_disabled(context, run, owner)
+            for _round in range(_MOST_ROUNDS):
+                plan_owner(context, owner)
+                targets = context.store.load_open_targets(owner, context.clock.now())
+                if not targets:
+                    return
+                apply_all(context, run, targets)
+                left = context.store.load_unplanned(owner)
+                if not (left.uids or left.keys):
+                    return
+
+    each(settle, sorted(set(owners)), at_most=context.max_workers)
+
+
+def pay_debts_of_disabled(context: Context, run: Run, owner: str) -> None:
+    """Read by id what is owed on calendars that are no longer read: their blocks can't be taken back before."""
+    for calendar in context.store.load_calendars(owner=owner):
+        if calendar.enabled or not context.store.load_debts(calendar.key, context.clock.now()):
+            continue
+        stored = context.store.load_account(calendar.account_id)
+        account = admit(context, run, stored) if stored.status is AccountStatus.ACTIVE else None
+        if account is not None:
+            with run.surviving(account, calendar), context.lease(f"calendar:{calendar.key}") as lease:
+                settle_debts(context, run, context.session(account, run.meter), calendar, lease)
+
+
+def apply_all(context: Context, run: Run, targets: Collection[CalendarId]) -> None:
+    """Write the open intents of these targets, side by side."""
+
+    def apply_one(calendar_id: CalendarId) -> None:
+        with run.surviving(None):
+            calendar = context.store.load_calendar(calendar_id)
+            account = context.store.load_account(calendar.account_id)
+            if account.status is AccountStatus.ACTIVE:
+                write(account, calendar)
+
+    def write(stored: Account, calendar: Calendar) -> None:
+        account = admit(context, run, stored)
+        if account is None:
+            return
+        with run.surviving(account, calendar):
+            wait_as_told(context, account, calendar.key)
+            try:
+                apply_intents(context, run, account, calendar)
+            except (AuthExpired, IdentityChanged) as error:
+                note_refusal(context, account, error)
+                raise
+
+    each(apply_one, targets, at_most=context.max_workers)
+
+
+def report(context: Context, run: Run, draft: SyncReport, owners: Collection[str]) -> SyncReport:
+    """Record the run and tell the host."""
+    horizon = context.horizon()
+    counts: dict[str, Any] = {name: run.counts[name] for name in _COUNTS}
+    finished = evolve(
+        draft,
+        finished_at=context.clock.now(),
+        calendars=tuple(sorted(run.calendars)),
+        calendars_processed=len(run.calendars),
+        api_calls=run.meter.sent,
+        time_window=(horizon.start.isoformat(), horizon.end.isoformat()),
+        held=sum(len(context.store.load_held(owner)) for owner in owners),
+        errors=tuple(run.failures),
+        **counts,
+    )
+    finished = context.store.save_run(finished)
+    for owner in owners:
+        kind = NoticeKind.SYNC_FINISHED if finished.ok else NoticeKind.SYNC_FAILED
+        context.tell(kind, owner, run=finished.id, writes=finished.writes, errors=len(finished.errors))
+    return finished
+
+
+_COUNTS = (
+    "events_processed",
+    "events_created",
+    "events_updated",
+    "events_deleted",
+    "busy_blocks_created",
+    "busy_blocks_updated",
+    "busy_blocks_deleted",
+)
