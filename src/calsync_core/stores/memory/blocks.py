@@ -1,0 +1,82 @@
+"""Our blocks in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
+
+from calsync_core.core.extent import slot_end
+from calsync_core.core.recording import deleted_suspiciously, line_for
+from calsync_core.models import Block, BlockState, CalendarId, Sighting, require_utc
+from calsync_core.stores.memory.rows import Role
+
+__all__ = ["MemoryBlocks"]
+
+
+def _by_ref(blocks: Iterable[Block]) -> list[Block]:
+    return sorted(blocks, key=lambda block: block.ref)
+
+
+class MemoryBlocks(Role):
+    """``BlockStore`` in memory."""
+
+    def load_blocks(self, owner: str, uids: Collection[str] | None = None) -> list[Block]:
+        """See ``BlockStore.load_blocks``."""
+        with self._lock:
+            rows = self._rows
+            if uids is None:
+                return _by_ref(block for block in rows.blocks.values() if block.owner == owner)
+            refs = {ref for uid in set(uids) for ref in rows.by_uid.get((owner, uid), {})}
+            return _by_ref(rows.blocks[ref] for ref in refs)
+
+    def load_blocks_by_key(self, keys: Collection[str]) -> list[Block]:
+        """See ``BlockStore.load_blocks_by_key``."""
+        wanted = set(keys)
+        with self._lock:
+            return _by_ref(block for block in self._rows.blocks.values() if block.key in wanted)
+
+    def load_held(self, owner: str | None = None) -> list[Block]:
+        """See ``BlockStore.load_held``."""
+        with self._lock:
+            return _by_ref(
+                block
+                for block in self._rows.blocks.values()
+                if block.held_since is not None and (owner is None or block.owner == owner)
+            )
+
+    def save_blocks(self, blocks: Sequence[Block]) -> None:
+        """See ``BlockStore.save_blocks``."""
+        with self._lock:
+            self._require_targets(blocks)
+            for block in blocks:
+                self._rows.put_block(block)
+                self._rows.note([line_for(block)], block.target_id)
+
+    def load_sightings(self, owner: str, keys: Collection[str] | None = None) -> list[Sighting]:
+        """See ``BlockStore.load_sightings``."""
+        wanted = None if keys is None else set(keys)
+        with self._lock:
+            return [
+                Sighting(calendar.key, event, item.etag)
+                for calendar in self._rows.calendars_of(owner)
+                for item, event in self._rows.events(calendar.key, self._rows.items[calendar.key])
+                if event.mark is not None and (wanted is None or event.mark.key in wanted)
+            ]
+
+    def count_deleted(self, source_id: CalendarId, since: datetime) -> int:
+        """See ``BlockStore.count_deleted``."""
+        since = require_utc("since", since)
+        return sum(
+            block.changed_at is not None and block.changed_at >= since and deleted_suspiciously(block)
+            for block in self._of_source(source_id, {BlockState.DELETED})
+        )
+
+    def count_live(self, source_id: CalendarId, after: datetime) -> int:
+        """See ``BlockStore.count_live``."""
+        after = require_utc("after", after)
+        return sum(slot_end(block) > after for block in self._of_source(source_id, {BlockState.LIVE}))
+
+    def _of_source(self, source_id: CalendarId, states: Collection[BlockState]) -> list[Block]:
+        with self._lock:
+            blocks = self._rows.blocks.values()
+            return [block for block in blocks if block.source_id == source_id and block.state in states]

@@ -1,0 +1,76 @@
+"""Leases and the record of syncs in memory."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from attrs import evolve
+
+from calsync_core.core.extent import slot_end
+from calsync_core.core.recording import is_newest
+from calsync_core.errors import LeaseBusy, LeaseLost
+from calsync_core.models import CalendarId, Lease, SyncReport, require_utc
+from calsync_core.stores.memory.rows import Role
+
+__all__ = ["MemoryLeases", "MemoryRuns"]
+
+
+class MemoryLeases(Role):
+    """``LeaseStore`` in memory: between the threads of one process."""
+
+    def acquire_lease(self, name: str, holder: str, ttl: float, at: datetime) -> Lease:
+        """See ``LeaseStore.acquire_lease``."""
+        at = require_utc("at", at)
+        with self._lock:
+            current = self._rows.leases.get(name)
+            if current is not None and current.expires_at > at:
+                raise LeaseBusy(f"lease {name!r} is held by {current.holder}")
+            token = self._rows.tokens[name] = self._rows.tokens.get(name, 0) + 1
+            lease = self._rows.leases[name] = Lease(name, holder, token, at + timedelta(seconds=ttl))
+            return lease
+
+    def renew_lease(self, lease: Lease, ttl: float, at: datetime) -> Lease:
+        """See ``LeaseStore.renew_lease``."""
+        with self._lock:
+            if not is_newest(self._rows.leases.get(lease.name), lease):
+                raise LeaseLost(f"lease {lease.name!r} is not ours any more")
+            renewed = evolve(lease, expires_at=require_utc("at", at) + timedelta(seconds=ttl))
+            self._rows.leases[lease.name] = renewed
+            return renewed
+
+    def release_lease(self, lease: Lease) -> None:
+        """See ``LeaseStore.release_lease``."""
+        with self._lock:
+            current = self._rows.leases.get(lease.name)
+            if current is not None and (current.token, current.holder) == (lease.token, lease.holder):
+                del self._rows.leases[lease.name]
+
+
+class MemoryRuns(Role):
+    """``RunStore`` in memory."""
+
+    def save_run(self, report: SyncReport) -> SyncReport:
+        """See ``RunStore.save_run``."""
+        with self._lock:
+            saved = report if report.id is not None else evolve(report, id=self._rows.next_id())
+            self._rows.runs[saved.id or 0] = saved
+            return saved
+
+    def load_runs(self, calendar_id: CalendarId | None = None, limit: int = 50) -> list[SyncReport]:
+        """See ``RunStore.load_runs``."""
+        with self._lock:
+            runs = [run for _, run in sorted(self._rows.runs.items(), reverse=True)]
+        return [run for run in runs if calendar_id is None or calendar_id in run.calendars][: max(0, limit)]
+
+    def cleanup(self, before: datetime) -> int:
+        """See ``RunStore.cleanup``."""
+        before = require_utc("before", before)
+        with self._lock:
+            rows = self._rows
+            runs = [key for key, run in rows.runs.items() if run.finished_at is not None and run.finished_at < before]
+            past = [ref for ref, block in rows.blocks.items() if slot_end(block) < before]
+            for key in runs:
+                del rows.runs[key]
+            for ref in past:
+                rows.drop_block(ref)
+            return len(runs) + len(past)

@@ -1,0 +1,40 @@
+"""A store in a SQL database, through SQLAlchemy Core. Needs the extra ``sql``."""
+
+from __future__ import annotations
+
+from calsync_core.stores.sql.blocks import SQLBlocks
+from calsync_core.stores.sql.database import Database
+from calsync_core.stores.sql.directory import SQLDirectory
+from calsync_core.stores.sql.events import SQLEvents
+from calsync_core.stores.sql.plans import SQLPlans
+from calsync_core.stores.sql.work import SQLLeases, SQLRuns
+
+__all__ = ["SQLStore"]
+
+
+class SQLStore(SQLDirectory, SQLEvents, SQLBlocks, SQLPlans, SQLLeases, SQLRuns):
+    """Everything ``Store`` asks for, in a SQL database. So far SQLite (a file, or ``sqlite:///:memory:``).
+
+    Nothing is opened before the first use in each process, so a store made before a fork works after it (an in-memory
+    database starts empty there). Writers of one SQLite file wait for each other up to 30 seconds.
+
+    Args:
+        url: An SQLAlchemy URL. For SQLite, ``?synchronous=off|normal|full`` sets how hard a commit is pressed to the
+            disk (default ``full``: it survives a power failure).
+        migrate: Create or upgrade the tables on first use. If False, tables that are not up to date are a
+            ConfigurationError.
+
+    Raises:
+        ConfigurationError: names ``store url``: it can't be parsed, its driver is not installed; on first use also:
+            the file is no database, or was written by a newer version.
+    """
+
+    def __init__(self, url: str, *, migrate: bool = True) -> None:
+        super().__init__(Database(url, migrate=migrate))
+
+    def __repr__(self) -> str:
+        return f"SQLStore({self._database.url.render_as_string(hide_password=True)!r})"
+
+    def close(self) -> None:
+        """Close this process's connections; the next use opens new ones."""
+        self._database.close()

@@ -1,0 +1,180 @@
+"""Items, cursors, debts and the journal in SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from calsync_core.core.absorbing import Known, absorb, named_keys
+from calsync_core.core.extent import carries
+from calsync_core.errors import InvalidValue
+from calsync_core.models import (
+    BlockState,
+    CalendarId,
+    ChangeCount,
+    Changes,
+    Debt,
+    Event,
+    KnownItem,
+    Lease,
+    ReadState,
+    StoredEvent,
+    Unplanned,
+    Window,
+)
+from calsync_core.stores.sql import items, tables
+from calsync_core.stores.sql.blocks import load_blocks_at
+from calsync_core.stores.sql.codec import decode, digest
+from calsync_core.stores.sql.rows import Role, chunks, fence, forget_shape, lock_owners, note, require_calendar
+
+__all__ = ["SQLEvents"]
+
+_NOT_OURS = (str(BlockState.DELETED), str(BlockState.RELEASED))
+
+
+class SQLEvents(Role):
+    """``EventStore`` in SQL."""
+
+    def load_read_state(self, calendar_id: CalendarId) -> ReadState:
+        """See ``EventStore.load_read_state``."""
+        with self._database.reading() as connection:
+            require_calendar(connection, calendar_id)
+            return items.read_state(connection, calendar_id)
+
+    def save_read_state(self, lease: Lease, calendar_id: CalendarId, state: ReadState, at: datetime) -> None:
+        """See ``EventStore.save_read_state``."""
+        with self._database.writing() as connection:
+            fence(connection, lease, at)
+            require_calendar(connection, calendar_id)
+            if state.cursor is not None and state.cursor != items.read_state(connection, calendar_id).cursor:
+                raise InvalidValue("cursor: a cursor is saved only together with the changes it covers")
+            items.save_state(connection, calendar_id, state)
+
+    def save_changes(self, lease: Lease, calendar_id: CalendarId, changes: Changes) -> ChangeCount:
+        """See ``EventStore.save_changes``."""
+        with self._database.writing() as connection:
+            fence(connection, lease, changes.at)
+            calendar = require_calendar(connection, calendar_id)
+            absorbed = absorb(changes, calendar, _known(connection, calendar_id, changes))
+            items.replace_items(connection, calendar_id, absorbed.replaced)
+            items.refresh_items(connection, calendar_id, absorbed.refreshed)
+            items.stamp_items(connection, calendar_id, absorbed.stamped, absorbed.round)
+            items.delete_items(connection, calendar_id, absorbed.removed)
+            items.settle_debts(connection, calendar_id, absorbed.settled)
+            items.owe_debts(connection, calendar_id, absorbed.debts)
+            if absorbed.state is not None:
+                items.save_state(connection, calendar_id, absorbed.state)
+            if absorbed.first_complete or absorbed.lines:
+                touched = {line.owner for line in absorbed.lines} | {calendar.owner}
+                lock_owners(connection, touched)
+            if absorbed.first_complete:
+                forget_shape(connection, {calendar.owner})
+            note(connection, absorbed.lines, calendar_id)
+            return absorbed.count
+
+    def load_items(self, calendar_id: CalendarId, keys: Collection[str] | None = None) -> Mapping[str, KnownItem]:
+        """See ``EventStore.load_items``."""
+        item, block = tables.items, tables.blocks
+        wanted = sa.select(item.c.key, item.c.key_hash, item.c.etag).where(item.c.calendar_id == calendar_id)
+        ours = sa.select(block.c.ref, block.c.native_hash, block.c.changed_at).where(
+            block.c.target_id == calendar_id, block.c.state.not_in(_NOT_OURS)
+        )
+        with self._database.reading() as connection:
+            require_calendar(connection, calendar_id)
+            if keys is None:
+                rows, written = list(connection.execute(wanted)), list(connection.execute(ours))
+            else:
+                rows, written = [], []
+                for hashes in chunks(map(digest, keys)):
+                    rows += connection.execute(wanted.where(item.c.key_hash.in_(hashes)))
+                    written += connection.execute(ours.where(block.c.native_hash.in_(hashes)))
+        blocks = {row.native_hash: row.changed_at for row in sorted(written, key=lambda row: row.ref)}
+        return {
+            row.key: KnownItem(row.key, row.etag, ours=row.key_hash in blocks, written_at=blocks.get(row.key_hash))
+            for row in sorted(rows, key=lambda row: row.key)
+        }
+
+    def load_unseen(self, calendar_id: CalendarId, seen_round: int, covers: Window | None) -> list[str]:
+        """See ``EventStore.load_unseen``."""
+        item, debt, event = tables.items, tables.debts, tables.events
+        owed = sa.exists().where(debt.c.calendar_id == item.c.calendar_id, debt.c.key_hash == item.c.key_hash)
+        unseen = sa.select(item.c.key).where(item.c.calendar_id == calendar_id, item.c.round < seen_round, ~owed)
+        with self._database.reading() as connection:
+            calendar = require_calendar(connection, calendar_id)
+            if covers is None:
+                return sorted(connection.scalars(unseen))
+            same = (event.c.calendar_id == item.c.calendar_id) & (event.c.key_hash == item.c.key_hash)
+            near = unseen.add_columns(event.c.value).join(event, same).where(event.c.starts_at < covers.end)
+            near = near.where(event.c.ends_at.is_(None) | (event.c.ends_at >= covers.start))
+            return sorted(
+                {row.key for row in connection.execute(near) if carries([decode(Event, row.value)], covers, calendar)}
+            )
+
+    def load_debts(self, calendar_id: CalendarId, due_at: datetime | None = None) -> list[Debt]:
+        """See ``EventStore.load_debts``."""
+        table = tables.debts
+        wanted = sa.select(table).where(table.c.calendar_id == calendar_id)
+        if due_at is not None:
+            wanted = wanted.where(table.c.due_at <= due_at)
+        with self._database.reading() as connection:
+            require_calendar(connection, calendar_id)
+            debts = [items.debt_of(row) for row in connection.execute(wanted)]
+        return sorted(debts, key=lambda debt: (debt.since, debt.key))
+
+    def load_events(self, owner: str, identities: Collection[str]) -> list[StoredEvent]:
+        """See ``EventStore.load_events``."""
+        event, item, calendar = tables.events, tables.items, tables.calendars
+        enabled = sa.select(calendar.c.id).where(calendar.c.owner == owner, calendar.c.enabled)
+        wanted = sa.select(event.c.calendar_id, item.c.key, event.c.position, event.c.value).join(
+            item, (item.c.calendar_id == event.c.calendar_id) & (item.c.key_hash == event.c.key_hash)
+        )
+        rows: list[Any] = []
+        with self._database.reading() as connection:
+            ids = list(connection.scalars(enabled))
+            for calendar_id in ids:
+                for hashes in chunks(map(digest, identities)):
+                    here = wanted.where(event.c.calendar_id == calendar_id, event.c.identity_hash.in_(hashes))
+                    rows.extend(connection.execute(here))
+        rows.sort(key=lambda row: (row.calendar_id, row.key, row.position))
+        return [StoredEvent(row.calendar_id, decode(Event, row.value)) for row in rows]
+
+    def load_identities(self, owner: str, window: Window) -> set[str]:
+        """See ``EventStore.load_identities``."""
+        event, calendar = tables.events, tables.calendars
+        found: set[str] = set()
+        with self._database.reading() as connection:
+            ids = list(connection.scalars(sa.select(calendar.c.id).where(calendar.c.owner == owner)))
+            for calendar_id in ids:
+                near = sa.select(event.c.identity).where(
+                    event.c.calendar_id == calendar_id, event.c.plannable, event.c.starts_at < window.end
+                )
+                # Two range searches in one index; an OR would be neither.
+                for reaching in (event.c.ends_at >= window.start, event.c.ends_at.is_(None)):
+                    found.update(connection.scalars(near.where(reaching)))
+        return found
+
+    def load_unplanned(self, owner: str) -> Unplanned:
+        """See ``EventStore.load_unplanned``."""
+        table = tables.journal
+        wanted = sa.select(table.c.id, table.c.is_key, table.c.word).where(table.c.owner == owner)
+        with self._database.reading() as connection:
+            lines = list(connection.execute(wanted))
+        return Unplanned(
+            uids=frozenset(line.word for line in lines if not line.is_key),
+            keys=frozenset(line.word for line in lines if line.is_key),
+            upto=max((line.id for line in lines), default=0),
+        )
+
+
+def _known(connection: sa.Connection, calendar_id: CalendarId, changes: Changes) -> Known:
+    stored = items.load_stored_items(connection, calendar_id, named_keys(changes), changes.removed)
+    keys = {*named_keys(changes), *stored}
+    return Known(
+        state=items.read_state(connection, calendar_id),
+        items=stored,
+        debts=items.load_debts_by_key(connection, calendar_id, keys),
+        blocks=load_blocks_at(connection, calendar_id, keys),
+    )

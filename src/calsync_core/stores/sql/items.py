@@ -1,0 +1,192 @@
+"""Items, their events and debts as rows."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from calsync_core.core.absorbing import StoredItem
+from calsync_core.core.extent import reach
+from calsync_core.core.recording import owe, plannable
+from calsync_core.models import CalendarId, Debt, Event, ReadState
+from calsync_core.stores.sql import tables
+from calsync_core.stores.sql.codec import decode, digest, encode
+from calsync_core.stores.sql.rows import chunks, insert, replace
+
+__all__ = [
+    "delete_items",
+    "load_debts_by_key",
+    "load_events_by_key",
+    "load_stored_items",
+    "owe_debts",
+    "read_state",
+    "refresh_items",
+    "replace_items",
+    "save_state",
+    "stamp_items",
+]
+
+
+def read_state(connection: sa.Connection, calendar_id: CalendarId) -> ReadState:
+    """A calendar's read state; a fresh one if it was never read."""
+    table = tables.read_states
+    value = connection.scalar(sa.select(table.c.value).where(table.c.calendar_id == calendar_id))
+    return ReadState() if value is None else decode(ReadState, value)
+
+
+def save_state(connection: sa.Connection, calendar_id: CalendarId, state: ReadState) -> None:
+    """Replace a calendar's read state."""
+    row = {"calendar_id": calendar_id, "due_at": state.due_at, "value": encode(state)}
+    replace(connection, tables.read_states.c.calendar_id, {calendar_id: row})
+
+
+def load_stored_items(
+    connection: sa.Connection, calendar_id: CalendarId, keys: Collection[str], series: Collection[str] = ()
+) -> dict[str, StoredItem]:
+    """The stored items of these keys, and those that belong to one of these series, with their events."""
+    table = tables.items
+    wanted = [(table.c.key_hash, part) for part in chunks(map(digest, keys))]
+    wanted += [(table.c.series_hash, part) for part in chunks(map(digest, series))]
+    rows = {}
+    for column, hashes in wanted:
+        found = connection.execute(sa.select(table).where(table.c.calendar_id == calendar_id, column.in_(hashes)))
+        rows.update({row.key_hash: row for row in found})
+    events = load_events_by_key(connection, calendar_id, rows)
+    return {
+        row.key: StoredItem(row.key, tuple(events.get(row.key_hash, ())), row.etag, row.version, row.series, row.round)
+        for row in rows.values()
+    }
+
+
+def load_events_by_key(
+    connection: sa.Connection, calendar_id: CalendarId, key_hashes: Iterable[str]
+) -> dict[str, list[Event]]:
+    """The events of items, by the hash of the item's key, in their order."""
+    table = tables.events
+    found: dict[str, list[Event]] = {}
+    for hashes in chunks(key_hashes):
+        wanted = (
+            sa.select(table.c.key_hash, table.c.value)
+            .where(table.c.calendar_id == calendar_id, table.c.key_hash.in_(hashes))
+            .order_by(table.c.key_hash, table.c.position)
+        )
+        for row in connection.execute(wanted):
+            found.setdefault(row.key_hash, []).append(decode(Event, row.value))
+    return found
+
+
+def replace_items(connection: sa.Connection, calendar_id: CalendarId, items: Sequence[StoredItem]) -> None:
+    """Insert or replace items with all their events."""
+    # First what can fail without the database.
+    events = [row for item in items for row in _event_rows(calendar_id, item)]
+    delete_items(connection, calendar_id, [item.key for item in items])
+    insert(connection, tables.items, [_item_row(calendar_id, item) for item in items])
+    insert(connection, tables.events, events)
+
+
+def refresh_items(connection: sa.Connection, calendar_id: CalendarId, items: Sequence[StoredItem]) -> None:
+    """Update items whose events are as they were."""
+    table = tables.items
+    if not items:
+        return
+    columns = ("etag", "version", "series", "series_hash", "round")
+    statement = (
+        sa.update(table)
+        .where(table.c.calendar_id == calendar_id, table.c.key_hash == sa.bindparam("the_key"))
+        .values({column: sa.bindparam(f"new_{column}", type_=table.c[column].type) for column in columns})
+    )
+    rows = [_item_row(calendar_id, item) for item in items]
+    connection.execute(
+        statement,
+        [{"the_key": row["key_hash"], **{f"new_{column}": row[column] for column in columns}} for row in rows],
+    )
+
+
+def stamp_items(connection: sa.Connection, calendar_id: CalendarId, keys: Collection[str], seen_round: int) -> None:
+    """Give stored items a round number."""
+    table = tables.items
+    for hashes in chunks(map(digest, keys)):
+        connection.execute(
+            sa.update(table)
+            .where(table.c.calendar_id == calendar_id, table.c.key_hash.in_(hashes))
+            .values(round=seen_round)
+        )
+
+
+def delete_items(connection: sa.Connection, calendar_id: CalendarId, keys: Collection[str]) -> None:
+    """Delete items; foreign keys take along their events."""
+    table = tables.items
+    for hashes in chunks(map(digest, keys)):
+        connection.execute(sa.delete(table).where(table.c.calendar_id == calendar_id, table.c.key_hash.in_(hashes)))
+
+
+def load_debts_by_key(connection: sa.Connection, calendar_id: CalendarId, keys: Collection[str]) -> dict[str, Debt]:
+    """What is owed of these keys."""
+    table = tables.debts
+    found = {}
+    for hashes in chunks(map(digest, keys)):
+        wanted = sa.select(table).where(table.c.calendar_id == calendar_id, table.c.key_hash.in_(hashes))
+        found.update({row.key: debt_of(row) for row in connection.execute(wanted)})
+    return found
+
+
+def debt_of(row: sa.Row[Any]) -> Debt:
+    """A debt from its row."""
+    return Debt(row.key, row.reason, row.since, row.due_at, row.attempts)
+
+
+def owe_debts(connection: sa.Connection, calendar_id: CalendarId, debts: Sequence[Debt]) -> None:
+    """Insert or replace debts; what is owed already keeps its ``since``."""
+    owed = load_debts_by_key(connection, calendar_id, [debt.key for debt in debts])
+    rows = {}
+    for debt in debts:
+        kept = owe(owed.get(debt.key), debt)
+        rows[digest(debt.key)] = {
+            "calendar_id": calendar_id,
+            "key_hash": digest(debt.key),
+            "key": debt.key,
+            "reason": debt.reason,
+            "since": kept.since,
+            "due_at": debt.due_at,
+            "attempts": debt.attempts,
+        }
+    replace(connection, tables.debts.c.key_hash, rows, tables.debts.c.calendar_id == calendar_id)
+
+
+def settle_debts(connection: sa.Connection, calendar_id: CalendarId, keys: Collection[str]) -> None:
+    """Forget debts that are paid."""
+    table = tables.debts
+    for hashes in chunks(map(digest, keys)):
+        connection.execute(sa.delete(table).where(table.c.calendar_id == calendar_id, table.c.key_hash.in_(hashes)))
+
+
+def _item_row(calendar_id: CalendarId, item: StoredItem) -> dict[str, Any]:
+    return {
+        "calendar_id": calendar_id,
+        "key_hash": digest(item.key),
+        "key": item.key,
+        "etag": item.etag,
+        "version": item.version,
+        "series": item.series,
+        "series_hash": None if item.series is None else digest(item.series),
+        "round": item.round,
+    }
+
+
+def _event_rows(calendar_id: CalendarId, item: StoredItem) -> Iterable[dict[str, Any]]:
+    for position, event in enumerate(item.events):
+        starts_at, ends_at = reach(event)
+        yield {
+            "calendar_id": calendar_id,
+            "key_hash": digest(item.key),
+            "position": position,
+            "identity": event.identity,
+            "identity_hash": digest(event.identity),
+            "plannable": plannable(event),
+            "starts_at": starts_at,
+            "ends_at": ends_at,
+            "mark_hash": None if event.mark is None else digest(event.mark.key),
+            "value": encode(event),
+        }

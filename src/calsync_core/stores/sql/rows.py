@@ -1,0 +1,170 @@
+"""What the roles share: fencing, locks, bulk writes, and the journal."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from attrs import evolve
+from sqlalchemy.exc import IntegrityError
+
+from calsync_core.core.recording import Line, calendars_of, holds
+from calsync_core.errors import LeaseLost, StoreError, UnknownCalendar
+from calsync_core.models import (
+    Account,
+    Block,
+    Calendar,
+    CalendarId,
+    Lease,
+    PlanState,
+    require_utc,
+)
+from calsync_core.stores.sql import tables
+from calsync_core.stores.sql.codec import decode
+from calsync_core.stores.sql.database import Database
+
+__all__ = [
+    "CHUNK",
+    "Role",
+    "account_of",
+    "calendar_of",
+    "chunks",
+    "fence",
+    "forget_shape",
+    "insert",
+    "insert_one",
+    "lease_now",
+    "lock_owners",
+    "note",
+    "replace",
+    "require_calendar",
+    "require_targets",
+]
+
+CHUNK = 500
+"""Values in one ``IN (…)``: below what any supported database allows (SQLite before 3.32: 999 parameters)."""
+
+T = TypeVar("T")
+
+
+class Role:
+    """What every role of a ``SQLStore`` has: the database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+
+def chunks(values: Iterable[T]) -> Iterator[Sequence[T]]:
+    """Distinct values, in pieces that fit into one statement."""
+    distinct = list(dict.fromkeys(values))
+    for start in range(0, len(distinct), CHUNK):
+        yield distinct[start : start + CHUNK]
+
+
+def insert(connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Add rows in bulk; all have the same columns."""
+    if rows:
+        connection.execute(sa.insert(table), list(rows))
+
+
+def insert_one(connection: sa.Connection, table: sa.Table, columns: Mapping[str, Any]) -> int:
+    """Add one row to a table that counts its ids; returns the new id."""
+    key = connection.execute(sa.insert(table).values(columns)).inserted_primary_key
+    if key is None:
+        raise StoreError(f"the database gave no id for a row of {table.name}")
+    return int(key[0])
+
+
+def replace(
+    connection: sa.Connection, column: sa.Column[Any], rows: Mapping[Any, Mapping[str, Any]], *where: Any
+) -> None:
+    """Insert or replace rows by the value of one column, in bulk, in every dialect."""
+    for values in chunks(rows):
+        connection.execute(sa.delete(column.table).where(column.in_(values), *where))
+    insert(connection, column.table, list(rows.values()))
+
+
+def account_of(row: sa.Row[Any]) -> Account:
+    """An account from its row."""
+    return evolve(decode(Account, row.value), id=row.id)
+
+
+def calendar_of(row: sa.Row[Any]) -> Calendar:
+    """A calendar from its row."""
+    return evolve(decode(Calendar, row.value), id=row.id)
+
+
+def require_calendar(connection: sa.Connection, calendar_id: CalendarId) -> Calendar:
+    """One calendar. Raises UnknownCalendar."""
+    row = connection.execute(sa.select(tables.calendars).where(tables.calendars.c.id == calendar_id)).one_or_none()
+    if row is None:
+        raise UnknownCalendar(f"calendar: there is none with id {calendar_id}")
+    return calendar_of(row)
+
+
+def require_targets(connection: sa.Connection, blocks: Collection[Block], more: Iterable[CalendarId] = ()) -> None:
+    """Raises UnknownCalendar for a block on a calendar that is not there."""
+    wanted, known = {*calendars_of(blocks), *more}, set()
+    for ids in chunks(sorted(wanted)):
+        known |= set(connection.scalars(sa.select(tables.calendars.c.id).where(tables.calendars.c.id.in_(ids))))
+    for calendar_id in sorted(wanted - known):
+        raise UnknownCalendar(f"calendar: there is none with id {calendar_id}")
+
+
+def lease_now(connection: sa.Connection, name: str) -> tuple[Lease | None, int]:
+    """The lease of this name if somebody has it, and the last token given; its row stays locked."""
+    row = connection.execute(
+        sa.select(tables.leases).where(tables.leases.c.name == name).with_for_update()
+    ).one_or_none()
+    if row is None or row.expires_at is None:
+        return None, row.token if row else 0
+    return Lease(row.name, row.holder, row.token, row.expires_at), row.token
+
+
+def fence(connection: sa.Connection, lease: Lease, at: datetime) -> None:
+    """Hold the lease's row until the transaction ends. Raises LeaseLost unless the lease is the newest and valid."""
+    current, _ = lease_now(connection, lease.name)
+    if not holds(current, lease, require_utc("at", at)):
+        raise LeaseLost(f"lease {lease.name!r} is not ours any more")
+
+
+def lock_owners(connection: sa.Connection, owners: Iterable[str]) -> dict[str, PlanState]:
+    """Put the writers of these owners' journals and blocks in line; returns their plan states.
+
+    Always in the same order, after the lease's row, so that two transactions can't wait for each other.
+    """
+    states = {}
+    table = tables.plan_states
+    for owner in sorted(set(owners)):
+        wanted = sa.select(table).where(table.c.owner == owner).with_for_update()
+        row = connection.execute(wanted).one_or_none()
+        if row is None:
+            try:
+                with connection.begin_nested():
+                    connection.execute(sa.insert(table).values(owner=owner))
+            except IntegrityError:
+                pass  # Another worker was first: its row is as good.
+            row = connection.execute(wanted).one()
+        states[owner] = PlanState(row.shape, row.horizon_end)
+    return states
+
+
+def forget_shape(connection: sa.Connection, owners: Iterable[str]) -> None:
+    """Have these owners planned again from scratch."""
+    table = tables.plan_states
+    for owner in lock_owners(connection, owners):
+        connection.execute(sa.update(table).where(table.c.owner == owner).values(shape=None))
+
+
+def note(connection: sa.Connection, lines: Collection[Line], calendar_id: CalendarId | None) -> None:
+    """Append to the journal."""
+    if not lines:
+        return
+    lock_owners(connection, {line.owner for line in lines})
+    insert(
+        connection,
+        tables.journal,
+        [{"owner": line.owner, "calendar_id": calendar_id, "is_key": line.is_key, "word": line.word} for line in lines],
+    )

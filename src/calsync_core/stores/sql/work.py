@@ -1,0 +1,97 @@
+"""Leases and the record of syncs in SQL."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+from attrs import evolve
+from sqlalchemy.exc import IntegrityError
+
+from calsync_core.core.recording import is_newest
+from calsync_core.errors import LeaseBusy, LeaseLost
+from calsync_core.models import CalendarId, Lease, SyncReport, require_utc
+from calsync_core.stores.sql import tables
+from calsync_core.stores.sql.codec import decode, encode
+from calsync_core.stores.sql.rows import Role, insert, insert_one, lease_now
+
+__all__ = ["SQLLeases", "SQLRuns"]
+
+
+class SQLLeases(Role):
+    """``LeaseStore`` in SQL: between all processes that share the database."""
+
+    def acquire_lease(self, name: str, holder: str, ttl: float, at: datetime) -> Lease:
+        """See ``LeaseStore.acquire_lease``."""
+        table = tables.leases
+        at = require_utc("at", at)
+        with self._database.writing() as connection:
+            current, token = lease_now(connection, name)
+            if current is not None and current.expires_at > at:
+                raise LeaseBusy(f"lease {name!r} is held by {current.holder}")
+            lease = Lease(name, holder, token + 1, at + timedelta(seconds=ttl))
+            columns = {"holder": holder, "token": lease.token, "expires_at": lease.expires_at}
+            if token:
+                connection.execute(sa.update(table).where(table.c.name == name).values(columns))
+                return lease
+            try:
+                with connection.begin_nested():
+                    connection.execute(sa.insert(table).values(name=name, **columns))
+            except IntegrityError:
+                raise LeaseBusy(f"lease {name!r} was taken by another worker just now") from None
+            return lease
+
+    def renew_lease(self, lease: Lease, ttl: float, at: datetime) -> Lease:
+        """See ``LeaseStore.renew_lease``."""
+        table = tables.leases
+        renewed = evolve(lease, expires_at=require_utc("at", at) + timedelta(seconds=ttl))
+        with self._database.writing() as connection:
+            if not is_newest(lease_now(connection, lease.name)[0], lease):
+                raise LeaseLost(f"lease {lease.name!r} is not ours any more")
+            mine = sa.update(table).where(table.c.name == lease.name)
+            connection.execute(mine.values(expires_at=renewed.expires_at))
+        return renewed
+
+    def release_lease(self, lease: Lease) -> None:
+        """See ``LeaseStore.release_lease``. The row stays: its token must never be given again."""
+        table = tables.leases
+        mine = (table.c.name == lease.name, table.c.token == lease.token, table.c.holder == lease.holder)
+        with self._database.writing() as connection:
+            connection.execute(sa.update(table).where(*mine).values(expires_at=None))
+
+
+class SQLRuns(Role):
+    """``RunStore`` in SQL."""
+
+    def save_run(self, report: SyncReport) -> SyncReport:
+        """See ``RunStore.save_run``."""
+        table, link = tables.runs, tables.run_calendars
+        columns = {"finished_at": report.finished_at, "value": encode(evolve(report, id=None))}
+        with self._database.writing() as connection:
+            if report.id is None:
+                run_id = insert_one(connection, table, columns)
+            else:
+                run_id = report.id
+                connection.execute(sa.delete(table).where(table.c.id == run_id))
+                connection.execute(sa.insert(table).values(id=run_id, **columns))
+            calendars = [{"run_id": run_id, "calendar_id": key} for key in sorted(set(report.calendars))]
+            insert(connection, link, calendars)
+        return evolve(report, id=run_id)
+
+    def load_runs(self, calendar_id: CalendarId | None = None, limit: int = 50) -> list[SyncReport]:
+        """See ``RunStore.load_runs``."""
+        table, link = tables.runs, tables.run_calendars
+        wanted = sa.select(table.c.id, table.c.value).order_by(table.c.id.desc()).limit(max(0, limit))
+        if calendar_id is not None:
+            wanted = wanted.join(link, link.c.run_id == table.c.id).where(link.c.calendar_id == calendar_id)
+        with self._database.reading() as connection:
+            return [evolve(decode(SyncReport, row.value), id=row.id) for row in connection.execute(wanted)]
+
+    def cleanup(self, before: datetime) -> int:
+        """See ``RunStore.cleanup``."""
+        run, block = tables.runs, tables.blocks
+        before = require_utc("before", before)
+        with self._database.writing() as connection:
+            past = connection.execute(sa.delete(block).where(block.c.slot_end < before))
+            runs = connection.execute(sa.delete(run).where(run.c.finished_at < before))
+            return past.rowcount + runs.rowcount

@@ -1,0 +1,163 @@
+"""How a SQL store is opened: URLs, files, migrations, processes and forks."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from calsync_core.errors import ConfigurationError
+from calsync_core.models import (
+    Account,
+)
+from calsync_core.stores.sql import SQLStore
+from calsync_core.stores.sql.schema import VERSION_TABLE
+from calsync_core.stores.sql.tables import metadata
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "calsync.db", "nosuch:///x", "sqlite+nosuch:///x", "sqlite:///x.db?synchronous=maybe", "mysql+nosuch://h/x"],
+)
+def test_a_wrong_url_is_told_before_anything_is_opened(url: str) -> None:  # I-44
+    with pytest.raises(ConfigurationError, match="store url"):
+        SQLStore(url)
+
+
+def test_a_missing_driver_is_named() -> None:  # I-44
+    with pytest.raises(ConfigurationError, match=r"store url: .*driver.* aiomysql"):
+        SQLStore("mysql+aiomysql://user:secret@host/db")
+
+
+def test_a_password_is_never_shown(tmp_path: Path) -> None:  # I-39
+    store = SQLStore(f"sqlite://ana:secret@/{tmp_path}/x.db")
+    assert "secret" not in repr(store)
+    with pytest.raises(ConfigurationError) as caught:
+        SQLStore("nosuch://ana:secret@host/db")
+    assert "secret" not in str(caught.value)
+
+
+def test_nothing_is_opened_before_it_is_used(tmp_path: Path) -> None:
+    path = tmp_path / "later.db"
+    store = SQLStore(f"sqlite:///{path}")
+    assert not path.exists()
+    assert store.load_accounts() == []
+    assert path.exists()
+    store.close()
+
+
+def test_what_is_no_database_is_said_to_be_none(tmp_path: Path) -> None:  # I-44
+    path = tmp_path / "notes.txt"
+    path.write_text("shopping list\n" * 100)
+    for url in (f"sqlite:///{path}", f"sqlite:///{tmp_path}/no/such/folder/x.db"):
+        store = SQLStore(url)
+        with pytest.raises(ConfigurationError, match="store url"):
+            store.load_accounts()
+        store.close()
+    assert path.read_text().startswith("shopping list")
+
+
+def test_a_database_of_a_newer_version_is_left_alone(url: str, tmp_path: Path) -> None:
+    SQLStore(url).load_accounts()
+    with sqlite3.connect(tmp_path / "calsync.db") as raw:
+        raw.execute(f"UPDATE {VERSION_TABLE} SET version_num = '9999'")  # noqa: S608
+    raw.close()
+    for migrate in (True, False):
+        store = SQLStore(url, migrate=migrate)
+        with pytest.raises(ConfigurationError, match="newer version"):
+            store.load_accounts()
+        store.close()
+
+
+def test_without_migrate_the_tables_are_only_checked(url: str) -> None:
+    store = SQLStore(url, migrate=False)
+    with pytest.raises(ConfigurationError, match="no tables yet"):
+        store.load_accounts()
+    SQLStore(url).load_accounts()
+    assert store.load_accounts() == []
+    store.close()
+
+
+def test_the_hosts_own_tables_are_none_of_our_business(tmp_path: Path, url: str) -> None:
+    with sqlite3.connect(tmp_path / "calsync.db") as raw:
+        raw.execute("CREATE TABLE alembic_version (version_num VARCHAR(32))")
+        raw.execute("INSERT INTO alembic_version VALUES ('of the host')")
+    raw.close()
+    store = SQLStore(url)
+    assert store.load_accounts() == []
+    store.close()
+
+
+def test_migrations_make_the_tables_that_the_code_uses(file_store: SQLStore) -> None:
+    with file_store._database.reading() as connection:
+        options: dict[str, Any] = {"version_table": VERSION_TABLE, "compare_type": True}
+        context = MigrationContext.configure(connection, opts=options)
+        assert compare_metadata(context, metadata) == []
+
+
+def test_a_file_is_opened_as_it_should_be(file_store: SQLStore) -> None:
+    with file_store._database.reading() as connection:
+        pragmas = {
+            name: connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in ("journal_mode", "foreign_keys")
+        }
+    assert pragmas == {"journal_mode": "wal", "foreign_keys": 1}
+
+
+def test_commits_are_durable_unless_told_otherwise(tmp_path: Path) -> None:
+    store = SQLStore(f"sqlite:///{tmp_path}/x.db")
+    with store._database.reading() as connection:
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
+    store.close()
+
+
+ASK = """
+import sys
+from datetime import datetime, UTC
+from calsync_core.errors import LeaseBusy
+from calsync_core.stores.sql import SQLStore
+
+store = SQLStore(sys.argv[1])
+sys.stdin.readline()
+try:
+    print(store.acquire_lease("owner:ana", sys.argv[2], 60, datetime(2026, 11, 24, tzinfo=UTC)).token)
+except LeaseBusy:
+    print(0)
+"""
+
+
+def test_of_processes_that_open_a_new_file_and_ask_at_once_one_gets_the_lease(url: str) -> None:  # I-06
+    ask = [sys.executable, "-W", "error", "-c", ASK, url]
+    workers = [
+        subprocess.Popen([*ask, str(number)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for number in range(4)
+    ]
+    for worker in workers:
+        assert worker.stdin is not None
+        worker.stdin.write("go\n")
+        worker.stdin.flush()
+    answers = [worker.communicate(timeout=120)[0].strip() for worker in workers]
+    assert sorted(answers) == ["0", "0", "0", "1"]
+    assert [worker.returncode for worker in workers] == [0, 0, 0, 0]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_store_made_and_used_before_a_fork_works_after_it(file_store: SQLStore) -> None:
+    mine = file_store.save_account(Account("ana", "memory", "parent"))
+    child = os.fork()
+    if child == 0:
+        try:
+            same = file_store.load_accounts() == [mine]
+            file_store.save_account(Account("ana", "memory", "child"))
+            os._exit(0 if same else 1)
+        except BaseException:  # noqa: BLE001  (the child must never return into pytest)
+            os._exit(2)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert [account.name for account in file_store.load_accounts()] == ["parent", "child"]
+    file_store.save_account(Account("ana", "memory", "parent again"))
