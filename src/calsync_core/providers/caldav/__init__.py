@@ -1,0 +1,14 @@
+"""CalDAV servers, and iCloud as one of them. Needs the extra ``caldav``."""
+
+from calsync_core.errors import ConfigurationError
+
+try:
+    import caldav
+    import lxml
+except ModuleNotFoundError as missing:
+    raise ConfigurationError(f"{missing.name} is not installed: pip install 'calsync-core[caldav]'") from None
+del caldav, lxml
+
+from calsync_core.providers.caldav.adapter import CalDAVProvider, ICloudProvider  # noqa: E402
+
+__all__ = ["CalDAVProvider", "ICloudProvider"]
