@@ -1,0 +1,11 @@
+"""For hosts' tests and for authors of extensions: a virtual clock, faults, deaths, contract kits.
+
+Exported here is what needs nothing but the base install. The kits need pytest and are imported by their own path::
+
+    from calsync_core.testing.provider_kit import ProviderContract
+"""
+
+from calsync_core.testing.clock import VirtualClock
+from calsync_core.testing.faults import Died, DyingProvider, DyingStore, Fault, FaultKind, FaultyProvider, Toll
+
+__all__ = ["Died", "DyingProvider", "DyingStore", "Fault", "FaultKind", "FaultyProvider", "Toll", "VirtualClock"]

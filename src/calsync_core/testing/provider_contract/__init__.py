@@ -1,0 +1,1 @@
+"""The parts of the providers' contract test; see ``calsync_core.testing.provider_kit``."""

@@ -1,0 +1,203 @@
+"""What the store contract's tests work with: a store with an owner in it, and short words for values."""
+# ruff: noqa: S101  (a test kit asserts)
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from attrs import define, evolve, field
+
+from calsync_core.models import (
+    Account,
+    Block,
+    BlockContent,
+    Calendar,
+    ChangeCount,
+    Changes,
+    Cursor,
+    Event,
+    Intent,
+    Item,
+    Lease,
+    Mark,
+    Operation,
+    OperationKind,
+    Outcome,
+    OutcomeStatus,
+    Plan,
+    PlanState,
+    Reason,
+    Span,
+    Tag,
+    Unplanned,
+)
+from calsync_core.protocols import Store
+
+__all__ = ["CURSOR", "NOW", "SHAPE", "StoreBench", "WithBench", "a_block", "an_event", "an_item", "an_operation"]
+
+NOW = datetime(2026, 11, 24, 9, tzinfo=UTC)
+SHAPE = "policy-1"
+CURSOR = Cursor("sync-token-1", "all")
+HOUR = timedelta(hours=1)
+
+
+def an_event(key: str = "e1", start: datetime = NOW, *, uid: str | None = "", **fields: Any) -> Event:
+    """An hour's meeting; its UID is made from the id unless one is given."""
+    fields.setdefault("span", Span(start, start + HOUR))
+    fields.setdefault("title", "Quarterly review")
+    return Event(key, f"uid-{key}" if uid == "" else uid, **fields)
+
+
+def an_item(key: str = "e1", *events: Event, **fields: Any) -> Item:
+    """An item of these events, or of one meeting."""
+    fields.setdefault("etag", f"etag-{key}")
+    return Item(key, events or (an_event(key),), **fields)
+
+
+def a_sighting(block: Block, **fields: Any) -> Item:
+    """The item as which a target shows a block of ours."""
+    content = block.content
+    mark = fields.pop("mark", Mark(block.key, block.generation, Tag("i", "o", "s")))
+    event = Event(block.native_id, None, content.span, title=content.title, mark=mark, **fields)
+    return Item(block.native_id, (event,), "seen-1")
+
+
+def a_block(source: Calendar, target: Calendar, key: str = "k1", start: datetime = NOW, **fields: Any) -> Block:
+    """A block of an hour that shows ``uid-e1`` unless said otherwise."""
+    values: dict[str, Any] = {
+        "generation": 0,
+        "owner": target.owner,
+        "source_id": source.key,
+        "target_id": target.key,
+        "uid": "uid-e1",
+        "slot": "",
+        "native_id": f"n-{key}",
+        "content": BlockContent(Span(start, start + HOUR), "Busy"),
+    }
+    return Block(key=key, **{**values, **fields})
+
+
+def an_operation(block: Block, kind: OperationKind = OperationKind.CREATE, **fields: Any) -> Operation:
+    """The write that makes a block what its record says."""
+    values: dict[str, Any] = {
+        "native_id": block.native_id,
+        "content": block.content,
+        "tag": Tag("installation", "owner", "source"),
+        "reason": Reason.NO_LONGER_WANTED if kind is OperationKind.DELETE else Reason.BOOKED,
+        "decided_at": NOW,
+    }
+    return Operation(kind, block.ref, block.target_id, **{**values, **fields})
+
+
+@define
+class StoreBench:
+    """A store with an owner ``ana`` who has a source and a target."""
+
+    store: Store
+    account: Account = field(init=False)
+    source: Calendar = field(init=False)
+    target: Calendar = field(init=False)
+    _leases: dict[str, Lease] = field(factory=dict)
+
+    def __attrs_post_init__(self) -> None:
+        self.account = self.store.save_account(Account("ana", "memory", "ana-1"))
+        self.source = self.calendar("work", publish=True)
+        self.target = self.calendar("home", receive=True)
+
+    def calendar(self, remote_id: str, account: Account | None = None, **fields: Any) -> Calendar:
+        """A new, enabled calendar."""
+        of = account or self.account
+        calendar = Calendar(of.key, of.owner, remote_id, remote_id.title(), **{"enabled": True, **fields})
+        return self.store.save_calendar(calendar)
+
+    def stranger(self) -> Calendar:
+        """A calendar of another owner."""
+        account = self.store.save_account(Account("bo", "memory", "bo-1"))
+        return self.calendar("bo-work", account, publish=True, receive=True)
+
+    def lease(self, name: str) -> Lease:
+        """The lease of this name, taken on first use."""
+        if name not in self._leases:
+            self._leases[name] = self.store.acquire_lease(name, "worker", 3600, NOW)
+        return self._leases[name]
+
+    def lease_of(self, calendar: Calendar) -> Lease:
+        """The lease on a calendar."""
+        return self.lease(f"calendar:{calendar.key}")
+
+    def save(self, calendar: Calendar, *items: Item, **fields: Any) -> ChangeCount:
+        """Store one page of a read."""
+        changes = Changes(**{"at": NOW, "items": items, **fields})
+        return self.store.save_changes(self.lease_of(calendar), calendar.key, changes)
+
+    def read_completely(self, calendar: Calendar, *items: Item) -> None:
+        """Commit a snapshot of one page."""
+        seen_round = self.begin_round(calendar)
+        self.save(calendar, *items, round=seen_round, cursor=CURSOR, snapshot_done=True)
+
+    def begin_round(self, calendar: Calendar) -> int:
+        """Begin a snapshot."""
+        state = self.store.load_read_state(calendar.key)
+        begun = evolve(state, round=state.round + 1)
+        self.store.save_read_state(self.lease_of(calendar), calendar.key, begun, NOW)
+        return begun.round
+
+    def unplanned(self, owner: str = "ana") -> Unplanned:
+        """The owner's journal."""
+        return self.store.load_unplanned(owner)
+
+    def plan(
+        self,
+        *operations: Operation,
+        records: tuple[Block, ...] = (),
+        upto: int | None = None,
+        state: PlanState | None = None,
+        **fields: Any,
+    ) -> None:
+        """Store a plan of ana's, by default one that covers the whole journal."""
+        self.store.save_plan(
+            self.lease("owner:ana"),
+            Plan("ana", operations, records, **fields),
+            upto=self.unplanned().upto if upto is None else upto,
+            state=state or PlanState(SHAPE, NOW + timedelta(days=90)),
+            at=NOW,
+        )
+
+    def forget_what_is_unplanned(self) -> None:
+        """Leave an empty journal, and a plan state that is up to date."""
+        self.plan()
+        assert self.unplanned().uids == self.unplanned().keys == frozenset()
+
+    def claim(self, limit: int = 10, at: datetime = NOW) -> list[Intent]:
+        """Claim intents for the target."""
+        return self.store.claim_intents(self.lease_of(self.target), self.target.key, limit, at)
+
+    def record(self, *outcomes: Outcome, at: datetime = NOW) -> None:
+        """Record outcomes of the target's intents."""
+        self.store.record_outcomes(self.lease_of(self.target), self.target.key, outcomes, at)
+
+    def write(self, block: Block, kind: OperationKind = OperationKind.CREATE, **outcome: Any) -> None:
+        """Plan, claim and record one write; DONE unless said otherwise."""
+        self.plan(an_operation(block, kind), records=(block,))
+        intent = next(found for found in self.claim() if found.operation.ref == block.ref)
+        self.record(Outcome(**{"intent_id": intent.id, "status": OutcomeStatus.DONE, "etag": "w1", **outcome}))
+
+    def block(self, ref: str) -> Block:
+        """One of ana's recorded blocks."""
+        return next(block for block in self.store.load_blocks("ana") if block.ref == ref)
+
+
+class WithBench:
+    """The fixtures that every part of the contract uses."""
+
+    @pytest.fixture
+    def store(self) -> Store:
+        """An empty store, fresh for every test: yours."""
+        raise NotImplementedError("give the fixture: store")
+
+    @pytest.fixture
+    def bench(self, store: Store) -> StoreBench:
+        """The store, with an owner in it."""
+        return StoreBench(store)
