@@ -1,0 +1,136 @@
+"""From a configuration to a running installation: store, providers, engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import cast
+
+from attrs import define, field
+
+from calsync_core.cli.config import Config
+from calsync_core.cli.registry import build_provider, build_store
+from calsync_core.cli.writes import WitnessedStore
+from calsync_core.engine import SyncEngine
+from calsync_core.errors import ConfigurationError
+from calsync_core.models import Account, Operation, Parked, Progress, SyncFailure
+from calsync_core.notifiers import StructlogNotifier
+from calsync_core.protocols import Store, TokenSource
+from calsync_core.system import StaticTokens
+
+__all__ = ["Installation", "build_installation"]
+
+
+@define
+class Installation:
+    """Everything one call works with.
+
+    Attributes:
+        failures: Accounts that could not be made ready; the rest goes on.
+    """
+
+    config: Config
+    store: Store
+    engine: SyncEngine
+    _witness: WitnessedStore
+    failures: list[SyncFailure] = field(factory=list)
+
+    def close(self) -> None:
+        """Give the database back, if the store has something to give back."""
+        close = getattr(self.store, "close", None)
+        if close is not None:
+            close()
+
+    def written(self) -> list[Operation]:
+        """The writes that calendars confirmed since the last call."""
+        return self._witness.take_written()
+
+    def parked(self) -> list[Parked]:
+        """Events that the plans made since the last call could not place in time."""
+        return self._witness.take_parked()
+
+    def all_failures(self, errors: Iterable[SyncFailure], owner: str | None = None) -> tuple[SyncFailure, ...]:
+        """A run's failures, those of accounts that could not be made ready for it, and every event still unreadable.
+
+        An account that failed both before the run and in it is named once.
+        """
+        told = tuple(errors)
+        known = {(failure.account, failure.kind) for failure in told}
+        ready = (each for each in self.failures if (each.account, each.kind) not in known)
+        return (*ready, *told, *self._unreadable(owner))
+
+    def _unreadable(self, owner: str | None) -> Iterator[SyncFailure]:
+        accounts = {account.id: account.name for account in self.store.load_accounts(owner)}
+        for calendar in self.store.load_calendars(owner=owner):
+            if calendar.enabled:
+                for debt in self.store.load_debts(calendar.key):
+                    kind, _, reason = debt.reason.partition(": ")
+                    if kind == "unreadable":
+                        message = f"{debt.key}: {reason}"
+                        yield SyncFailure(accounts[calendar.account_id], calendar.name, "Unreadable", message)
+
+    def owners(self) -> list[str]:
+        """Everybody named in the file or known to the store, sorted."""
+        configured = {each.account.owner for each in self.config.accounts}
+        return sorted(configured | {account.owner for account in self.store.load_accounts()})
+
+    def check_owner(self, owner: str | None) -> None:
+        """Refuse a name that nobody has.
+
+        Raises:
+            ConfigurationError: lists the owners there are.
+        """
+        if owner is not None and owner not in self.owners():
+            known = ", ".join(self.owners()) or "none"
+            raise ConfigurationError(f'owner: there is no "{owner}" (known: {known})')
+
+
+def build_installation(
+    config: Config,
+    *,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> Installation:
+    """Open the store and build the engine; no request is sent.
+
+    Args:
+        config: What the file says.
+        on_progress: Told how far long work is.
+
+    Raises:
+        ConfigurationError: names what is wrong.
+    """
+    try:
+        witness = WitnessedStore(build_store(config.store_url))
+        store = cast("Store", witness)
+        stored = {account.provider for account in store.load_accounts()}
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{config.path}: [store]: {str(error).removeprefix('store ')}") from None
+    named = {each.account.provider for each in config.accounts}
+    engine = SyncEngine(
+        store=store,
+        providers={name: build_provider(name) for name in sorted(named | stored)},
+        secret=config.secrets,
+        notifier=StructlogNotifier(),
+        policy=config.policy,
+        webhook_url=_push_address(config),
+        tokens=_credentials(config),
+        on_progress=on_progress,
+    )
+    return Installation(config, store, engine, witness)
+
+
+def _push_address(config: Config) -> str | None:
+    """Where providers may push to: they take https only, so a loopback address means polling."""
+    url = config.public_url
+    return url if url is not None and url.startswith("https://") else None
+
+
+def _credentials(config: Config) -> Callable[[Account], TokenSource]:
+    sources = {each.account.name: StaticTokens(each.credential) for each in config.accounts}
+
+    def tokens(account: Account) -> TokenSource:
+        source = sources.get(account.name)
+        if source is None:
+            raise ConfigurationError(f'account "{account.name}" is not in {config.path}, so its login is not known')
+        return source
+
+    return tokens

@@ -1,0 +1,234 @@
+"""``calsync.toml`` as frozen values. Reading it sends no request and opens no database."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from pathlib import Path
+from urllib.parse import SplitResult, urlsplit
+
+from attrs import field, fields, frozen
+
+from calsync_core.cli.registry import PASSWORD_ONLY, UNRELEASED_PROVIDERS, known_providers
+from calsync_core.cli.tables import Table, did_you_mean, load_toml
+from calsync_core.core.identity import Keyring
+from calsync_core.errors import ConfigurationError, InvalidValue
+from calsync_core.models import Account, BearerToken, Credential, Password, SyncPolicy
+
+__all__ = ["AccountConfig", "Config", "load_config"]
+
+_SECTIONS = ("installation", "store", "webhooks", "policy")
+_ACCOUNT_KEYS = (
+    "name",
+    "owner",
+    "provider",
+    "email",
+    "timezone",
+    "base_url",
+    "auth",
+    "calendars",
+    "publish",
+    "receive",
+)
+_AUTH_KEYS = {"password": ("username", "password"), "bearer": ("token",)}
+_SQLITE_FILE = "sqlite:///"
+
+
+@frozen
+class AccountConfig:
+    """One ``[[accounts]]`` table.
+
+    Attributes:
+        account: As it will be connected; without an id.
+        credential: What the login is proven with.
+        calendars: Ids or names as written, ``("*",)`` for all it owns, None for the login's own default.
+        publish: Its events block the owner's other calendars.
+        receive: The others' events block its calendars.
+        where: How messages call this table: ``accounts[0] "ana-icloud"``.
+    """
+
+    account: Account
+    credential: Credential = field(repr=False)
+    calendars: tuple[str, ...] | None
+    publish: bool
+    receive: bool
+    where: str
+
+
+@frozen
+class Config:
+    """The whole file.
+
+    Attributes:
+        path: Where it was read from.
+        secrets: The installation's; the first one signs.
+        store_url: SQLAlchemy URL; a relative SQLite file lies beside the configuration.
+        encryption_key: For stores that keep credentials.
+        public_url: Where pushes can reach this machine; None: polling only.
+    """
+
+    path: Path
+    secrets: tuple[str, ...] = field(repr=False)
+    store_url: str = field(repr=False)
+    encryption_key: str | None = field(repr=False)
+    public_url: str | None
+    policy: SyncPolicy
+    accounts: tuple[AccountConfig, ...]
+
+
+def load_config(path: Path) -> Config:
+    """Read and check the file.
+
+    Raises:
+        ConfigurationError: names the file, the table and the key.
+    """
+    root = Table(load_toml(path), path, "top level")
+    root.only(*_SECTIONS, "accounts")
+    installation, store, webhooks, policy = (
+        Table(root.take(name, default={}), path, f"[{name}]") for name in _SECTIONS
+    )
+    installation.only("secret")
+    store.only("url", "encryption_key")
+    webhooks.only("public_url")
+    return Config(
+        path=path,
+        secrets=_secrets(installation),
+        store_url=_store_url(store, path),
+        encryption_key=store.text("encryption_key"),
+        public_url=_web_address(webhooks, "public_url"),
+        policy=_policy(policy, path),
+        accounts=_accounts(root, path),
+    )
+
+
+def _secrets(installation: Table) -> tuple[str, ...]:
+    secrets = installation.texts("secret", single=True)
+    if secrets is None:
+        raise installation.error("secret", "is missing (calsync init writes one)")
+    try:
+        Keyring.of(secrets)
+    except ConfigurationError as error:
+        raise installation.error("secret", str(error).partition(": ")[2]) from None
+    return secrets
+
+
+def _store_url(store: Table, path: Path) -> str:
+    url = store.required("url")
+    if "://" not in url:
+        raise store.error("url", 'must be a database URL such as "sqlite:///calsync.db"')
+    file = url.removeprefix(_SQLITE_FILE)
+    if url.startswith(_SQLITE_FILE) and file and not file.startswith((":memory:", "file:")):
+        return f"{_SQLITE_FILE}{path.absolute().parent / file}"
+    return url
+
+
+def _policy(table: Table, path: Path) -> SyncPolicy:
+    table.only(*(attribute.name for attribute in fields(SyncPolicy)))
+    chosen: dict[str, object] = {}
+    for attribute in fields(SyncPolicy):
+        if isinstance(attribute.default, str):
+            value: object = table.text(attribute.name)
+        else:
+            value = table.number(attribute.name, whole=attribute.type in {int, "int"})
+        if value is not None:
+            chosen[attribute.name] = value
+    try:
+        return SyncPolicy(**chosen)  # type: ignore[arg-type]
+    except InvalidValue as error:
+        raise ConfigurationError(f"{path}: {table.where}: {error}") from None
+
+
+def _accounts(root: Table, path: Path) -> tuple[AccountConfig, ...]:
+    tables = root.take("accounts", default=[])
+    if not isinstance(tables, list):
+        raise root.error("accounts", "must be written as [[accounts]]")
+    accounts: list[AccountConfig] = []
+    for index, values in enumerate(tables):
+        name = values.get("name") if isinstance(values, dict) else None
+        label = f' "{name}"' if isinstance(name, str) else ""
+        account = _account(Table(values, path, f"accounts[{index}]{label}"), path)
+        for earlier in accounts:
+            if earlier.account.name == account.account.name:
+                raise ConfigurationError(f"{path}: {account.where}: name: is taken by {earlier.where}")
+        accounts.append(account)
+    return tuple(accounts)
+
+
+def _account(table: Table, path: Path) -> AccountConfig:
+    table.only(*_ACCOUNT_KEYS)
+    name, owner, provider = table.required("name"), table.required("owner"), _provider(table)
+    base_url = _web_address(table, "base_url")
+    if provider == "caldav" and base_url is None:
+        raise table.error("base_url", "is missing: the address of the CalDAV server")
+    try:
+        account = Account(
+            owner=owner,
+            provider=provider,
+            name=name,
+            email=table.text("email"),
+            timezone=table.text("timezone"),
+            base_url=base_url,
+        )
+    except InvalidValue as error:
+        raise ConfigurationError(f"{path}: {table.where}: {error}") from None
+    return AccountConfig(
+        account=account,
+        credential=_credential(table.table("auth"), provider),
+        calendars=table.texts("calendars"),
+        publish=table.flag("publish", default=True),
+        receive=table.flag("receive", default=True),
+        where=table.where,
+    )
+
+
+def _provider(table: Table) -> str:
+    provider = table.required("provider")
+    known = known_providers()
+    if provider in known:
+        return provider
+    names = ", ".join(sorted(known))
+    if provider in UNRELEASED_PROVIDERS:
+        raise table.error("provider", f'this version has no provider "{provider}" (it has: {names})')
+    raise table.error("provider", f'unknown provider "{provider}" (known: {names})')
+
+
+def _credential(auth: Table, provider: str) -> Credential:
+    kind = auth.required("type")
+    if kind == "oauth":
+        raise auth.error("type", '"oauth" needs provider "google" or "microsoft", which this version does not have')
+    if kind not in _AUTH_KEYS:
+        raise auth.error("type", f'unknown type "{kind}"{did_you_mean(kind, ("oauth", *_AUTH_KEYS))}')
+    if kind != "password" and provider in PASSWORD_ONLY:
+        raise auth.error("type", f'provider "{provider}" takes "password" only')
+    auth.only("type", *_AUTH_KEYS[kind])
+    if kind == "bearer":
+        return BearerToken(auth.required("token"))
+    return Password(auth.required("username"), auth.required("password"))
+
+
+def _web_address(table: Table, key: str) -> str | None:
+    """An ``https://`` address; plain ``http://`` goes to this very machine only. The value is never quoted: what is
+    wrong with it may be a password in it.
+    """
+    address = table.text(key)
+    if address is None:
+        return None
+    try:
+        parts = urlsplit(address)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        raise table.error(key, "is not a valid URL") from None
+    if parts.scheme not in {"http", "https"} or not host or any(letter.isspace() for letter in address):
+        raise table.error(key, "must be a URL that starts with https:// and names a host")
+    if parts.username is not None or parts.password is not None:
+        raise table.error(key, "must not contain a user name or password; they belong in auth")
+    if parts.scheme == "http" and not _loopback(parts):
+        raise table.error(key, "plain http:// is accepted for this machine (loopback) only; use https://")
+    return address
+
+
+def _loopback(parts: SplitResult) -> bool:
+    host = parts.hostname or ""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

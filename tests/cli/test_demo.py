@@ -1,0 +1,246 @@
+"""``calsync demo``: the example calendars, the second opinion that checks the engine's work, and the whole story."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import date, datetime, timedelta
+from importlib.util import find_spec
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+import recurring_ical_events
+from attrs import evolve
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+from icalendar import Calendar
+
+from calsync_core.cli.application import calsync
+from calsync_core.cli.demo.calendars import EXAMPLE_MONDAY, read_calendar, shift, split, story_monday
+from calsync_core.cli.demo.proof import Shown, block_differences, shown_on, shown_week
+from calsync_core.cli.demo.story import CHAPTERS
+from calsync_core.cli.demo.town import Town, open_town
+
+NAMES = ("work", "on-call", "private", "family")
+DAYS = st.dates(date(2024, 1, 1), date(2032, 12, 31))
+
+
+# -- the example calendars ----------------------------------------------------------------------------------------
+
+
+@given(today=DAYS)
+def test_the_storys_week_begins_on_a_monday_two_to_eight_days_ahead(today: date) -> None:
+    monday = story_monday(today)
+    assert monday.weekday() == 0
+    assert timedelta(days=2) <= monday - today <= timedelta(days=8)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_example_calendars_are_real_icalendar_files(name: str) -> None:
+    text = read_calendar(name)
+    events = Calendar.from_ical(text).walk("VEVENT")
+    assert len(events) >= 2
+    assert all(len(line.encode()) <= 75 for line in text.splitlines())
+    named = set(re.findall(r"TZID=([^:;]+)", text))
+    assert named == set(re.findall(r"^TZID:(.+)$", text, re.MULTILINE))
+
+
+def test_the_example_calendars_have_what_makes_syncing_hard() -> None:
+    everything = "".join(read_calendar(name) for name in NAMES)
+    for needed in (
+        "RRULE:FREQ=WEEKLY",
+        "INTERVAL=2",
+        "EXDATE;TZID",
+        "RECURRENCE-ID;TZID",
+        "VALUE=DATE",
+        "PARTSTAT=DECLINED",
+        "PARTSTAT=NEEDS-ACTION",
+        "STATUS:TENTATIVE",
+        "STATUS:CANCELLED",
+        "TRANSP:TRANSPARENT",
+        "CLASS:PRIVATE",
+        "TZID=America/New_York",
+        "TZID=Europe/London",
+        "BEGIN:VALARM",
+    ):
+        assert needed in everything.replace("\r\n ", ""), needed
+
+
+@given(weeks=st.integers(-150, 350), name=st.sampled_from(NAMES))
+def test_shifting_by_weeks_keeps_weekdays_and_wall_times(weeks: int, name: str) -> None:  # I-19
+    def local_week(text: str, monday: date) -> list[tuple[str, int, str]]:
+        start = datetime(monday.year, monday.month, monday.day, tzinfo=ZoneInfo("Europe/Berlin"))
+        found = recurring_ical_events.of(Calendar.from_ical(text)).between(start, start + timedelta(days=7))
+        return sorted(
+            (str(each["UID"]), (as_date(each.start) - monday).days, f"{each.start:%H:%M}")
+            for each in found
+            if "RRULE:FREQ=YEARLY" not in str(each.to_ical())
+        )
+
+    def as_date(moment: date) -> date:
+        return moment.date() if isinstance(moment, datetime) else moment
+
+    text = read_calendar(name)
+    monday = EXAMPLE_MONDAY + timedelta(weeks=weeks)
+    assert local_week(shift(text, 7 * weeks), monday) == local_week(text, EXAMPLE_MONDAY)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_splitting_loses_no_event(name: str) -> None:
+    text = read_calendar(name)
+    parts = split(text)
+    events = [event for part in parts.values() for event in Calendar.from_ical(part).walk("VEVENT")]
+    whole = Calendar.from_ical(text).walk("VEVENT")
+    assert sorted(event.to_ical() for event in events) == sorted(event.to_ical() for event in whole)
+    for part in parts.values():
+        assert len({str(event["UID"]) for event in Calendar.from_ical(part).walk("VEVENT")}) == 1
+        assert all(len(line) <= 75 for line in part.splitlines())
+
+
+# -- the second opinion: a check that can't fail would prove nothing -------------------------------------------------
+
+
+BERLIN = ZoneInfo("Europe/Berlin")
+MONDAY = datetime(2026, 11, 30, 9, tzinfo=BERLIN)
+MEETING = Shown(MONDAY, MONDAY + timedelta(hours=1), "busy", "Meeting", "m@test", MONDAY, block=False)
+BLOCK = evolve(MEETING, title="Busy", uid="block", block=True)
+
+
+def test_the_right_blocks_are_no_difference() -> None:
+    assert block_differences({"Work": [MEETING], "Home": [BLOCK]}) == []
+
+
+@pytest.mark.parametrize(
+    ("week", "wrong"),
+    [
+        ({"Work": [MEETING], "Home": []}, ["Home: missing Mon 30 Nov 09:00"]),
+        ({"Work": [MEETING], "Home": [BLOCK, BLOCK]}, ["Home: too much Mon 30 Nov 09:00"]),
+        ({"Work": [MEETING, BLOCK], "Home": [BLOCK]}, ["Work: too much Mon 30 Nov 09:00"]),
+        ({"Work": [evolve(MEETING, kind="declined")], "Home": [BLOCK]}, ["Home: too much Mon 30 Nov 09:00"]),
+        ({"Work": [evolve(MEETING, kind="free")], "Home": [BLOCK]}, ["Home: too much Mon 30 Nov 09:00"]),
+        (
+            {"Work": [evolve(MEETING, kind="tentative")], "Home": [BLOCK]},
+            ["Home: missing Mon 30 Nov 09:00", "Home: too much Mon 30 Nov 09:00"],
+        ),
+        (
+            {"Work": [MEETING], "Home": [evolve(BLOCK, start=MONDAY - timedelta(hours=1))]},
+            ["Home: missing Mon 30 Nov 09:00", "Home: too much Mon 30 Nov 08:00"],
+        ),
+        ({"Work": [MEETING], "Home": [MEETING, BLOCK]}, ["Home: too much Mon 30 Nov 09:00"]),
+    ],
+)
+def test_every_wrong_block_is_a_difference(week: dict[str, list[Shown]], wrong: list[str]) -> None:
+    assert block_differences(week) == wrong
+
+
+@pytest.fixture(scope="module")
+def town() -> Iterator[Town]:
+    if find_spec("radicale") is None:
+        pytest.skip("radicale is not installed")
+    with open_town(story_monday(datetime.now(BERLIN).date())) as made:
+        yield made
+
+
+@pytest.mark.server
+def test_the_town_shows_the_storys_week_and_misses_every_block(town: Town) -> None:
+    listings = town.listings()
+    week = shown_week(town, listings)
+    assert [len(listings[desk.name]) for desk in town.desks] == [len(desk.own) for desk in town.desks]
+    kinds = {each.kind for shown in week.values() for each in shown}
+    assert kinds == {"busy", "tentative", "free", "declined", "cancelled"}
+    differences = block_differences(week)
+    assert len(differences) >= 40
+    assert all(": missing " in each for each in differences)
+
+
+@pytest.mark.server
+def test_a_changed_event_of_hers_does_not_go_unnoticed(town: Town) -> None:  # I-02
+    desk = town.desk("Work")
+    listing = desk.listing()
+    assert desk.untouched(listing)
+    name, text = next(iter(listing.items()))
+    assert not desk.untouched({**listing, name: text.replace("SUMMARY:", "SUMMARY:Not ")})
+    assert not desk.untouched({other: each for other, each in listing.items() if other != name})
+
+
+@pytest.mark.server
+def test_all_of_anas_edits_change_what_they_should(town: Town) -> None:
+    def work() -> list[tuple[str, str]]:
+        desk = town.desk("Work")
+        return [
+            (each.title, f"{each.start:%a %H:%M} {each.kind}")
+            for each in shown_on(town, desk.listing(), own=set(desk.own))
+        ]
+
+    edits = {chapter.title: chapter.edit for chapter in CHAPTERS}
+    assert ("Design review", "Tue 14:00 busy") in work()
+    edits["A meeting moves"](town)
+    assert ("Design review", "Wed 10:00 busy") in work()
+    assert ("Design review", "Tue 14:00 busy") not in work()
+    edits["Ana declines"](town)
+    assert ("Budget round", "Thu 13:00 declined") in work()
+    edits["One occurrence is cancelled"](town)
+    assert ("Stand-up", "Thu 09:15 cancelled") in work()
+    assert ("Stand-up", "Fri 09:15 busy") in work()
+
+
+# -- the whole story ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.server
+def test_the_story_comes_out_right_and_says_so_as_json() -> None:
+    result = CliRunner().invoke(calsync, ["demo", "--json"])
+    assert result.exit_code == 0, result.output
+    told = json.loads(result.stdout)
+    assert told["ok"] is True
+    assert [step["wrong"] for step in told["steps"]] == [[]] * len(told["steps"])
+    assert len(told["steps"]) == len(CHAPTERS) + 2
+    idle = next(step for step in told["steps"] if step["title"] == "Nothing happened")
+    assert (idle["created"], idle["updated"], idle["deleted"]) == (0, 0, 0)
+    assert 0 < idle["requests"] <= 4
+    assert told["steps"][0]["created"] == told["steps"][-1]["deleted"] + 6
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_story_is_readable_without_a_terminal(tmp_path: Path, width: int) -> None:
+    command = [sys.executable, "-c", "import sys; from calsync_core.cli import main; sys.exit(main())", "demo"]
+    ended = subprocess.run(
+        command,
+        cwd=tmp_path,
+        env={"COLUMNS": str(width), "PATH": "/usr/bin:/bin", "PYTHONUTF8": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "\x1b" not in ended.stdout
+    assert all(len(line) <= width for line in ended.stdout.splitlines())
+    assert f"all {len(CHAPTERS) + 2} steps came out right" in ended.stdout
+    for words in ("Design review", "🔒 Busy", "was deleted by hand", "moved", "0 missing, 0 extra, 0 wrong"):
+        assert words in ended.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.server
+def test_a_step_that_goes_wrong_ends_with_code_1_and_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ana's flight is off the moment her block is gone: the story expects the block back, and must notice."""
+    from calsync_core.cli.demo import story, telling  # noqa: PLC0415
+
+    def delete_block_and_flight(town: Town) -> None:
+        story.CHAPTERS[4].edit(town)
+        desk = town.desk("Private")
+        desk.server.delete(desk.url, "flight-lhr.ics")
+        del desk.own["flight-lhr.ics"], desk.stored["flight-lhr.ics"]
+
+    changed = evolve(story.CHAPTERS[4], edit=delete_block_and_flight)
+    monkeypatch.setattr(telling, "CHAPTERS", (*story.CHAPTERS[:4], changed, *story.CHAPTERS[5:]))
+    result = CliRunner().invoke(calsync, ["demo"])
+    assert result.exit_code == 1
+    assert "did not come out right: 5 (A block is deleted by mistake)" in " ".join(result.stdout.split())
