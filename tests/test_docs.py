@@ -1,0 +1,189 @@
+"""The documentation is true: its examples run, its commands exist, its configurations are accepted."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import tomllib
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import attrs
+import click
+import pytest
+
+from calsync_core import SyncPolicy
+from calsync_core.cli.application import calsync
+from calsync_core.cli.config import load_config
+from calsync_core.testing.servers import RadicaleServer
+from documented import Block, find_blocks, run_page
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+NEEDS_SERVERS = {"quickstart.md"}
+QUICK = [page for page in PAGES if page.name not in NEEDS_SERVERS and find_blocks(page, "python")]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+
+
+def named(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+def each_block(language: str) -> list[Block]:
+    return [block for page in PAGES for block in find_blocks(page, language)]
+
+
+def place(block: Block) -> str:
+    return f"{named(block.path)}:{block.line}"
+
+
+@pytest.mark.parametrize("page", QUICK, ids=named)
+def test_the_python_examples_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run_page(page) > 0
+
+
+@pytest.fixture
+def two_servers() -> Iterator[dict[str, str]]:
+    """Ana at home and at work, each with one calendar and one meeting on it; as environment variables."""
+    environment = {"CALSYNC_SECRET": "a secret of 16 letters or more"}
+    with RadicaleServer({"ana": "home sweet home"}) as home, RadicaleServer({"ana": "9 to 5"}) as work:
+        for days, (name, server) in enumerate({"HOME": home, "WORK": work}.items(), start=1):
+            calendar = server.add_calendar("ana", "calendar", name=name.title())
+            start = datetime.now(UTC).replace(hour=12, minute=0, second=0) + timedelta(days=days)
+            server.put(calendar, "meeting.ics", meeting(f"{name}@example.com", start))
+            environment |= {f"{name}_URL": server.base_url, f"{name}_PASSWORD": server.users["ana"]}
+        yield environment
+
+
+def meeting(uid: str, start: datetime) -> str:
+    stamps = [f"{moment:%Y%m%dT%H%M%SZ}" for moment in (start, start + timedelta(hours=1))]
+    return "\r\n".join(
+        (
+            "BEGIN:VCALENDAR",
+            "VERSION:2.0",
+            "PRODID:-//calsync//documentation//EN",
+            "BEGIN:VEVENT",
+            f"UID:{uid}",
+            f"DTSTAMP:{stamps[0]}",
+            f"DTSTART:{stamps[0]}",
+            f"DTEND:{stamps[1]}",
+            "SUMMARY:Meeting",
+            "END:VEVENT",
+            "END:VCALENDAR",
+            "",
+        )
+    )
+
+
+@pytest.mark.server
+def test_the_quickstart_runs_against_real_servers(
+    two_servers: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, value in two_servers.items():
+        monkeypatch.setenv(name, value)
+    assert run_page(ROOT / "docs" / "quickstart.md") > 0
+
+
+def test_every_page_with_python_is_run_by_one_of_the_tests_above() -> None:
+    with_python = {page.name for page in PAGES if find_blocks(page, "python")}
+    assert with_python == {page.name for page in QUICK} | NEEDS_SERVERS
+
+
+@pytest.mark.parametrize("block", each_block("toml"), ids=place)
+def test_every_configuration_is_accepted(block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in re.findall(r'"env:(\w+)"', block.text):
+        monkeypatch.setenv(name, f"a long enough value of {name}")
+    for name in re.findall(r'"file:([^"]+)"', block.text):
+        (tmp_path / name).write_text("from a file", "utf-8")
+    path = tmp_path / "calsync.toml"
+    path.write_text(block.text, "utf-8")
+    assert load_config(path).accounts
+
+
+def test_the_policy_shown_as_default_is_the_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    block = next(block for block in each_block("toml") if "these are the defaults" in block.text)
+    for name in re.findall(r'"env:(\w+)"', block.text):
+        monkeypatch.setenv(name, "a secret of 16 letters or more")
+    full, bare = tmp_path / "full.toml", tmp_path / "bare.toml"
+    full.write_text(block.text, "utf-8")
+    bare.write_text('[installation]\nsecret = "a secret of 16 letters or more"\n[store]\nurl = "sqlite://"\n', "utf-8")
+    assert load_config(full).policy == load_config(bare).policy
+    shown = set(tomllib.loads(block.text)["policy"])
+    assert shown == {attribute.name for attribute in attrs.fields(SyncPolicy)}
+
+
+def calsync_commands() -> list[tuple[str, list[str]]]:
+    """Every ``calsync …`` line in a console block, and every inline one in a table."""
+    found: list[tuple[str, list[str]]] = []
+    for block in each_block("console"):
+        for offset, line in enumerate(block.text.splitlines()):
+            for part in re.split(r"&&|\|\|?|;", line.removeprefix("$ ")):
+                words = shlex.split(part, comments=True)
+                if words and Path(words[0]).name == "calsync":
+                    found.append((f"{named(block.path)}:{block.line + offset}", words[1:]))
+    return found
+
+
+@pytest.mark.parametrize(("where", "arguments"), calsync_commands())
+def test_every_command_shown_exists_and_takes_what_it_is_given(where: str, arguments: list[str]) -> None:
+    command: click.Command = calsync
+    context = calsync.make_context("calsync", list(arguments), resilient_parsing=False)
+    rest = [*context._protected_args, *context.args] if hasattr(context, "_protected_args") else list(context.args)
+    while isinstance(command, click.Group):
+        name, command_found, rest = command.resolve_command(context, rest)
+        assert command_found is not None, f"{where}: no command {name}"
+        command = command_found
+        context = command.make_context(name, rest, parent=context)
+        rest = list(context.args)
+
+
+def test_the_command_table_lists_exactly_the_commands_there_are() -> None:
+    page = (ROOT / "docs" / "command-line.md").read_text("utf-8")
+    first_cells = [line.split("|")[1] for line in page.splitlines() if line.startswith("| `")]
+    assert {word for cell in first_cells for word in re.findall(r"`([a-z]+)", cell)} == set(calsync.commands)
+
+
+@pytest.mark.parametrize("purpose", ["demo", "tests"])
+def test_the_readme_sets_everything_up_in_one_command(purpose: str) -> None:
+    readme = (ROOT / "README.md").read_text("utf-8")
+    block = re.search(rf"<!-- set-up: {purpose} -->\n```console\n(.*?)\n```", readme, re.DOTALL)
+    assert block is not None
+    assert len(block[1].splitlines()) == 1
+    wanted = re.findall(r"'\.\[([\w,]+)\]'", block[1])
+    assert {extra for group in wanted for extra in group.split(",")} <= set(PROJECT["project"]["optional-dependencies"])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_links_to_other_files_lead_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\((?!https?://|#)([^)#\s]+)", page.read_text("utf-8"))
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_every_number_that_code_cites_is_explained() -> None:
+    pages = (ROOT / "docs" / "invariants.md").read_text("utf-8"), (ROOT / "docs" / "decisions.md").read_text("utf-8")
+    invariants = set(re.findall(r"^I-(\d\d)$", pages[0], re.MULTILINE)) | {f"{number}" for number in range(26, 33)}
+    decisions = set(re.findall(r"^(\d+)\. \*\*", pages[1], re.MULTILINE))
+    unexplained = [
+        f"{path.relative_to(ROOT)}: {cited[0]}"
+        for folder in ("src", "tests")
+        for path in (ROOT / folder).rglob("*.py")
+        for cited in re.finditer(r"\bI-(\d\d)\b|\bdecision (\d+)\b", path.read_text("utf-8"))
+        if (cited[1] or "") not in invariants | {""} or (cited[2] or "") not in decisions | {""}
+    ]
+    assert unexplained == []
+
+
+def test_every_invariant_has_a_test_that_tries_to_break_it() -> None:
+    page = (ROOT / "docs" / "invariants.md").read_text("utf-8")
+    tests = [*(ROOT / "tests").rglob("*.py"), *(ROOT / "src" / "calsync_core" / "testing").rglob("*.py")]
+    cited = {number for path in tests for number in re.findall(r"\bI-\d\d\b", path.read_text("utf-8"))}
+    assert sorted(set(re.findall(r"^I-\d\d$", page, re.MULTILINE)) - cited) == []
+
+
+def test_changelog_fragments_are_named_as_their_readme_says() -> None:
+    names = {path.name for path in (ROOT / "changelog.d").iterdir()} - {"README.md"}
+    kinds = "added|changed|fixed|removed|security"
+    assert [name for name in names if not re.fullmatch(rf"[a-z0-9-]+\.({kinds})\.md", name)] == []
