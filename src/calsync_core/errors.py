@@ -20,6 +20,7 @@
         ├── NotFound               the calendar or item does not exist, or is hidden from this login
         ├── Conflict               a precondition failed: somebody else wrote first
         ├── Unavailable            network, time-out, 5xx, unparseable answer: try again later
+        │   └── UnreadableAnswer   it answered, but with something too large or malformed
         └── Rejected               permanently refused: the same request will never succeed
             └── ReadOnly           this login may not write to this calendar
 
@@ -49,6 +50,7 @@ __all__ = [
     "Unavailable",
     "UnknownAccount",
     "UnknownCalendar",
+    "UnreadableAnswer",
     "UsageError",
 ]
 
@@ -135,6 +137,10 @@ class Conflict(ProviderError):
 
 class Unavailable(ProviderError):
     """Network failure, time-out, 5xx or an answer that can't be read. Nothing may be concluded from it (I-07)."""
+
+
+class UnreadableAnswer(Unavailable):
+    """The server answered, but with something too large or malformed: a smaller question may go better."""
 
 
 class Rejected(ProviderError):

@@ -26,7 +26,8 @@ from calsync_core.providers.caldav.ical import Reader, parse_zone_name
 
 BERLIN, UTC_ZONE = ZoneInfo("Europe/Berlin"), ZoneInfo("UTC")
 ZONES = ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kolkata", "Asia/Tokyo"]
-LOCAL = st.datetimes(datetime(2021, 1, 1), datetime(2029, 12, 31)).map(lambda at: at.replace(microsecond=0))  # noqa: DTZ001
+# iCalendar can't write a fold: a wall time that exists twice means the first, one that is skipped counts from before.
+LOCAL = st.datetimes(datetime(2021, 1, 1), datetime(2029, 12, 31)).map(lambda at: at.replace(microsecond=0, fold=0))  # noqa: DTZ001
 
 
 RULES = {
@@ -337,7 +338,7 @@ def test_series_take_place_when_another_library_says(zone: str, day: date, rule:
     ours = expand(Reader().parse("x.ics", text).events, Window(begin, end), UTC).occurrences
     theirs = recurring_ical_events.of(icalendar.Calendar.from_ical(text)).between(begin, end)
     assert sorted(each.span.edges(UTC) for each in ours) == sorted(
-        (utc(each["DTSTART"].dt), utc(each.get("DTEND", each["DTSTART"]).dt)) for each in theirs
+        (utc(each.decoded("DTSTART")), utc(each.decoded("DTEND"))) for each in theirs
     )
 
 

@@ -8,8 +8,9 @@ from urllib.parse import quote, urlsplit
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lxml import etree
+from lxml import etree  # pyright: ignore[reportAttributeAccessIssue]  (a compiled module without stubs)
 
+from calsync_core.errors import UnreadableAnswer
 from calsync_core.models import Tag
 from calsync_core.providers.caldav.names import (
     block_id,
@@ -27,7 +28,6 @@ from calsync_core.providers.caldav.names import (
 from calsync_core.providers.caldav.wire import (
     CALDAV,
     DAV,
-    UnreadableAnswer,
     build_multiget,
     build_propfind,
     build_sync,

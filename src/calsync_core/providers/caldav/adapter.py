@@ -27,8 +27,9 @@ from calsync_core.providers.caldav.discovery import find_principal, list_collect
 from calsync_core.providers.caldav.ical import Reader
 from calsync_core.providers.caldav.names import block_id, collection_url
 from calsync_core.providers.caldav.reading import Collection, Quirks
-from calsync_core.providers.caldav.transport import Connections, Link, checked_base
+from calsync_core.providers.caldav.transport import DavConnection, DavLink, base_of
 from calsync_core.providers.caldav.writing import BlockWriter
+from calsync_core.transport import Connections
 
 __all__ = ["CalDAVProvider", "ICloudProvider"]
 
@@ -72,7 +73,7 @@ class CalDAVProvider:
         self._timeout = timeout
         self._allowed_hosts = tuple(allowed_hosts)
         self._quirks = Quirks(chunk=chunk, data_in_sync=data_in_sync)
-        self._connections = Connections()
+        self._connections = Connections(DavConnection)
         self._lock = threading.Lock()
         self._addresses: WeakKeyDictionary[TokenSource, frozenset[str]] = WeakKeyDictionary()
 
@@ -115,9 +116,9 @@ class CalDAVProvider:
         """One conditional PUT or DELETE per intent."""
         yield from BlockWriter(self._collection(session, calendar)).apply(intents)
 
-    def _link(self, session: Session) -> Link:
-        base = checked_base(session.account.base_url or self.default_base)
-        return Link(session, self._connections, base, self._allowed_hosts, self._timeout)
+    def _link(self, session: Session) -> DavLink:
+        base = base_of(session.account.base_url or self.default_base)
+        return DavLink(session, self._connections, base, self._allowed_hosts, self._timeout)
 
     def _collection(self, session: Session, calendar: Calendar) -> Collection:
         zone = calendar.timezone or session.account.timezone

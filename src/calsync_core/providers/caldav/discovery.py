@@ -7,20 +7,20 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 from attrs import frozen
 
-from calsync_core.errors import AuthExpired, NotFound, Rejected, Unavailable
+from calsync_core.errors import AuthExpired, NotFound, Rejected, Unavailable, UnreadableAnswer
 from calsync_core.models import CalendarRole, RemoteCalendar
 from calsync_core.providers.caldav.ical import parse_zone_name
 from calsync_core.providers.caldav.names import collection_url
-from calsync_core.providers.caldav.transport import Answer, Link
+from calsync_core.providers.caldav.transport import DavLink
 from calsync_core.providers.caldav.wire import (
     CALDAV,
     CALSERVER,
     DAV,
     Entry,
-    UnreadableAnswer,
     build_propfind,
     parse_multistatus,
 )
+from calsync_core.transport import Answer
 
 __all__ = ["Principal", "find_principal", "list_collections", "role_of"]
 
@@ -54,7 +54,7 @@ class Principal:
     addresses: tuple[str, ...]
 
 
-def find_principal(link: Link) -> Principal:
+def find_principal(link: DavLink) -> Principal:
     """Ask the base URL, then the well-known address, then the root.
 
     Raises:
@@ -78,7 +78,7 @@ def find_principal(link: Link) -> Principal:
     raise Rejected(f"no CalDAV service at {link.base}")
 
 
-def list_collections(link: Link, principal: Principal) -> list[RemoteCalendar]:
+def list_collections(link: DavLink, principal: Principal) -> list[RemoteCalendar]:
     """The collections of all its homes that can hold events, in the server's order.
 
     Raises:
@@ -106,7 +106,7 @@ def role_of(entry: Entry, principal_url: str | None) -> CalendarRole:
     return CalendarRole.OWNER
 
 
-def _look(link: Link, url: str, *names: str) -> tuple[Entry | None, Answer]:
+def _look(link: DavLink, url: str, *names: str) -> tuple[Entry | None, Answer]:
     answer = link.send("PROPFIND", url, build_propfind(*names), {"Depth": "0"})
     if answer.status == 403:
         raise AuthExpired("the server refused the login (403)")
@@ -119,14 +119,14 @@ def _look(link: Link, url: str, *names: str) -> tuple[Entry | None, Answer]:
     return (entries[0] if entries else None), answer
 
 
-def _principal(link: Link, url: str, entry: Entry | None, answer: Answer) -> Principal:
+def _principal(link: DavLink, url: str, entry: Entry | None, answer: Answer) -> Principal:
     homes = [collection_url(answer.url, href) for href in entry.hrefs(_HOME)] if entry else []
     mails = [href for href in entry.hrefs(_ADDRESSES) if href.lower().startswith("mailto:")] if entry else []
     addresses = tuple(unquote(mail[len("mailto:") :]).lower() for mail in mails)
     return Principal(url, tuple(dict.fromkeys(homes or [url, link.base])), addresses)
 
 
-def _members(link: Link, home: str) -> Iterator[tuple[str, Entry]]:
+def _members(link: DavLink, home: str) -> Iterator[tuple[str, Entry]]:
     names = (_NAME, _TYPE, _OWNER, _PRIVILEGES, _COMPONENTS, _ZONE, _DEFAULT)
     answer = link.send("PROPFIND", home, build_propfind(*names), {"Depth": "1"})
     if answer.status in {404, 410}:

@@ -12,23 +12,23 @@ from datetime import datetime, timedelta
 
 from attrs import Factory, define, evolve, frozen
 
-from calsync_core.errors import AuthExpired, CursorExpired, NotFound, Unavailable
+from calsync_core.errors import AuthExpired, CursorExpired, NotFound, Unavailable, UnreadableAnswer
 from calsync_core.models import ChangePage, Cursor, Item, KnownItem, Lookup, Unreadable
 from calsync_core.protocols import KnownItems, ReadRequest
 from calsync_core.providers.caldav.ical import Reader
 from calsync_core.providers.caldav.names import collection_url, is_collection, key_of, quoted_etag, resource_url
-from calsync_core.providers.caldav.transport import Answer, Link
+from calsync_core.providers.caldav.transport import DavLink
 from calsync_core.providers.caldav.wire import (
     CALSERVER,
     DAV,
     Entry,
     Multistatus,
-    UnreadableAnswer,
     build_multiget,
     build_propfind,
     build_sync,
     parse_multistatus,
 )
+from calsync_core.transport import Answer
 
 __all__ = ["Collection", "Quirks"]
 
@@ -105,7 +105,7 @@ class Collection:
         broken: Unreadable answers so far.
     """
 
-    link: Link
+    link: DavLink
     url: str
     reader: Reader
     quirks: Quirks

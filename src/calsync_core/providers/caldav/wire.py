@@ -8,7 +8,7 @@ from xml.sax.saxutils import escape
 from attrs import field, frozen
 from lxml import etree  # pyright: ignore[reportAttributeAccessIssue]  (a compiled module without stubs)
 
-from calsync_core.errors import Unavailable
+from calsync_core.errors import UnreadableAnswer
 from calsync_core.providers.caldav.names import quoted_etag
 
 __all__ = [
@@ -17,7 +17,6 @@ __all__ = [
     "DAV",
     "Entry",
     "Multistatus",
-    "UnreadableAnswer",
     "build_multiget",
     "build_propfind",
     "build_sync",
@@ -31,10 +30,6 @@ CALSERVER = "http://calendarserver.org/ns/"
 _PREFIXES = {DAV: "D", CALDAV: "C", CALSERVER: "S"}
 _SPACES = " ".join(f'xmlns:{prefix}="{space}"' for space, prefix in _PREFIXES.items())
 _HEAD = '<?xml version="1.0" encoding="utf-8"?>'
-
-
-class UnreadableAnswer(Unavailable):
-    """The server answered, but with something too large or malformed: a smaller question may go better."""
 
 
 @frozen

@@ -14,8 +14,8 @@ from calsync_core.providers.caldav.blocks import build_block
 from calsync_core.providers.caldav.discovery import role_of
 from calsync_core.providers.caldav.names import parse_block_name, quoted_etag, resource_url
 from calsync_core.providers.caldav.reading import Collection
-from calsync_core.providers.caldav.transport import Answer
 from calsync_core.providers.caldav.wire import DAV, Entry, build_propfind, parse_multistatus, parse_preconditions
+from calsync_core.transport import Answer
 
 __all__ = ["BlockWriter"]
 

@@ -1,0 +1,35 @@
+"""Requests to a calendar service, whichever HTTP library carries them.
+
+Credentials, permitted hosts, redirects, deadlines, retries, and every foreign error translated.
+
+A provider brings a ``Connection`` (``HttpxConnection`` here; CalDAV has its own) and a ``Judge`` that knows what its
+service's answers mean; everything else about asking a server is the same for all and lives here once.
+"""
+
+from calsync_core.transport.addresses import Permitted, checked_base, problem_with
+from calsync_core.transport.link import (
+    MAX_BODY,
+    Answer,
+    Connection,
+    Connections,
+    Judge,
+    Link,
+    gather,
+    seconds_asked,
+)
+from calsync_core.transport.over_httpx import HttpxConnection
+
+__all__ = [
+    "MAX_BODY",
+    "Answer",
+    "Connection",
+    "Connections",
+    "HttpxConnection",
+    "Judge",
+    "Link",
+    "Permitted",
+    "checked_base",
+    "gather",
+    "problem_with",
+    "seconds_asked",
+]

@@ -1,0 +1,260 @@
+"""One session's way to its server: the credential, redirects, deadlines, retries, foreign errors translated."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from email.utils import parsedate_to_datetime
+from functools import partial
+from typing import Any, Protocol, TypeAlias
+from urllib.parse import urljoin
+from weakref import WeakKeyDictionary
+
+from attrs import field, frozen
+
+from calsync_core import retry
+from calsync_core.errors import AuthExpired, ProviderError, RateLimited, Rejected, Unavailable, UnreadableAnswer
+from calsync_core.models import Credential
+from calsync_core.protocols import Clock, Session, TokenSource
+from calsync_core.transport.addresses import Permitted, host_of
+
+__all__ = [
+    "MAX_BODY",
+    "Answer",
+    "Connection",
+    "Connections",
+    "Judge",
+    "Link",
+    "gather",
+    "seconds_asked",
+]
+
+MAX_BODY = 64 * 1024 * 1024
+"""Bytes of a decoded answer. A larger one is not read on."""
+_MAX_REDIRECTS = 5
+_REDIRECTS = frozenset({301, 302, 307, 308})
+
+
+@frozen
+class Answer:
+    """What a server said.
+
+    Attributes:
+        headers: Names in lower case.
+        url: Where it was finally asked.
+    """
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+    url: str
+
+    @property
+    def ok(self) -> bool:
+        """Whether the status is 2xx."""
+        return 200 <= self.status < 300
+
+    def json(self) -> Any:
+        """The body as JSON. Raises UnreadableAnswer."""
+        try:
+            return json.loads(self.body)
+        except (ValueError, RecursionError):
+            raise UnreadableAnswer(f"the answer ({self.status}) is not JSON") from None
+
+
+Judge: TypeAlias = Callable[[Answer, bool], None]
+"""Raises the ProviderError that an answer means wherever it comes; the second argument: the request only reads."""
+
+
+class Connection(Protocol):
+    """A way to one service with one credential, used by one thread at a time."""
+
+    def exchange(self, method: str, url: str, headers: Mapping[str, str], body: bytes, timeout: float) -> Answer:  # pyright: ignore[reportReturnType]
+        """One request on the wire, without following redirects. May raise anything; ``Link`` translates it.
+
+        Args:
+            method: HTTP method.
+            url: Absolute, of a permitted host.
+            headers: Complete but for the credential, which the connection adds.
+            body: Empty for none.
+            timeout: Seconds in all.
+        """
+
+    def close(self) -> None:
+        """Break it off, whatever it is doing in another thread."""
+
+
+class Connections:
+    """Open connections, kept per token source and process. Each is used by one thread at a time.
+
+    Args:
+        connect: Opens one for this credential and time-out.
+    """
+
+    def __init__(self, connect: Callable[[Credential, float], Connection]) -> None:
+        self._connect = connect
+        self._lock = threading.Lock()
+        self._idle: WeakKeyDictionary[TokenSource, list[tuple[int, Credential, Connection]]] = WeakKeyDictionary()
+
+    @contextmanager
+    def borrow(self, tokens: TokenSource, credential: Credential, timeout: float) -> Iterator[Connection]:
+        """A connection nobody else uses now. After an error it is closed, not kept."""
+        with self._lock:
+            idle = self._idle.setdefault(tokens, [])
+            # A connection opened before a fork, or with an outdated credential, is not ours to use.
+            idle[:] = [each for each in idle if each[:2] == (os.getpid(), credential)]
+            connection = idle.pop()[2] if idle else self._connect(credential, timeout)
+        try:
+            yield connection
+        except BaseException:
+            connection.close()
+            raise
+        with self._lock:
+            self._idle.setdefault(tokens, []).append((os.getpid(), credential, connection))
+
+
+class Link:
+    """One session's way to its server.
+
+    Args:
+        session: Whose credential, meter and clock.
+        connections: The provider's.
+        permitted: Where its credential may go.
+        timeout: Seconds one request may take in all (I-34). Real seconds: a network does not live on a virtual clock.
+        judge: Translates answers that mean the same whatever was asked.
+        headers: Sent with every request.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        connections: Connections,
+        permitted: Permitted,
+        timeout: float,
+        *,
+        judge: Judge,
+        headers: Mapping[str, str],
+    ) -> None:
+        self.session = session
+        self._connections = connections
+        self._permitted = permitted
+        self._timeout = timeout
+        self._judge = judge
+        self._headers = {"User-Agent": "calsync-core", **headers}
+
+    def send(
+        self, method: str, url: str, body: bytes = b"", headers: Mapping[str, str] | None = None, *, reading: bool
+    ) -> Answer:
+        """Send one request, follow its redirects, renew the credential once, wait out short limits.
+
+        Reads are repeated after a failure that may pass. Writes are repeated only where the server said that it did
+        not take them (RateLimited): otherwise nobody knows whether they happened.
+
+        Returns:
+            Any answer but those raised below and by the judge; its status is the caller's to judge.
+
+        Raises:
+            AuthExpired: 401, also with a renewed credential.
+            Unavailable: network, deadline, a redirect that goes nowhere or to a host not allowed.
+            Rejected: the URL's own host is not allowed.
+        """
+        if not self._permitted.allows(url):
+            raise Rejected(f"{host_of(url)} is not an allowed host for this account (allowed_hosts)")
+        errors = (RateLimited, Unavailable) if reading else (RateLimited,)
+        policy = retry.RetryPolicy(errors=errors, unless=(UnreadableAnswer,))
+        request = partial(self._authorised, method, url, body, {**self._headers, **(headers or {})}, reading=reading)
+        return retry.call(request, self.session.clock, policy)
+
+    def allows(self, url: str) -> bool:
+        """Whether credentials may be sent there (I-38)."""
+        return self._permitted.allows(url)
+
+    def _authorised(self, method: str, url: str, body: bytes, headers: dict[str, str], *, reading: bool) -> Answer:
+        tokens = self.session.tokens
+        credential = tokens.credential()
+        answer = self._followed(method, url, body, headers, credential)
+        if answer.status == 401 and (renewed := tokens.credential(renew=True)) != credential:
+            answer = self._followed(method, url, body, headers, renewed)
+        if answer.status == 401:
+            raise AuthExpired("the server refused the login (401)")
+        self._judge(answer, reading)
+        return answer
+
+    def _followed(self, method: str, url: str, body: bytes, headers: dict[str, str], credential: Credential) -> Answer:
+        seen = {url}
+        for _ in range(_MAX_REDIRECTS + 1):
+            answer = self._exchange(method, url, body, headers, credential)
+            target = answer.headers.get("location")
+            if answer.status not in _REDIRECTS or not target:
+                return answer
+            url = urljoin(url, target)
+            if not self.allows(url):
+                raise Unavailable(f"redirected to {host_of(url)}, which is not an allowed host (allowed_hosts)")
+            if url in seen:
+                raise Unavailable("redirected in a circle")
+            seen.add(url)
+        raise Unavailable(f"redirected more than {_MAX_REDIRECTS} times")
+
+    def _exchange(self, method: str, url: str, body: bytes, headers: dict[str, str], credential: Credential) -> Answer:
+        """One request on the wire. The only place where foreign errors arise, and where they end."""
+        try:
+            with self._connections.borrow(self.session.tokens, credential, self._timeout) as connection:
+                self.session.meter.count()
+                with _deadline(connection.close, self._timeout):
+                    return connection.exchange(method, url, headers, body, self._timeout)
+        except ProviderError:
+            raise
+        except Exception as foreign:  # noqa: BLE001  (HTTP stacks raise what they like; nothing foreign may leave)
+            raise Unavailable(f"{method} failed: {type(foreign).__name__}") from None
+
+
+def gather(parts: Iterable[bytes], timeout: float) -> bytes:
+    """An answer's body, as it comes in.
+
+    Raises:
+        UnreadableAnswer: it is larger than ``MAX_BODY``.
+        Unavailable: it is not complete after ``timeout`` seconds, however steadily it drips.
+    """
+    limit = time.monotonic() + timeout
+    received, size = [], 0
+    for part in parts:
+        size += len(part)
+        if size > MAX_BODY:
+            raise UnreadableAnswer(f"the answer is larger than {MAX_BODY} bytes")
+        if time.monotonic() > limit:
+            raise Unavailable("the answer took too long")
+        received.append(part)
+    return b"".join(received)
+
+
+def seconds_asked(answer: Answer, clock: Clock) -> float | None:
+    """Retry-After in seconds, fractions of them, or as a date (I-33); None if there is none that can be understood."""
+    wish = answer.headers.get("retry-after")
+    if not wish:
+        return None
+    try:
+        seconds = float(wish)
+        return max(0.0, seconds) if math.isfinite(seconds) else None
+    except ValueError:
+        pass
+    try:
+        return max(0.0, (parsedate_to_datetime(wish) - clock.now()).total_seconds())
+    except (TypeError, ValueError):
+        return None
+
+
+@contextmanager
+def _deadline(abort: Callable[[], None], timeout: float) -> Iterator[None]:
+    """Break the connection off when the time is over: HTTP libraries' own time-outs start anew with every byte."""
+    watch = threading.Timer(timeout, abort)
+    watch.daemon = True
+    watch.start()
+    try:
+        yield
+    finally:
+        watch.cancel()

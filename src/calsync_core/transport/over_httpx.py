@@ -1,0 +1,46 @@
+"""Connections through httpx."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Mapping
+
+import httpx
+
+from calsync_core.models import BearerToken, Credential
+from calsync_core.transport.link import Answer, gather
+
+__all__ = ["HttpxConnection"]
+
+
+class HttpxConnection:
+    """One httpx client with one credential.
+
+    Args:
+        credential: A bearer token, or a user name and password for basic authentication.
+        timeout: Seconds between two bytes; the deadline of the whole request is ``Link``'s.
+        transport: For services that are not across a network: a simulator's.
+    """
+
+    def __init__(self, credential: Credential, timeout: float, transport: httpx.BaseTransport | None = None) -> None:
+        self._auth: httpx.Auth | None = None
+        self._headers: dict[str, str] = {}
+        if isinstance(credential, BearerToken):
+            self._headers = {"Authorization": f"Bearer {credential.token}"}
+        else:
+            self._auth = httpx.BasicAuth(credential.username, credential.password)
+        self._client = httpx.Client(timeout=timeout, transport=transport, follow_redirects=False)
+        # Sockets are closed when the connection is dropped, wherever that happens: account gone, provider gone, exit.
+        weakref.finalize(self, self._client.close)
+
+    def exchange(self, method: str, url: str, headers: Mapping[str, str], body: bytes, timeout: float) -> Answer:
+        """See ``Connection``."""
+        sent = {**headers, **self._headers}
+        with self._client.stream(method, url, headers=sent, content=body or None, auth=self._auth) as response:
+            content = gather(response.iter_bytes(), timeout)
+        received = {name.lower(): value for name, value in response.headers.items()}
+        return Answer(response.status_code, received, content, url)
+
+    def close(self) -> None:
+        """See ``Connection``."""
+        self._client.close()
