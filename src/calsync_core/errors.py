@@ -22,7 +22,8 @@
         ├── Unavailable            network, time-out, 5xx, unparseable answer: try again later
         │   └── UnreadableAnswer   it answered, but with something too large or malformed
         └── Rejected               permanently refused: the same request will never succeed
-            └── ReadOnly           this login may not write to this calendar
+            ├── ReadOnly           this login may not write to this calendar
+            └── PushUnsupported    this calendar can't push: poll it
 
 Providers translate every foreign error into this tree in one place each; nothing else escapes from them. Messages
 never carry titles, attendees, tokens or secrets (I-39).
@@ -43,6 +44,7 @@ __all__ = [
     "LeaseLost",
     "NotFound",
     "ProviderError",
+    "PushUnsupported",
     "RateLimited",
     "ReadOnly",
     "Rejected",
@@ -149,3 +151,7 @@ class Rejected(ProviderError):
 
 class ReadOnly(Rejected):
     """This login may read the calendar but not write to it (I-42)."""
+
+
+class PushUnsupported(Rejected):
+    """This calendar can't push, however often it is asked: remember it and poll (I-30)."""

@@ -26,7 +26,15 @@ from calsync_core.models.blocks import (
     Sighting,
     tombstone,
 )
-from calsync_core.models.credentials import BearerToken, Credential, Password
+from calsync_core.models.credentials import (
+    BearerToken,
+    Credential,
+    Grant,
+    Login,
+    OAuthGrant,
+    Password,
+    ServiceAccountGrant,
+)
 from calsync_core.models.events import (
     Availability,
     ChangePage,
@@ -103,6 +111,7 @@ __all__ = [
     "EventKind",
     "Expansion",
     "Explanation",
+    "Grant",
     "HealthReport",
     "HeldDeletion",
     "Hold",
@@ -111,6 +120,7 @@ __all__ = [
     "Item",
     "KnownItem",
     "Lease",
+    "Login",
     "Lookup",
     "Mark",
     "Metrics",
@@ -118,6 +128,7 @@ __all__ = [
     "Moment",
     "Notice",
     "NoticeKind",
+    "OAuthGrant",
     "Occurrence",
     "Operation",
     "OperationKind",
@@ -133,6 +144,7 @@ __all__ = [
     "Reason",
     "RemoteCalendar",
     "Response",
+    "ServiceAccountGrant",
     "Sighting",
     "Span",
     "StoredEvent",

@@ -1,12 +1,16 @@
-"""What a login is proven with. Redacted in every repr."""
+"""What a login is proven with, and what that is renewed with. Redacted in every repr (I-39)."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TypeAlias
 
 from attrs import field, frozen
 
-__all__ = ["BearerToken", "Credential", "Password"]
+from calsync_core.errors import InvalidValue
+from calsync_core.models.time import require_utc
+
+__all__ = ["BearerToken", "Credential", "Grant", "Login", "OAuthGrant", "Password", "ServiceAccountGrant"]
 
 
 @frozen
@@ -24,4 +28,68 @@ class BearerToken:
     token: str = field(repr=False)
 
 
+def _optional_utc(value: datetime | None) -> datetime | None:
+    return None if value is None else require_utc("expires_at", value)
+
+
+@frozen
+class OAuthGrant:
+    """What a person granted to an OAuth client (RFC 6749), and the access token in use.
+
+    Attributes:
+        client_id: The application's id at the provider.
+        client_secret: The application's secret; None for a public client.
+        refresh_token: What new access tokens are had with; may rotate with every use. None: the application acts for
+            itself (client credentials), or ``cache`` holds it.
+        token_url: Where; None: the provider's own token server.
+        scopes: As granted, which may be fewer than were asked for; empty: nobody said.
+        access_token: The one in use; None: none yet.
+        expires_at: When that one ends, in UTC; None: nobody said.
+        cache: The provider's library's own state (msal's serialised token cache).
+    """
+
+    client_id: str
+    client_secret: str | None = field(default=None, repr=False)
+    refresh_token: str | None = field(default=None, repr=False)
+    token_url: str | None = None
+    scopes: tuple[str, ...] = ()
+    access_token: str | None = field(default=None, repr=False)
+    expires_at: datetime | None = field(default=None, converter=_optional_utc)
+    cache: str | None = field(default=None, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        if not self.client_id:
+            raise InvalidValue("client_id: must not be empty")
+
+
+@frozen
+class ServiceAccountGrant:
+    """A service account that acts for a person of its own domain (Google's domain-wide delegation).
+
+    Attributes:
+        key: The service account's key file, as JSON text.
+        subject: Address of the person it acts for.
+        scopes: What it asks for.
+        access_token: The one in use; None: none yet.
+        expires_at: When that one ends, in UTC.
+    """
+
+    key: str = field(repr=False)
+    subject: str = field(repr=False)
+    scopes: tuple[str, ...] = ()
+    access_token: str | None = field(default=None, repr=False)
+    expires_at: datetime | None = field(default=None, converter=_optional_utc)
+
+    def __attrs_post_init__(self) -> None:
+        if not self.subject:
+            raise InvalidValue("subject: must be the address of the person the service account acts for")
+
+
 Credential: TypeAlias = Password | BearerToken
+"""What a request carries."""
+
+Grant: TypeAlias = OAuthGrant | ServiceAccountGrant
+"""What a ``BearerToken`` is had with."""
+
+Login: TypeAlias = Credential | Grant
+"""What a host gives to connect an account."""

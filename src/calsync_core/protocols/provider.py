@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
+from enum import StrEnum
 from typing import Protocol, TypeAlias, runtime_checkable
 
 from attrs import field, frozen
@@ -27,6 +28,7 @@ from calsync_core.models import (
     Calendar,
     ChangePage,
     Cursor,
+    Grant,
     Identity,
     Intent,
     Item,
@@ -39,9 +41,13 @@ from calsync_core.models import (
 from calsync_core.protocols.services import Clock, RequestMeter, TokenSource
 
 __all__ = [
+    "GrantingProvider",
     "KnownItems",
     "Provider",
+    "Push",
+    "PushKind",
     "PushProvider",
+    "PushRequest",
     "ReadRequest",
     "Session",
     "Subscription",
@@ -170,6 +176,74 @@ class Provider(Protocol):
         """
 
 
+@runtime_checkable
+class GrantingProvider(Provider, Protocol):
+    """A calendar service whose access tokens end and are renewed with a ``Grant``."""
+
+    def renew_grant(self, account: Account, grant: Grant, clock: Clock) -> Grant:
+        """Get a new access token from the token server, in one request.
+
+        Before: the caller is the only one who renews this account's grant now, over all processes. After: the answer
+        has ``access_token`` and ``expires_at``; a rotated refresh token replaces the old one in it, and ``scopes`` are
+        those granted. Nothing was stored; the caller stores it before it is used (I-36).
+
+        Raises:
+            AuthExpired: only the person can help (``invalid_grant`` and kin).
+            Rejected: the application itself is refused (``invalid_client``): the operator must act.
+            RateLimited: the token server asks to wait.
+            Unavailable: it can't be reached, or fails.
+            InvalidValue: this kind of grant is not for this provider, or is malformed.
+        """
+
+
+class PushKind(StrEnum):
+    """What a push says. None of them carries data: a push only marks a calendar dirty."""
+
+    CREATED = "created"
+    """The subscription itself begins (Google's ``sync``)."""
+    CHANGED = "changed"
+    MISSED = "missed"
+    """Pushes were lost: read everything (Graph's ``missed``, I-31)."""
+    ENDED = "ended"
+    """The subscription or its calendar is gone: make a new one (``subscriptionRemoved``, ``not_exists``)."""
+    REAUTHORIZE = "reauthorize"
+    """Renew the subscription with a fresh credential soon (``reauthorizationRequired``)."""
+
+
+@frozen
+class PushRequest:
+    """What came to the host's endpoint.
+
+    Attributes:
+        query: Decoded.
+        headers: Names in lower case.
+    """
+
+    headers: Mapping[str, str] = field(repr=False)
+    query: Mapping[str, str] = field(factory=dict, repr=False)
+    body: bytes = field(default=b"", repr=False)
+
+
+@frozen
+class Push:
+    """One push, not yet believed: whoever receives it compares ``secret`` and ``resource`` with the subscription's.
+
+    Attributes:
+        subscription_id: Which subscription it claims to belong to.
+        secret: What proves it.
+        resource: What is watched, as ``Subscription.resource`` names it; None where a push does not say.
+        message: The same for a push that is delivered twice; None where nothing tells.
+        expires_at: When the subscription ends, if the push says.
+    """
+
+    subscription_id: str
+    kind: PushKind
+    secret: str | None = field(default=None, repr=False)
+    resource: str | None = None
+    message: str | None = None
+    expires_at: datetime | None = None
+
+
 @frozen
 class Subscription:
     """A provider's promise to push, as the provider knows it.
@@ -194,9 +268,17 @@ class PushProvider(Provider, Protocol):
     ) -> Subscription:
         """Ask for pushes. The caller has stored id and hashed secret first: a push may arrive before the answer.
 
+        Args:
+            session: A login that may read the calendar.
+            calendar: What to watch.
+            subscription_id: Proposed id, new for every call; at most 64 characters of ``[A-Za-z0-9_-]``.
+            secret: At most 128 characters; comes with every push.
+            url: Where to push to; https, except to a simulator on this machine.
+
         Raises:
-            Rejected: this calendar does not support push; remember it and poll.
-            Conflict: an equal subscription exists already.
+            PushUnsupported: this calendar does not support push; remember it and poll.
+            Rejected: the address is refused: the operator must act.
+            Conflict: an equal subscription exists already, or the id is in use.
         """
 
     def renew(self, session: Session, calendar: Calendar, subscription: Subscription) -> Subscription | None:
@@ -208,3 +290,10 @@ class PushProvider(Provider, Protocol):
 
     def unsubscribe(self, session: Session, subscription: Subscription) -> None:
         """End it. One that is already gone is success."""
+
+    def read_push(self, request: PushRequest) -> Sequence[Push]:
+        """Understand what came to the endpoint. Pure; believes nothing.
+
+        Raises:
+            InvalidValue: it is no push of this provider, whoever sent it.
+        """
