@@ -132,7 +132,7 @@ class Histories(RuleBasedStateMachine):
         self.service = MemoryService(**shape, **series)
         self.faulty = FaultyProvider(MemoryProvider(self.service))
         self.clock = VirtualClock(START)
-        self.guarded = {"guard_max": 2, "guard_share": 0.2} if wary else {"guard_max": 10_000}
+        self.guarded: dict[str, Any] = {"guard_max": 2, "guard_share": 0.2} if wary else {"guard_max": 10_000}
         self.policy = SyncPolicy(
             horizon_days=14,
             full_hours=full_hours,
@@ -209,7 +209,7 @@ class Histories(RuleBasedStateMachine):
             start: Moment = self.moment(day, hour, getattr(one.span.start, "tzinfo", UTC))
             if one.span.all_day:
                 start = self.clock.now().date() + timedelta(days=day)
-            self.service.move(self.world.remote[name], one.id, start, start + (one.span.end - one.span.start))
+            self.service.move(self.world.remote[name], one.id, start, start + _length(one))
 
         self.pick(_movable(self.theirs(name)), pick, act, "drag")
 
@@ -265,7 +265,7 @@ class Histories(RuleBasedStateMachine):
             made = self.service.event(
                 f"split{self.serial}@example.com",
                 start,
-                start + (master.span.end - master.span.start),
+                start + _length(master),
                 recurrence=master.recurrence,
                 title=master.title,
             )
@@ -576,3 +576,11 @@ def _masters(items: Sequence[Item]) -> list[Event]:
 def _nth(master: Event, nth: int) -> Moment:
     """A day on which a daily series takes place; for another rule perhaps none of its own."""
     return master.span.start + timedelta(days=nth)
+
+
+def _length(event: Event) -> timedelta:
+    first, last = event.span.start, event.span.end
+    if isinstance(first, datetime) and isinstance(last, datetime):
+        return last - first
+    assert event.span.all_day
+    return timedelta(days=last.toordinal() - first.toordinal())

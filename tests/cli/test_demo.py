@@ -77,8 +77,9 @@ def test_shifting_by_weeks_keeps_weekdays_and_wall_times(weeks: int, name: str) 
         start = datetime(monday.year, monday.month, monday.day, tzinfo=ZoneInfo("Europe/Berlin"))
         found = recurring_ical_events.of(Calendar.from_ical(text)).between(start, start + timedelta(days=7))
         return sorted(
-            (str(each["UID"]), (as_date(each.start) - monday).days, f"{each.start:%H:%M}")
+            (str(each["UID"]), (as_date(began) - monday).days, f"{began:%H:%M}")
             for each in found
+            for began in [each.decoded("DTSTART")]
             if "RRULE:FREQ=YEARLY" not in str(each.to_ical())
         )
 

@@ -31,7 +31,7 @@ NINE = datetime(2026, 3, 3, 9, tzinfo=UTC)
 
 def calendar(number: int, **changes: Any) -> Calendar:
     name = f"calendar {number}"
-    fields = {"publish": True, "receive": True, "enabled": True} | changes
+    fields: dict[str, Any] = {"publish": True, "receive": True, "enabled": True} | changes
     return Calendar(account_id=number, owner="ana", remote_id=f"r{number}", name=name, id=number, **fields)
 
 

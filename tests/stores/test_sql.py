@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
+from sqlalchemy import event
 
 from calsync_core.errors import InvalidValue, StoreError
 from calsync_core.models import (
@@ -155,7 +155,7 @@ def test_no_question_reads_a_whole_table(file_store: SQLStore) -> None:
     engine = file_store._database._opened
     assert engine is not None
 
-    @sa.event.listens_for(engine.engine, "before_cursor_execute")
+    @event.listens_for(engine.engine, "before_cursor_execute")
     def _note(_c: Any, _cursor: Any, statement: str, parameters: Any, _ctx: Any, many: bool) -> None:  # noqa: FBT001
         statements.setdefault(statement, parameters[0] if many else parameters)
 
@@ -184,7 +184,7 @@ def test_a_poll_that_finds_nothing_writes_nothing_but_its_state(file_store: SQLS
     engine = file_store._database._opened
     assert engine is not None
 
-    @sa.event.listens_for(engine.engine, "before_cursor_execute")
+    @event.listens_for(engine.engine, "before_cursor_execute")
     def _note(_c: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
         if statement.startswith(("INSERT", "UPDATE", "DELETE")):
             written.append(statement)
