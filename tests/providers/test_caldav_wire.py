@@ -10,18 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree  # pyright: ignore[reportAttributeAccessIssue]  (a compiled module without stubs)
 
+from calsync_core.core.tags import build_tag, parse_tag
 from calsync_core.errors import UnreadableAnswer
 from calsync_core.models import Tag
 from calsync_core.providers.caldav.names import (
     block_id,
     block_uid,
-    build_tag,
     collection_url,
     is_collection,
     key_of,
     parse_block_name,
     parse_block_uid,
-    parse_tag,
     quoted_etag,
     resource_url,
 )

@@ -23,9 +23,16 @@ class Password:
 
 @frozen
 class BearerToken:
-    """An OAuth access token."""
+    """An OAuth access token.
+
+    Attributes:
+        scopes: As granted; empty: nobody said.
+        acts_for: Whom a service account acts for; None for a person's own login.
+    """
 
     token: str = field(repr=False)
+    scopes: tuple[str, ...] = ()
+    acts_for: str | None = field(default=None, repr=False)
 
 
 def _optional_utc(value: datetime | None) -> datetime | None:

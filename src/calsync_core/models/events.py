@@ -224,12 +224,15 @@ class KnownItem:
     Attributes:
         ours: It is a block that we wrote and that the store has recorded.
         written_at: Of ours: when we last wrote it.
+        identity: ``Event.identity`` of its first event; None if it has none. Google tells of a cancelled occurrence no
+            more than its series' id, and this is what its other occurrences go by.
     """
 
     key: str
     etag: str | None
     ours: bool = False
     written_at: datetime | None = None
+    identity: str | None = None
 
 
 @frozen

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
+from calsync_core.core.tags import find_textual_tag, parse_tag
 from calsync_core.models import Mark
 from calsync_core.providers.caldav.components import Component, Property, unescape
-from calsync_core.providers.caldav.names import TAG_PROPERTY, parse_block_name, parse_block_uid, parse_tag
+from calsync_core.providers.caldav.names import TAG_PROPERTY, parse_block_name, parse_block_uid
 
 __all__ = ["find_mark", "is_adorned", "is_self"]
 
-_TEXTUAL = re.compile(r"CalSync \[source:([^:\s\[\]]+:\S.*:[^:\s\[\]]+)\]")
 _CONFERENCE = re.compile(
     r"CONFERENCE|X-(?:[A-Z0-9]+-)*CONFERENCE(?:-[A-Z0-9]+)*|X-[A-Z0-9-]*(?:TEAMS|SKYPE|ZOOM)[A-Z0-9-]*URL"
 )
@@ -61,8 +61,7 @@ def _textual_mark(component: Component, addresses: Collection[str]) -> Mark | No
     if any(component.all("ATTENDEE")) or _organised_by_other(component, addresses):
         return None
     for description in component.all("DESCRIPTION"):
-        for line in unescape(description.value).splitlines():
-            match = _TEXTUAL.fullmatch(line.strip())
-            if match:
-                return Mark(match[1], textual=True)
+        key = find_textual_tag(unescape(description.value))
+        if key is not None:
+            return Mark(key, textual=True)
     return None

@@ -5,19 +5,15 @@ from __future__ import annotations
 import re
 from urllib.parse import quote, unquote, urljoin, urlsplit, urlunsplit
 
-from calsync_core.models import Tag
-
 __all__ = [
     "TAG_PROPERTY",
     "block_id",
     "block_uid",
-    "build_tag",
     "collection_url",
     "is_collection",
     "key_of",
     "parse_block_name",
     "parse_block_uid",
-    "parse_tag",
     "quoted_etag",
     "resource_url",
 ]
@@ -46,23 +42,6 @@ def parse_block_uid(uid: str) -> tuple[str, int] | None:
 def parse_block_name(name: str) -> tuple[str, int] | None:
     """Key and generation if the resource name is that of a block, whoever's."""
     return _named(_NAME.fullmatch(name))
-
-
-def build_tag(tag: Tag, key: str, generation: int) -> str:
-    """The private tag as text."""
-    return f"v1;i={tag.installation};o={tag.owner};s={tag.source};k={key};g={generation}"
-
-
-def parse_tag(text: str) -> tuple[Tag, str, int] | None:
-    """The private tag, and the key and generation it was made for; None if it is not whole."""
-    version, *pairs = text.strip().split(";")
-    values = dict(pair.split("=", 1) for pair in pairs if "=" in pair)
-    try:
-        tag = Tag(installation=values["i"], owner=values["o"], source=values["s"])
-        key, generation = values["k"], int(values["g"])
-    except (KeyError, ValueError):
-        return None
-    return (tag, key, generation) if version == "v1" else None
 
 
 def collection_url(base: str, href: str) -> str:

@@ -96,9 +96,11 @@ class MemoryEvents(Role):
             return {key: self._known_item(calendar_id, key) for key in wanted}
 
     def _known_item(self, calendar_id: CalendarId, key: str) -> KnownItem:
-        etag = self._rows.items[calendar_id][key].etag
+        item = self._rows.items[calendar_id][key]
         ours = [block for block in self._rows.blocks_at(calendar_id, key) if lives(block)]
-        return KnownItem(key, etag, ours=bool(ours), written_at=ours[-1].changed_at if ours else None)
+        identity = item.events[0].identity if item.events else None
+        written_at = ours[-1].changed_at if ours else None
+        return KnownItem(key, item.etag, ours=bool(ours), written_at=written_at, identity=identity)
 
     def load_unseen(self, calendar_id: CalendarId, seen_round: int, covers: Window | None) -> list[str]:
         """See ``EventStore.load_unseen``."""

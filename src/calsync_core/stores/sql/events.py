@@ -77,8 +77,15 @@ class SQLEvents(Role):
 
     def load_items(self, calendar_id: CalendarId, keys: Collection[str] | None = None) -> Mapping[str, KnownItem]:
         """See ``EventStore.load_items``."""
-        item, block = tables.items, tables.blocks
-        wanted = sa.select(item.c.key, item.c.key_hash, item.c.etag).where(item.c.calendar_id == calendar_id)
+        item, block, event = tables.items, tables.blocks, tables.events
+        first = sa.and_(
+            event.c.calendar_id == item.c.calendar_id, event.c.key_hash == item.c.key_hash, event.c.position == 0
+        )
+        wanted = (
+            sa.select(item.c.key, item.c.key_hash, item.c.etag, event.c.identity)
+            .select_from(item.outerjoin(event, first))
+            .where(item.c.calendar_id == calendar_id)
+        )
         ours = sa.select(block.c.ref, block.c.native_hash, block.c.changed_at).where(
             block.c.target_id == calendar_id, block.c.state.not_in(_NOT_OURS)
         )
@@ -93,7 +100,13 @@ class SQLEvents(Role):
                     written += connection.execute(ours.where(block.c.native_hash.in_(hashes)))
         blocks = {row.native_hash: row.changed_at for row in sorted(written, key=lambda row: row.ref)}
         return {
-            row.key: KnownItem(row.key, row.etag, ours=row.key_hash in blocks, written_at=blocks.get(row.key_hash))
+            row.key: KnownItem(
+                row.key,
+                row.etag,
+                ours=row.key_hash in blocks,
+                written_at=blocks.get(row.key_hash),
+                identity=row.identity,
+            )
             for row in sorted(rows, key=lambda row: row.key)
         }
 

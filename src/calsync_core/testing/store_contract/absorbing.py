@@ -166,7 +166,7 @@ class AbsorbingContract(WithBench):
         """But what is new around them is kept."""
         bench.save(bench.source, an_item())
         assert bench.save(bench.source, an_item(etag="another", version=NOW)) == ChangeCount()
-        assert bench.store.load_items(bench.source.key) == {"e1": KnownItem("e1", "another")}
+        assert bench.store.load_items(bench.source.key) == {"e1": KnownItem("e1", "another", identity="uid-e1")}
 
     def test_the_same_instant_in_another_zone_is_a_change(self, bench: StoreBench) -> None:
         """I-19: a series is expanded in its zone, so 10:00 in Berlin is not 09:00 in UTC."""

@@ -32,7 +32,11 @@ class FindingContract(WithBench):
         """Those asked for, or all; unknown keys are left out."""
         long = "https://dav.example.com/" + "ü" * 1500
         bench.save(bench.source, an_item("b"), an_item("a", etag=None), Item(long, ()))
-        known = {key: KnownItem(key, etag) for key, etag in (("a", None), ("b", "etag-b"), (long, None))}
+        known = {
+            "a": KnownItem("a", None, identity="uid-a"),
+            "b": KnownItem("b", "etag-b", identity="uid-b"),
+            long: KnownItem(long, None),
+        }
         assert bench.store.load_items(bench.source.key) == known
         assert bench.store.load_items(bench.source.key, {"b", long, "nothing"}) == {
             key: item for key, item in known.items() if key != "a"
@@ -58,7 +62,8 @@ class FindingContract(WithBench):
             bench.save(bench.target, a_sighting(block))
             bench.save(bench.source, a_sighting(block))
             ours = state not in {BlockState.DELETED, BlockState.RELEASED}
-            known = KnownItem(block.native_id, "seen-1", ours=ours, written_at=changed_at if ours else None)
+            written_at, identity = changed_at if ours else None, f"id:{block.native_id}"
+            known = KnownItem(block.native_id, "seen-1", ours=ours, written_at=written_at, identity=identity)
             for keys in (None, [block.native_id]):
                 assert bench.store.load_items(bench.target.key, keys)[block.native_id] == known, state
                 assert not bench.store.load_items(bench.source.key, keys)[block.native_id].ours
