@@ -148,7 +148,7 @@ class Both(RuleBasedStateMachine):
         self.both(lambda store, _: store.save_rules(owner, [MirrorRule(title=title)]))
 
     @rule(
-        job=st.integers(0, 8),
+        job=st.integers(0, 10),
         pick=picks,
         owner=st.sampled_from(OWNERS),
         word=st.sampled_from([None, "a", "b"]),
@@ -168,8 +168,23 @@ class Both(RuleBasedStateMachine):
             lambda: self.reset_plan(word or owner),
             lambda: self.save_run(pick, at if enabled else None),
             lambda: self.cleanup(at),
+            lambda: self.save_credential(pick, word, at),
+            lambda: self.save_credential(pick, word or "c", at),
         ]
         rare[job]()
+
+    def save_credential(self, pick: int, sealed: str | None, at: datetime) -> None:
+        """Or delete it."""
+        held = self.lease("owner:ana", pick)  # any lease fences: its name is the caller's affair
+
+        def save(store: Store, side: int) -> None:
+            account_id = self.accounts[pick % len(self.accounts)][side].key
+            if sealed is None:
+                store.delete_credential(held, account_id, at)
+            else:
+                store.save_credential(held, account_id, sealed, at)
+
+        self.both(save)
 
     # --- reading
 
@@ -367,6 +382,8 @@ class Both(RuleBasedStateMachine):
     def answers(self, store: Store, side: int) -> Any:
         names = self.names(side)
         due = store.load_due(NOW + HOUR, "s", NOW + HOUR)
+        yield list(store.load_credentials().values())
+        yield [store.load_credential(pair[side].key) for pair in self.accounts]
         yield due.owners, [names[key] for key in due.targets], [names[key] for key in due.calendars]
         for owner in OWNERS:
             yield [account.name for account in store.load_accounts(owner)]

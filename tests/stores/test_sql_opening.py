@@ -10,16 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from calsync_core.errors import ConfigurationError
-from calsync_core.models import (
-    Account,
-)
+from calsync_core.models import Account
 from calsync_core.stores.sql import SQLStore
-from calsync_core.stores.sql.schema import VERSION_TABLE
+from calsync_core.stores.sql.schema import VERSION_TABLE, migration_config
 from calsync_core.stores.sql.tables import metadata
+from calsync_core.testing.store_kit import NOW
 
 
 @pytest.mark.parametrize(
@@ -100,6 +101,54 @@ def test_migrations_make_the_tables_that_the_code_uses(file_store: SQLStore) -> 
         options: dict[str, Any] = {"version_table": VERSION_TABLE, "compare_type": True}
         context = MigrationContext.configure(connection, opts=options)
         assert compare_metadata(context, metadata) == []
+
+
+def test_an_older_database_is_brought_up_to_date_with_all_that_is_in_it(url: str, tmp_path: Path) -> None:
+    _make_0001(url)
+    with sqlite3.connect(tmp_path / "calsync.db") as raw:
+        raw.execute("PRAGMA foreign_keys = ON")
+        raw.executescript(_ROWS_0001)
+    raw.close()
+    store = SQLStore(url)
+    ana, bo = store.load_accounts()
+    assert (ana.key, ana.name, ana.subject, bo.key) == (4, "work", "ana@example.com", 9)
+    [calendar] = store.load_calendars(account_id=ana.key)
+    assert (calendar.key, calendar.remote_id, calendar.enabled) == (7, "r1", True)
+    lease = store.acquire_lease("credential:4", "w", 60, NOW)
+    assert lease.token == 42  # tokens never return, also over an upgrade
+    store.save_credential(lease, ana.key, "sealed", NOW)
+    store.delete_account(ana.key)
+    assert store.load_credentials() == {}
+    assert store.save_account(Account("ana", "memory", "again")).key == 10  # nor do ids
+    store.close()
+
+
+def test_an_upgrade_can_be_taken_back(file_store: SQLStore) -> None:
+    account = file_store.save_account(Account("ana", "memory", "a"))
+    with file_store._database.writing() as connection:
+        command.downgrade(migration_config(connection), "0001")
+        assert "credentials" not in sa.inspect(connection).get_table_names()
+    file_store.close()
+    assert file_store.load_accounts() == [account]
+    assert file_store.load_credentials() == {}
+
+
+def _make_0001(url: str) -> None:
+    """A database as the first release left it."""
+    engine = sa.create_engine(url.partition("?")[0])
+    with engine.connect() as connection, connection.begin():
+        command.upgrade(migration_config(connection), "0001")
+    engine.dispose()
+
+
+_ROWS_0001 = """
+INSERT INTO accounts VALUES
+  (4, 'ana', 'work', '{"owner":"ana","provider":"memory","name":"work","subject":"ana@example.com"}'),
+  (9, 'bo', 'work', '{"owner":"bo","provider":"memory","name":"work"}');
+INSERT INTO calendars VALUES
+  (7, 4, 'ana', 'hash', 1, '{"account_id":4,"owner":"ana","remote_id":"r1","name":"R","enabled":true}');
+INSERT INTO leases VALUES ('credential:4', 'somebody', 41, NULL);
+"""
 
 
 def test_a_file_is_opened_as_it_should_be(file_store: SQLStore) -> None:

@@ -16,6 +16,7 @@ from calsync_core.protocols.provider import (
 from calsync_core.protocols.services import Clock, Notifier, RequestMeter, TokenSource
 from calsync_core.protocols.store import (
     BlockStore,
+    CredentialStore,
     DirectoryStore,
     EventStore,
     LeaseStore,
@@ -27,6 +28,7 @@ from calsync_core.protocols.store import (
 __all__ = [
     "BlockStore",
     "Clock",
+    "CredentialStore",
     "DirectoryStore",
     "EventStore",
     "GrantingProvider",

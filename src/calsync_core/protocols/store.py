@@ -10,7 +10,7 @@ Common to all methods:
 * **Thread-safe**: any thread may call any method. Connections are opened on first use in each process.
 * **Errors**: ``StoreError`` for what may pass (locked, unreachable); ``UnknownAccount`` and ``UnknownCalendar`` for
   ids that are not there; ``InvalidValue`` before anything is written.
-* **Privacy**: no description, location or attendee is ever given to a store.
+* **Privacy**: no description, location or attendee is ever given to a store, and no login that is not sealed.
 """
 
 # pyright: reportReturnType=false
@@ -47,7 +47,16 @@ from calsync_core.models import (
     Window,
 )
 
-__all__ = ["BlockStore", "DirectoryStore", "EventStore", "LeaseStore", "PlanStore", "RunStore", "Store"]
+__all__ = [
+    "BlockStore",
+    "CredentialStore",
+    "DirectoryStore",
+    "EventStore",
+    "LeaseStore",
+    "PlanStore",
+    "RunStore",
+    "Store",
+]
 
 
 @runtime_checkable
@@ -74,8 +83,8 @@ class DirectoryStore(Protocol):
         """All accounts, or one owner's."""
 
     def delete_account(self, account_id: AccountId) -> None:
-        """Forget the account, its calendars, their items, events, debts and journal lines, and all blocks and
-        intents on these calendars. Unknown: nothing happens.
+        """Forget the account, its credential, its calendars, their items, events, debts and journal lines, and all
+        blocks and intents on these calendars. Unknown: nothing happens.
         """
 
     def save_calendar(self, calendar: Calendar) -> Calendar:
@@ -266,6 +275,30 @@ class LeaseStore(Protocol):
 
 
 @runtime_checkable
+class CredentialStore(Protocol):
+    """Accounts' logins, one for each, sealed before they come here: a store can't read them (I-39).
+
+    The lease that fences the writes is ``credential:{account_id}``: who holds it is the only one that renews the login.
+    """
+
+    def save_credential(self, lease: Lease, account_id: AccountId, sealed: str, at: datetime) -> None:
+        """Insert or replace the account's credential; durable when this returns (I-36).
+
+        Raises:
+            UnknownAccount: no such account; nothing was saved.
+        """
+
+    def load_credential(self, account_id: AccountId) -> str | None:
+        """What was saved last; None if there is none, or no such account."""
+
+    def load_credentials(self) -> Mapping[AccountId, str]:
+        """All there are."""
+
+    def delete_credential(self, lease: Lease, account_id: AccountId, at: datetime) -> None:
+        """Forget it. Unknown: nothing happens."""
+
+
+@runtime_checkable
 class RunStore(Protocol):
     """The record of syncs."""
 
@@ -283,5 +316,5 @@ class RunStore(Protocol):
 
 
 @runtime_checkable
-class Store(DirectoryStore, EventStore, BlockStore, PlanStore, LeaseStore, RunStore, Protocol):
+class Store(DirectoryStore, EventStore, BlockStore, PlanStore, LeaseStore, CredentialStore, RunStore, Protocol):
     """Everything the engine needs of a database."""

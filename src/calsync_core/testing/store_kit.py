@@ -12,6 +12,7 @@ Every sentence of ``calsync_core.protocols.store`` that can be broken has a test
 from calsync_core.testing.store_contract.absorbing import AbsorbingContract
 from calsync_core.testing.store_contract.bench import NOW, StoreBench, a_block, an_event, an_item, an_operation
 from calsync_core.testing.store_contract.blocks import BlockStoreContract
+from calsync_core.testing.store_contract.credentials import CredentialsContract
 from calsync_core.testing.store_contract.directory import DirectoryContract
 from calsync_core.testing.store_contract.finding import FindingContract
 from calsync_core.testing.store_contract.journal import JournalContract
@@ -31,6 +32,7 @@ class StoreContract(
     PlansContract,
     OutcomesContract,
     LeasesContract,
+    CredentialsContract,
     RunsContract,
 ):
     """Everything that holds of every store. Subclass it, give the fixture ``store``, name the subclass ``Test…``."""

@@ -7,12 +7,14 @@ from calsync_core.stores.memory.directory import MemoryDirectory
 from calsync_core.stores.memory.events import MemoryEvents
 from calsync_core.stores.memory.plans import MemoryPlans
 from calsync_core.stores.memory.rows import Rows
-from calsync_core.stores.memory.work import MemoryLeases, MemoryRuns
+from calsync_core.stores.memory.work import MemoryCredentials, MemoryLeases, MemoryRuns
 
 __all__ = ["MemoryStore"]
 
 
-class MemoryStore(MemoryDirectory, MemoryEvents, MemoryBlocks, MemoryPlans, MemoryLeases, MemoryRuns):
+class MemoryStore(
+    MemoryDirectory, MemoryEvents, MemoryBlocks, MemoryPlans, MemoryLeases, MemoryCredentials, MemoryRuns
+):
     """Everything ``Store`` asks for, in dictionaries behind one lock.
 
     Keeps the whole contract, fencing included, between the threads of one process. ``snapshot`` and ``restore`` play

@@ -49,6 +49,7 @@ class MemoryDirectory(Role):
             account = self._rows.accounts.pop(account_id, None)
             if account is None:
                 return
+            self._rows.credentials.pop(account_id, None)
             owners = {account.owner}
             for calendar in self.load_calendars(account_id=account_id):
                 owners.add(calendar.owner)

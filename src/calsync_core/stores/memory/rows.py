@@ -56,6 +56,7 @@ class Rows:
 
     last_id: int = 0
     accounts: dict[int, Account] = field(factory=dict)
+    credentials: dict[int, str] = field(factory=dict, repr=False)
     calendars: dict[CalendarId, Calendar] = field(factory=dict)
     rules: dict[str, list[MirrorRule]] = field(factory=dict)
     read_states: dict[CalendarId, ReadState] = field(factory=dict)
@@ -81,7 +82,7 @@ class Rows:
         for name in ("items", "reaches", "by_identity", "debts", "by_uid", "by_native_id"):
             mine, theirs = getattr(self, name), getattr(copied, name)
             theirs.update({key: dict(inner) for key, inner in mine.items()})
-        for name in ("accounts", "calendars", "read_states", "journal", "blocks", "plan_states"):
+        for name in ("accounts", "credentials", "calendars", "read_states", "journal", "blocks", "plan_states"):
             setattr(copied, name, dict(getattr(self, name)))
         for name in ("leases", "tokens", "runs"):
             setattr(copied, name, dict(getattr(self, name)))

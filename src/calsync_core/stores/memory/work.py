@@ -1,18 +1,19 @@
-"""Leases and the record of syncs in memory."""
+"""Leases, credentials and the record of syncs in memory."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from attrs import evolve
 
 from calsync_core.core.extent import slot_end
 from calsync_core.core.recording import is_newest
-from calsync_core.errors import LeaseBusy, LeaseLost
-from calsync_core.models import CalendarId, Lease, SyncReport, require_utc
+from calsync_core.errors import LeaseBusy, LeaseLost, UnknownAccount
+from calsync_core.models import AccountId, CalendarId, Lease, SyncReport, require_utc
 from calsync_core.stores.memory.rows import Role
 
-__all__ = ["MemoryLeases", "MemoryRuns"]
+__all__ = ["MemoryCredentials", "MemoryLeases", "MemoryRuns"]
 
 
 class MemoryLeases(Role):
@@ -44,6 +45,34 @@ class MemoryLeases(Role):
             current = self._rows.leases.get(lease.name)
             if current is not None and (current.token, current.holder) == (lease.token, lease.holder):
                 del self._rows.leases[lease.name]
+
+
+class MemoryCredentials(Role):
+    """``CredentialStore`` in memory."""
+
+    def save_credential(self, lease: Lease, account_id: AccountId, sealed: str, at: datetime) -> None:
+        """See ``CredentialStore.save_credential``."""
+        with self._lock:
+            self._fence(lease, at)
+            if account_id not in self._rows.accounts:
+                raise UnknownAccount(f"account: there is none with id {account_id}")
+            self._rows.credentials[account_id] = sealed
+
+    def load_credential(self, account_id: AccountId) -> str | None:
+        """See ``CredentialStore.load_credential``."""
+        with self._lock:
+            return self._rows.credentials.get(account_id)
+
+    def load_credentials(self) -> Mapping[AccountId, str]:
+        """See ``CredentialStore.load_credentials``."""
+        with self._lock:
+            return dict(sorted(self._rows.credentials.items()))
+
+    def delete_credential(self, lease: Lease, account_id: AccountId, at: datetime) -> None:
+        """See ``CredentialStore.delete_credential``."""
+        with self._lock:
+            self._fence(lease, at)
+            self._rows.credentials.pop(account_id, None)
 
 
 class MemoryRuns(Role):

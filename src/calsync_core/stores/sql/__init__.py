@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from calsync_core.stores.sql.blocks import SQLBlocks
+from calsync_core.stores.sql.credentials import SQLCredentials
 from calsync_core.stores.sql.database import Database
 from calsync_core.stores.sql.directory import SQLDirectory
 from calsync_core.stores.sql.events import SQLEvents
@@ -12,7 +13,7 @@ from calsync_core.stores.sql.work import SQLLeases, SQLRuns
 __all__ = ["SQLStore"]
 
 
-class SQLStore(SQLDirectory, SQLEvents, SQLBlocks, SQLPlans, SQLLeases, SQLRuns):
+class SQLStore(SQLDirectory, SQLEvents, SQLBlocks, SQLPlans, SQLLeases, SQLCredentials, SQLRuns):
     """Everything ``Store`` asks for, in a SQL database. So far SQLite (a file, or ``sqlite:///:memory:``).
 
     Nothing is opened before the first use in each process, so a store made before a fork works after it (an in-memory

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from attrs import evolve
 
 from calsync_core.core.recording import touched_owners
-from calsync_core.errors import InvalidValue, UnknownAccount
+from calsync_core.errors import InvalidValue
 from calsync_core.models import Account, AccountId, Calendar, CalendarId, MirrorRule
 from calsync_core.stores.sql import tables
 from calsync_core.stores.sql.codec import decode, digest, encode
@@ -21,6 +21,7 @@ from calsync_core.stores.sql.rows import (
     insert,
     insert_one,
     lock_owners,
+    require_account,
     require_calendar,
 )
 
@@ -36,7 +37,7 @@ class SQLDirectory(Role):
         columns = {"owner": account.owner, "name": account.name, "value": encode(evolve(account, id=None))}
         with self._database.writing() as connection:
             if account.id is not None:
-                _require_account(connection, account.id)
+                require_account(connection, account.id)
             same = sa.select(table.c.id).where(table.c.owner == account.owner, table.c.name == account.name)
             other = connection.scalar(same)
             if other is not None and other != account.id:
@@ -46,7 +47,7 @@ class SQLDirectory(Role):
     def load_account(self, account_id: AccountId) -> Account:
         """See ``DirectoryStore.load_account``."""
         with self._database.reading() as connection:
-            return _require_account(connection, account_id)
+            return require_account(connection, account_id)
 
     def load_accounts(self, owner: str | None = None) -> list[Account]:
         """See ``DirectoryStore.load_accounts``."""
@@ -78,7 +79,7 @@ class SQLDirectory(Role):
             "value": encode(evolve(calendar, id=None)),
         }
         with self._database.writing() as connection:
-            _require_account(connection, calendar.account_id)
+            require_account(connection, calendar.account_id)
             before = None if calendar.id is None else require_calendar(connection, calendar.id)
             same = sa.select(table.c.id).where(
                 table.c.account_id == calendar.account_id, table.c.remote_hash == columns["remote_hash"]
@@ -123,13 +124,6 @@ class SQLDirectory(Role):
         """See ``DirectoryStore.load_rules``."""
         with self._database.reading() as connection:
             return _rules(connection, owner)
-
-
-def _require_account(connection: sa.Connection, account_id: AccountId) -> Account:
-    row = connection.execute(sa.select(tables.accounts).where(tables.accounts.c.id == account_id)).one_or_none()
-    if row is None:
-        raise UnknownAccount(f"account: there is none with id {account_id}")
-    return account_of(row)
 
 
 def _save(connection: sa.Connection, table: sa.Table, row_id: int | None, columns: dict[str, Any]) -> int:

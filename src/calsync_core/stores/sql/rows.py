@@ -11,9 +11,10 @@ from attrs import evolve
 from sqlalchemy.exc import IntegrityError
 
 from calsync_core.core.recording import Line, calendars_of, holds
-from calsync_core.errors import LeaseLost, StoreError, UnknownCalendar
+from calsync_core.errors import LeaseLost, StoreError, UnknownAccount, UnknownCalendar
 from calsync_core.models import (
     Account,
+    AccountId,
     Block,
     Calendar,
     CalendarId,
@@ -39,6 +40,7 @@ __all__ = [
     "lock_owners",
     "note",
     "replace",
+    "require_account",
     "require_calendar",
     "require_targets",
 ]
@@ -94,6 +96,14 @@ def account_of(row: sa.Row[Any]) -> Account:
 def calendar_of(row: sa.Row[Any]) -> Calendar:
     """A calendar from its row."""
     return evolve(decode(Calendar, row.value), id=row.id)
+
+
+def require_account(connection: sa.Connection, account_id: AccountId) -> Account:
+    """One account. Raises UnknownAccount."""
+    row = connection.execute(sa.select(tables.accounts).where(tables.accounts.c.id == account_id)).one_or_none()
+    if row is None:
+        raise UnknownAccount(f"account: there is none with id {account_id}")
+    return account_of(row)
 
 
 def require_calendar(connection: sa.Connection, calendar_id: CalendarId) -> Calendar:

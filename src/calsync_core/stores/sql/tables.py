@@ -14,6 +14,7 @@ __all__ = [
     "accounts",
     "blocks",
     "calendars",
+    "credentials",
     "debts",
     "events",
     "intents",
@@ -52,6 +53,15 @@ accounts = Table(
     Column("value", JSON_TEXT, nullable=False),
     UniqueConstraint("owner", "name"),
     sqlite_autoincrement=True,
+)
+
+# ``sealed`` is ciphertext: whoever reads the database learns no login from it.
+credentials = Table(
+    "credentials",
+    metadata,
+    Column("account_id", ID, ForeignKey("accounts.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("sealed", WORD, nullable=False),
+    Column("saved_at", INSTANT, nullable=False),
 )
 
 calendars = Table(
