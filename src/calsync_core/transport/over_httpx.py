@@ -20,13 +20,20 @@ class HttpxConnection:
         credential: A bearer token, or a user name and password for basic authentication.
         timeout: Seconds between two bytes; the deadline of the whole request is ``Link``'s.
         transport: For services that are not across a network: a simulator's.
+        headers: That belong to the credential and go out with it.
     """
 
-    def __init__(self, credential: Credential, timeout: float, transport: httpx.BaseTransport | None = None) -> None:
+    def __init__(
+        self,
+        credential: Credential,
+        timeout: float,
+        transport: httpx.BaseTransport | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         self._auth: httpx.Auth | None = None
-        self._headers: dict[str, str] = {}
+        self._headers = dict(headers or {})
         if isinstance(credential, BearerToken):
-            self._headers = {"Authorization": f"Bearer {credential.token}"}
+            self._headers["Authorization"] = f"Bearer {credential.token}"
         else:
             self._auth = httpx.BasicAuth(credential.username, credential.password)
         self._client = httpx.Client(timeout=timeout, transport=transport, follow_redirects=False)

@@ -1,0 +1,312 @@
+"""Logins at Google: scopes, the way to a grant, and its renewal, through google-auth over httpx.
+
+Sources: "Using OAuth 2.0 for Web Server Applications", RFC 7636 (PKCE), and the Calendar API's discovery document for
+scopes.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import secrets
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any, TypeVar
+from urllib.parse import urlencode
+
+import google.auth.exceptions
+import google.auth.transport
+import httpx
+from attrs import evolve, field, frozen
+from google.oauth2.credentials import Credentials
+from google.oauth2.service_account import Credentials as ServiceAccountCredentials
+
+from calsync_core.errors import AuthExpired, InvalidValue, ProviderError, RateLimited, Rejected, Unavailable
+from calsync_core.models import Grant, OAuthGrant, ServiceAccountGrant
+from calsync_core.protocols import Clock
+from calsync_core.transport import Answer, problem_with, seconds_asked
+
+__all__ = [
+    "READ_SCOPES",
+    "WRITE_SCOPES",
+    "AuthorizationRequest",
+    "authorization_request",
+    "exchange_code",
+    "may_write",
+    "missing_scopes",
+    "renew",
+]
+
+AUTHORIZATION_URL = "https://accounts.google.com/o/oauth2/v2/auth"
+TOKEN_URL = "https://oauth2.googleapis.com/token"  # noqa: S105  (an address)
+_TIMEOUT_SECONDS = 30.0
+_Granted = TypeVar("_Granted", OAuthGrant, ServiceAccountGrant)
+
+_PREFIX = "https://www.googleapis.com/auth/"
+READ_SCOPES = (f"{_PREFIX}calendar.calendarlist.readonly", f"{_PREFIX}calendar.events.readonly")
+"""The least that lets calendars block others: their list, and reading and watching their events."""
+WRITE_SCOPES = (f"{_PREFIX}calendar.calendarlist.readonly", f"{_PREFIX}calendar.events")
+"""The least that lets them be blocked as well; ``calendar.events.owned`` does for calendars the person owns."""
+
+_LISTS = frozenset(f"{_PREFIX}{name}" for name in ("calendar", "calendar.readonly", "calendar.calendarlist"))
+_READS = frozenset(
+    f"{_PREFIX}{name}"
+    for name in (
+        "calendar",
+        "calendar.readonly",
+        "calendar.events",
+        "calendar.events.readonly",
+        "calendar.events.owned",
+        "calendar.events.owned.readonly",
+    )
+)
+_WRITES = frozenset(f"{_PREFIX}{name}" for name in ("calendar", "calendar.events", "calendar.events.owned"))
+
+_APPLICATION_REFUSED = frozenset(
+    {"invalid_client", "unauthorized_client", "unsupported_grant_type", "invalid_request", "invalid_scope"}
+)
+"""The operator must act. ``unauthorized_client`` is also what an undelegated service account is told."""
+
+
+def missing_scopes(granted: Sequence[str]) -> tuple[str, ...]:
+    """What a login still lacks to be read at all; empty also if nobody said what was granted.
+
+    Consent is granular: a person may untick a box, and the token comes all the same.
+    """
+    if not granted:
+        return ()
+    given = set(granted)
+    listing = () if given & {*_LISTS, READ_SCOPES[0]} else (READ_SCOPES[0],)
+    return (*listing, *(() if given & _READS else (READ_SCOPES[1],)))
+
+
+def may_write(granted: Sequence[str]) -> bool:
+    """Whether the scopes allow blocks to be written; also if nobody said what was granted."""
+    return not granted or bool(set(granted) & _WRITES)
+
+
+@frozen
+class AuthorizationRequest:
+    """Where to send a person, and what to remember until they come back.
+
+    Attributes:
+        url: Google's consent page for this client.
+        state: Comes back with the code; compare it with this, in the same browser session, before anything else.
+        verifier: The other half of the PKCE challenge; goes into ``exchange_code``, and nowhere else before.
+    """
+
+    url: str = field(repr=False)
+    state: str = field(repr=False)
+    verifier: str = field(repr=False)
+
+
+def authorization_request(
+    client_id: str, redirect_uri: str, *, scopes: Sequence[str] = WRITE_SCOPES, login_hint: str | None = None
+) -> AuthorizationRequest:
+    """Begin a connection: with PKCE, offline access, and consent asked again, since only then a refresh token comes.
+
+    Args:
+        client_id: The application's id.
+        redirect_uri: Where Google sends the person back to; registered with the application.
+        scopes: What to ask for.
+        login_hint: The person's address, if known.
+
+    Raises:
+        InvalidValue: an empty argument.
+    """
+    for name, value in (("client_id", client_id), ("redirect_uri", redirect_uri), ("scopes", scopes)):
+        if not value:
+            raise InvalidValue(f"{name}: must not be empty")
+    state, verifier = secrets.token_urlsafe(32), secrets.token_urlsafe(64)
+    challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+    query = {
+        "client_id": client_id,
+        "redirect_uri": redirect_uri,
+        "response_type": "code",
+        "scope": " ".join(scopes),
+        "state": state,
+        "access_type": "offline",
+        "prompt": "consent",
+        "include_granted_scopes": "true",
+        "code_challenge": challenge,
+        "code_challenge_method": "S256",
+        **({"login_hint": login_hint} if login_hint else {}),
+    }
+    return AuthorizationRequest(f"{AUTHORIZATION_URL}?{urlencode(query)}", state, verifier)
+
+
+def exchange_code(
+    client: OAuthGrant,
+    code: str,
+    *,
+    verifier: str,
+    redirect_uri: str,
+    clock: Clock,
+    transport: httpx.BaseTransport | None = None,
+) -> OAuthGrant:
+    """Finish a connection: the code from the redirect becomes a grant.
+
+    Args:
+        client: Client id, secret and token server; its other fields are ignored.
+        code: From the redirect's query.
+        verifier: ``AuthorizationRequest.verifier``.
+        redirect_uri: The very one of the request.
+        clock: For the access token's end.
+        transport: For a token server that is not across a network.
+
+    Raises:
+        AuthExpired: the code is not valid (any more), or no refresh token came with it.
+        Rejected: the application itself is refused.
+        Unavailable: the token server can't be reached, or fails.
+        InvalidValue: its address is none that a secret may be sent to.
+    """
+    wire = _TokenServer(clock, transport)
+    form = {
+        "grant_type": "authorization_code",
+        "code": code,
+        "code_verifier": verifier,
+        "redirect_uri": redirect_uri,
+        "client_id": client.client_id,
+        **({"client_secret": client.client_secret} if client.client_secret else {}),
+    }
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    answer = wire(client.token_url or TOKEN_URL, "POST", urlencode(form).encode(), headers)
+    if answer.status != 200:
+        raise _refused(wire.told.get("error"))
+    granted = evolve(client, refresh_token=_text(wire.told, "refresh_token"), access_token=None, expires_at=None)
+    if granted.refresh_token is None:
+        raise AuthExpired("no refresh token came with the code: ask for consent again")
+    return _renewed(granted, wire)
+
+
+def renew(grant: Grant, clock: Clock, transport: httpx.BaseTransport | None = None) -> Grant:
+    """See ``GrantingProvider.renew_grant``."""
+    wire = _TokenServer(clock, transport)
+    credentials = _service_account(grant) if isinstance(grant, ServiceAccountGrant) else _person(grant)
+    try:
+        credentials.refresh(wire)  # type: ignore[no-untyped-call]
+    except ProviderError:
+        raise
+    except google.auth.exceptions.RefreshError as error:
+        if error.retryable:
+            raise Unavailable("the token server failed") from None
+        raise _refused(wire.told.get("error")) from None
+    except (google.auth.exceptions.GoogleAuthError, ValueError) as error:
+        raise Unavailable(f"the token server's answer can't be read ({type(error).__name__})") from None
+    if isinstance(grant, ServiceAccountGrant):
+        return _renewed(grant, wire)
+    return _renewed(evolve(grant, refresh_token=_text(wire.told, "refresh_token") or grant.refresh_token), wire)
+
+
+def _person(grant: OAuthGrant) -> Credentials:
+    if not grant.refresh_token:
+        raise InvalidValue("refresh_token: a grant of Google's needs one")
+    return Credentials(  # type: ignore[no-untyped-call]
+        token=None,
+        refresh_token=grant.refresh_token,
+        token_uri=grant.token_url or TOKEN_URL,
+        client_id=grant.client_id,
+        client_secret=grant.client_secret,
+    )
+
+
+def _service_account(grant: ServiceAccountGrant) -> ServiceAccountCredentials:
+    try:
+        made: ServiceAccountCredentials = ServiceAccountCredentials.from_service_account_info(  # type: ignore[no-untyped-call]
+            json.loads(grant.key), scopes=list(grant.scopes or WRITE_SCOPES), subject=grant.subject
+        )
+    except (ValueError, TypeError, AttributeError, google.auth.exceptions.GoogleAuthError):
+        raise InvalidValue("key: is no service account's key file") from None
+    return made
+
+
+def _renewed(grant: _Granted, wire: _TokenServer) -> _Granted:
+    token, seconds = _text(wire.told, "access_token"), wire.told.get("expires_in")
+    if token is None:
+        raise Unavailable("the token server's answer has no access token")
+    lasts = float(seconds) if isinstance(seconds, int | float) and not isinstance(seconds, bool) else 3600.0
+    scope = _text(wire.told, "scope")
+    return evolve(
+        grant,
+        access_token=token,
+        expires_at=wire.clock.now() + timedelta(seconds=max(0.0, min(lasts, 366 * 86400.0))),
+        scopes=tuple(scope.split()) if scope else grant.scopes,
+    )
+
+
+def _refused(error: object) -> ProviderError:
+    """By the error's code alone: descriptions are prose, and may name people."""
+    code = error if isinstance(error, str) and error.isidentifier() and len(error) < 80 else "refused"
+    if code in _APPLICATION_REFUSED:
+        return Rejected(f"the token server refuses the application ({code})")
+    return AuthExpired(f"the token server refuses the grant ({code})")
+
+
+def _text(told: Mapping[str, Any], name: str) -> str | None:
+    value = told.get(name)
+    return value if isinstance(value, str) and value else None
+
+
+class _TokenServer(google.auth.transport.Request):
+    """google-auth's way out: one request, no retry of its own, and failures in our words.
+
+    Attributes:
+        told: The last answer's JSON.
+    """
+
+    def __init__(self, clock: Clock, transport: httpx.BaseTransport | None) -> None:
+        self.clock = clock
+        self.told: Mapping[str, Any] = {}
+        self._transport = transport
+
+    def __call__(
+        self,
+        url: str,
+        method: str = "GET",
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+        **_further: object,
+    ) -> _TokenAnswer:
+        """Send it. Raises RateLimited, Unavailable, and InvalidValue for an address no secret may go to."""
+        problem = problem_with(url)
+        if problem:
+            raise InvalidValue(f"token_url: {problem}")
+        try:
+            with httpx.Client(transport=self._transport, timeout=timeout or _TIMEOUT_SECONDS) as client:
+                response = client.request(method, url, content=body, headers=dict(headers or {}))
+        except (httpx.HTTPError, OSError, ValueError) as error:
+            raise Unavailable(f"the token server can't be reached ({type(error).__name__})") from None
+        answer = Answer(response.status_code, dict(response.headers), response.content, url)
+        if answer.status == 429:
+            raise RateLimited("the token server asks to wait (429)", retry_after=seconds_asked(answer, self.clock))
+        # google-auth would try again by the wall clock.
+        if answer.status >= 500 or answer.status == 408:
+            raise Unavailable(f"the token server failed ({answer.status})")
+        try:
+            told = answer.json()
+        except Unavailable:
+            told = {}
+        self.told = told if isinstance(told, dict) else {}
+        return _TokenAnswer(answer)
+
+
+class _TokenAnswer(google.auth.transport.Response):
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+
+    @property
+    def status(self) -> int:
+        """HTTP status."""
+        return self._answer.status
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """HTTP headers."""
+        return self._answer.headers
+
+    @property
+    def data(self) -> bytes:
+        """The body."""
+        return self._answer.body
