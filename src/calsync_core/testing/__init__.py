@@ -7,5 +7,16 @@ Exported here is what needs nothing but the base install. The kits need pytest a
 
 from calsync_core.testing.clock import VirtualClock
 from calsync_core.testing.faults import Died, DyingProvider, DyingStore, Fault, FaultKind, FaultyProvider, Toll
+from calsync_core.testing.simulators.google import GoogleSimulator
 
-__all__ = ["Died", "DyingProvider", "DyingStore", "Fault", "FaultKind", "FaultyProvider", "Toll", "VirtualClock"]
+__all__ = [
+    "Died",
+    "DyingProvider",
+    "DyingStore",
+    "Fault",
+    "FaultKind",
+    "FaultyProvider",
+    "GoogleSimulator",
+    "Toll",
+    "VirtualClock",
+]
