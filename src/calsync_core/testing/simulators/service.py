@@ -160,7 +160,9 @@ def _handler_for(service: SimulatedService) -> type[BaseHTTPRequestHandler]:
         def _serve(self) -> None:
             length = min(int(self.headers.get("Content-Length") or 0), _LONGEST_BODY)
             body = self.rfile.read(length)
-            request = Request.of(self.command, self.path, dict(self.headers.items()), body, service.origin)
+            # A header may come in several lines, as Graph's Prefer does; they mean what one line with commas means.
+            headers = {name: ", ".join(self.headers.get_all(name, ())) for name in self.headers}
+            request = Request.of(self.command, self.path, headers, body, service.origin)
             try:
                 response = service.carry_out(request)
             except LostAnswer:
