@@ -42,12 +42,13 @@ def render(
         bare: Show a deleted event by its id only, as incremental lists do (discovery document, ``Event.status``).
         most_attendees: More than these, and only the caller's own entry is shown.
     """
-    body = dict(entry.body)
+    body: dict[str, Any] = dict(entry.body)
     if entry.cancelled and bare:
         names = _DELETED if entry.series is None else _LOST_INSTANCE
         body = {name: body[name] for name in names if name in body}
     elif _hides(entry, role):
-        body = {name: body[name] for name in _WITHOUT_DETAILS if name in body} | {"visibility": "private"}
+        body = {name: body[name] for name in _WITHOUT_DETAILS if name in body}
+        body["visibility"] = "private"
     else:
         body = _with_selves(body, calendar, most_attendees)
     for name in ("start", "end", "originalStartTime"):
