@@ -39,9 +39,32 @@ _TYPES: Mapping[str, Any] = {
 }
 _KEPT_APART = frozenset({"start", "end", "recurrence", "transactionId", "singleValueExtendedProperties"})
 _READ_ONLY = frozenset(
-    "id createdDateTime lastModifiedDateTime changeKey iCalUId uid webLink type isOrganizer isCancelled organizer "
-    "responseStatus seriesMasterId originalStart originalStartTimeZone originalEndTimeZone bodyPreview hasAttachments "
-    "isDraft onlineMeetingUrl occurrenceId onlineMeeting cancelledOccurrences exceptionOccurrences".split()
+    {
+        "id",
+        "createdDateTime",
+        "lastModifiedDateTime",
+        "changeKey",
+        "iCalUId",
+        "uid",
+        "webLink",
+        "type",
+        "isOrganizer",
+        "isCancelled",
+        "organizer",
+        "responseStatus",
+        "seriesMasterId",
+        "originalStart",
+        "originalStartTimeZone",
+        "originalEndTimeZone",
+        "bodyPreview",
+        "hasAttachments",
+        "isDraft",
+        "onlineMeetingUrl",
+        "occurrenceId",
+        "onlineMeeting",
+        "cancelledOccurrences",
+        "exceptionOccurrences",
+    }
 )
 
 

@@ -44,6 +44,7 @@ class Habits:
         concurrency: Requests at a time per app and mailbox, the parts of batches included.
         requests: And in ``period``.
         handshake_time: Real seconds in which an endpoint must echo a validation token.
+        one_time_refresh_tokens: A used refresh token is dead; the documentation says that it is not.
     """
 
     page_size: int = 10
@@ -68,3 +69,4 @@ class Habits:
     requests: int = 10_000
     period: timedelta = timedelta(minutes=10)
     handshake_time: float = 10.0
+    one_time_refresh_tokens: bool = False

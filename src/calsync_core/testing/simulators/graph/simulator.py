@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import random
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 
+import httpx
 from attrs import frozen
 
 from calsync_core.protocols import Clock
@@ -17,14 +19,17 @@ from calsync_core.testing.simulators.graph.delta import Deltas
 from calsync_core.testing.simulators.graph.errors import GraphError
 from calsync_core.testing.simulators.graph.habits import Habits
 from calsync_core.testing.simulators.graph.hands import UserHands
+from calsync_core.testing.simulators.graph.identity import Identity
 from calsync_core.testing.simulators.graph.query import Preferences
 from calsync_core.testing.simulators.graph.routes import Routes
-from calsync_core.testing.simulators.graph.state import Mail, Mailbox, State
+from calsync_core.testing.simulators.graph.state import Json, Mail, Mailbox, State
+from calsync_core.testing.simulators.graph.subscriptions import Echo, LifecycleEvent, Subscriptions, knock
 from calsync_core.testing.simulators.graph.throttling import Key, Throttle
 from calsync_core.testing.simulators.graph.times import zone_of
 from calsync_core.testing.simulators.graph.tokens import ALL_SCOPES, Tokens
 from calsync_core.testing.simulators.graph.writing import Writer
 from calsync_core.testing.simulators.messages import Request, Response
+from calsync_core.testing.simulators.pushes import Outbox
 
 __all__ = ["GraphSimulator"]
 
@@ -66,6 +71,7 @@ class GraphSimulator(UserHands):
 
     Attributes:
         habits: How it behaves where Graph was seen to behave in several ways.
+        knock: Shakes hands with an endpoint, given its URL, the token and seconds; over HTTP unless replaced.
         meanwhile: Called, without a lock, while a request is in flight; a test's chance to hold some of them there.
     """
 
@@ -73,14 +79,19 @@ class GraphSimulator(UserHands):
         super().__init__()
         self.habits = habits or Habits()
         self.meanwhile: Callable[[Request], None] | None = None
+        self.knock: Callable[[str, str, float], Echo] = knock
         self._clock = clock or SystemClock()
         dice = random.Random(seed)  # noqa: S311  (not for secrets)
         self._state = State(self._clock, self.habits, dice, _TENANT)
         self._throttle = Throttle(self._state)
         self._tokens = Tokens(self._state)
+        self._identity = Identity(self._state, self._tokens)
         self._deltas = Deltas(self._state)
         self._writer = Writer(self._state)
         self._rank = 0
+        self._subscriptions = Subscriptions(self._state)
+        self._outbox = Outbox(again=lambda status: status is None or not 200 <= status < 300)
+        self._knocked = threading.local()
         self._routes = Routes(self._deltas, self._writer)
 
     # -- where it is ----------------------------------------------------------------------------------------------
@@ -104,16 +115,73 @@ class GraphSimulator(UserHands):
         with self._lock:
             return self._tokens.issue(self._state.mailbox(upn) if upn else None, scopes, app, lifetime)
 
-    def revoke(self, upn: str) -> None:
-        """The user takes the consent back: no token works any more."""
+    def add_app(
+        self,
+        client_id: str,
+        secret: str | None = None,
+        *,
+        redirect_uris: Iterable[str] = (),
+        roles: Iterable[str] = (),
+    ) -> None:
+        """Register an application; without a secret it is a public client, ``roles`` are for client credentials."""
         with self._lock:
-            self._tokens.revoke(self._state.mailbox(upn))
+            self._identity.add_app(client_id, secret, redirect_uris, roles)
+
+    def consent(self, authorization_url: str, upn: str, *, deny: bool = False) -> str:
+        """Be the browser: sign in on this page and answer it; returns the redirect with code and state."""
+        with self._lock:
+            request = Request.of("GET", authorization_url, {}, b"")
+            return self._identity.consent(request, self._state.mailbox(upn), deny=deny)
+
+    def approve_device(self, user_code: str, upn: str, *, deny: bool = False) -> None:
+        """Type a device's code in, as a user. Raises LookupError: no device shows it."""
+        with self._lock:
+            self._identity.approve(user_code, self._state.mailbox(upn), deny=deny)
+
+    def revoke(self, upn: str) -> None:
+        """The user takes the consent back: no access token and no refresh token works any more."""
+        with self._lock:
+            mailbox = self._state.mailbox(upn)
+            self._tokens.revoke(mailbox)
+            self._identity.revoke(mailbox)
+
+    def refuse_refresh(self, upn: str, error: str = "interaction_required", suberror: str | None = None) -> None:
+        """Refuse refreshes with this error until the user signs in again; issued access tokens go on working."""
+        with self._lock:
+            self._identity.refuse(self._state.mailbox(upn), error, suberror)
 
     @property
     def mails(self) -> tuple[Mail, ...]:
         """Every mail that a request has had Graph send."""
         with self._lock:
             return tuple(self._state.mails)
+
+    # -- change notifications -------------------------------------------------------------------------------------
+
+    @property
+    def outbox(self) -> Outbox:
+        """Notifications on their way; what is not answered with 2xx is sent again with the next ``deliver``."""
+        with self._lock:
+            for delivery in self._subscriptions.flush():
+                self._outbox.put(delivery)
+        return self._outbox
+
+    @property
+    def subscriptions(self) -> list[Json]:
+        """What lives, as Graph would return it."""
+        with self._lock:
+            return self._subscriptions.listed()
+
+    def lifecycle(self, subscription: str, event: LifecycleEvent) -> None:
+        """Have the host told of this. Raises KeyError: there is no such subscription."""
+        with self._lock:
+            self._subscriptions.lifecycle(subscription, event)
+
+    @property
+    def renewal_violations(self) -> int:
+        """How often a subscription was both renewed and reauthorized within ten minutes: never do that."""
+        with self._lock:
+            return self._subscriptions.violations
 
     # -- misbehaving ----------------------------------------------------------------------------------------------
 
@@ -151,6 +219,7 @@ class GraphSimulator(UserHands):
         with self._throttle.in_flight(self._load(request)):
             if self.meanwhile is not None:
                 self.meanwhile(request)
+            self._knocked.outcome = self._shake_hands(request)
             return super().carry_out(request)
 
     def answer(self, request: Request) -> Response:
@@ -164,11 +233,18 @@ class GraphSimulator(UserHands):
             self._state.mailing = False
 
     def _route(self, request: Request) -> Response:
+        if self._identity.serves(request):
+            return self._identity.answer(request)
         if request.segments[:1] != ("v1.0",):
             raise GraphError(400, "BadRequest", "Invalid version.")
         self._tokens.login(request.bearer)
         if request.segments == ("v1.0", "$batch"):
             return self._batch(request)
+        if request.segments[1] == "subscriptions":
+            login = self._tokens.login(request.bearer)
+            if (request.method, len(request.segments)) == ("POST", 2):
+                return self._subscriptions.create(request, login, self._knocked.outcome)
+            return self._subscriptions.answer(request, login)
         ask = self._ask(request)
         if ask.key is not None:
             self._throttle.admit(ask.key, self._rank)
@@ -186,12 +262,34 @@ class GraphSimulator(UserHands):
             # Of a batch without an order, as many parts run at a time as may; of one with an order, one.
             self._rank = 0 if serial else ranks[user] % self.habits.concurrency
             ranks[user] += 1
+            self._knocked.outcome = self._shake_hands(part.request)
             try:
                 return self.carry_out(part.request, inner=True)
             finally:
                 self._rank = 0
 
         return answer_batch(request, carry_out, self._state.dice if self.habits.shuffled_batches else None)
+
+    def _shake_hands(self, request: Request) -> str | None:
+        """While a create request is pending, ask its endpoints to echo a token; returns what went wrong.
+
+        Without the lock: the host may well ask this service something before it answers.
+        """
+        if request.method != "POST" or request.segments != ("v1.0", "subscriptions"):
+            return None
+        urls, guid = list[str](), ""
+        with self._lock, suppress(GraphError):
+            urls = self._subscriptions.urls(request, self._tokens.login(request.bearer))
+            guid = self._state.guid()
+        token = f"Validation: Testing client application reachability for subscription Request-Id: {guid} + 100%"
+        for url in urls:
+            try:
+                status, kind, body = self.knock(url, token, self.habits.handshake_time)
+            except httpx.HTTPError as error:
+                return f"Notification endpoint could not be reached ({type(error).__name__})."
+            if (status, kind.partition(";")[0].strip(), body) != (200, "text/plain", token):
+                return f"Notification endpoint must respond with 200 OK to validation request; it gave {status}."
+        return None
 
     def _ask(self, request: Request) -> _Ask:
         """Who asks for whose mailbox. Raises GraphError."""
