@@ -18,6 +18,9 @@
         @pytest.fixture
         def remote(self, calendar): ...     # RemoteHands: what the user does in an app
 
+A provider that pushes keeps ``PushContract`` as well: subclass both, and give the fixtures ``endpoint`` (PushHands:
+what arrives at the host's address) and ``other_calendar``.
+
 Nothing is mocked: give it the real service, or a simulator that is itself checked. What a service can't do is said in
 the class attributes, or by hands that lack the method; those tests are skipped by name.
 """
@@ -25,9 +28,19 @@ the class attributes, or by hands that lack the method; those tests are skipped 
 from calsync_core.testing.provider_contract.bench import START, Bench, BlockHands, CorruptingHands, RemoteHands
 from calsync_core.testing.provider_contract.blocks import BlocksContract, TamperingContract
 from calsync_core.testing.provider_contract.events import EventsContract
+from calsync_core.testing.provider_contract.push import PushContract, PushHands
 from calsync_core.testing.provider_contract.reading import LoginsContract, ReadingContract
 
-__all__ = ["START", "Bench", "BlockHands", "CorruptingHands", "ProviderContract", "RemoteHands"]
+__all__ = [
+    "START",
+    "Bench",
+    "BlockHands",
+    "CorruptingHands",
+    "ProviderContract",
+    "PushContract",
+    "PushHands",
+    "RemoteHands",
+]
 
 
 class ProviderContract(LoginsContract, ReadingContract, EventsContract, BlocksContract, TamperingContract):

@@ -146,7 +146,8 @@ class BlocksContract(Fixtures):
         bench.create(KEY, BUSY)
         etag = bench.block(KEY).etag
         bench.hands.remove(bench.native_id(KEY))
-        assert bench.update(KEY, LATER, etag).status is OutcomeStatus.MISSING
+        # Where a deleted item keeps its id, a stale etag is what such a write trips over; either is read by id then.
+        assert bench.update(KEY, LATER, etag).status in {OutcomeStatus.MISSING, OutcomeStatus.CHANGED}
         assert bench.update(KEY, LATER, etag, in_doubt=True).status is OutcomeStatus.MISSING
         assert bench.update(KEY, LATER, None).status is OutcomeStatus.MISSING
         assert bench.hands.list_raw() == {}
