@@ -36,7 +36,19 @@ PUBLIC = {
 }
 """Written out, so that adding or losing a public name is a decision somebody makes here."""
 
-EXTRAS = {"alembic", "caldav", "click", "google", "icalendar", "lxml", "msal", "niquests", "rich", "sqlalchemy"}
+EXTRAS = {
+    "alembic",
+    "caldav",
+    "click",
+    "cryptography",
+    "google",
+    "icalendar",
+    "lxml",
+    "msal",
+    "niquests",
+    "rich",
+    "sqlalchemy",
+}
 LEAVES = {"cli", "contrib", "notifiers", "providers", "stores", "testing", "web"}
 
 

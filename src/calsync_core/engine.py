@@ -22,23 +22,21 @@ import structlog
 from attrs import evolve
 
 from calsync_core.core.identity import Keyring
+from calsync_core.credentials import Ask, Credentials, Vault
 from calsync_core.errors import ConfigurationError, InvalidValue, UnknownCalendar
 from calsync_core.models import (
     Account,
     AccountId,
     AccountStatus,
     AuditReport,
-    BearerToken,
     BusyTime,
     Calendar,
     CalendarId,
-    Credential,
     Explanation,
     HealthReport,
     HeldDeletion,
     Metrics,
     MirrorRule,
-    Password,
     Plan,
     Progress,
     PurgeReport,
@@ -48,7 +46,7 @@ from calsync_core.models import (
     Window,
     require_utc,
 )
-from calsync_core.protocols import Clock, Notifier, Provider, Store, TokenSource
+from calsync_core.protocols import Clock, Notifier, Provider, Store
 from calsync_core.steps import connect as connecting
 from calsync_core.steps import explain as explaining
 from calsync_core.steps import overview
@@ -60,7 +58,7 @@ from calsync_core.steps.purge import purge
 from calsync_core.steps.read import read_again_later
 from calsync_core.steps.run import Run
 from calsync_core.steps.sync import converge, read_all, report
-from calsync_core.system import StaticTokens, SystemClock
+from calsync_core.system import SystemClock
 
 __all__ = ["SyncEngine"]
 
@@ -82,7 +80,10 @@ class SyncEngine:
         policy: Horizon, titles, guard; default ``SyncPolicy()``.
         webhook_url: Public base URL of the host's webhook endpoint; https. Without it, polling only.
         clock: The machine's, unless a test brings its own.
-        tokens: Finds an account's credential in a process that did not connect it.
+        tokens: Finds an account's login in a process that did not connect it; its None means: look into the store.
+        encryption_key: With it, the store keeps every login that ``connect`` is given, sealed (extra ``credentials``),
+            and any process with the same store and key finds it. 44 characters, as ``calsync init`` and
+            ``calsync_core.credentials.new_key`` make them. A list rotates it: the first seals, each opens.
         on_progress: Called from worker threads as long work proceeds.
         max_workers: Accounts read, and calendars written, side by side.
 
@@ -100,7 +101,8 @@ class SyncEngine:
         policy: SyncPolicy | None = None,
         webhook_url: str | None = None,
         clock: Clock | None = None,
-        tokens: Callable[[Account], TokenSource] | None = None,
+        tokens: Ask | None = None,
+        encryption_key: str | Sequence[str] | None = None,
         on_progress: Callable[[Progress], None] | None = None,
         max_workers: int = 8,
     ) -> None:
@@ -120,6 +122,7 @@ class SyncEngine:
             shape=plan_shape(policy, keyring),
             notifier=notifier,
             tokens=tokens,
+            vault=None if encryption_key is None else Vault(encryption_key),
             on_progress=on_progress,
             max_workers=max_workers,
         )
@@ -127,29 +130,52 @@ class SyncEngine:
 
     # -- accounts and calendars -----------------------------------------------------------------------------------
 
-    def connect(self, account: Account, credentials: TokenSource | Credential) -> Account:
+    def connect(self, account: Account, credentials: Credentials) -> Account:
         """Check the login and whose it is, store the account, and return it with its id.
 
-        An account of the same owner and name is the same account with a new credential.
+        An account of the same owner and name is the same account with a new login. With an ``encryption_key`` the
+        store keeps the login, unless it is a ``TokenSource`` of your own; without one, a grant is renewed in memory.
 
         Raises:
             AuthExpired: the provider refuses the login; nothing was stored.
             IdentityChanged: it is somebody else's login than at first connection (I-46).
             Unavailable: the provider can't be reached now; nothing was stored.
         """
-        return connecting.connect(self._context, account, _token_source(credentials))
+        return connecting.connect(self._context, account, credentials)
 
-    def attach(self, account_id: AccountId, credentials: TokenSource | Credential) -> None:
-        """Give the credential of an account that an earlier process connected. Sends no request.
+    def attach(self, account_id: AccountId, credentials: Credentials) -> None:
+        """Give the login of an account that an earlier process connected. Sends no request.
 
-        A password or token other than the one checked last is checked before it is used (I-46); a TokenSource of your
-        own vouches for itself.
+        Another login than the one checked last is checked before it is used (I-46), and then replaces what the store
+        keeps; the same grant goes on as it was renewed since. A TokenSource of your own vouches for itself.
+
+        Raises:
+            UnknownAccount: no such account.
+            InvalidValue: the account's provider takes no such login.
+        """
+        logins = self._context.logins
+        source = logins.source_of(self._store.load_account(account_id), credentials)
+        logins.use(account_id, source, checked=False)
+
+    def rotate_credentials(self) -> int:
+        """Seal all stored logins under the first encryption key; returns for how many that had to be done.
+
+        Raises:
+            ConfigurationError: no key; or names the accounts whose login none opens, after all others were done.
+        """
+        return self._context.logins.rotate()
+
+    def forget_credentials(self, account_id: AccountId) -> None:
+        """Forget an account's login, here and in the store; its calendars and blocks stay. Connect it again to go on.
 
         Raises:
             UnknownAccount: no such account.
         """
-        self._store.load_account(account_id)
-        self._context.use_tokens(account_id, _token_source(credentials), checked=False)
+        account = self._store.load_account(account_id)
+        place = self._context.logins.place(account)
+        if place is not None:
+            place.forget()
+        self._context.logins.forget(account.key)
 
     def discover(self, account_id: AccountId) -> list[Calendar]:
         """Ask the provider for the account's calendars, remember them (disabled), and return them with their ids."""
@@ -201,7 +227,7 @@ class SyncEngine:
         account = self._store.load_account(account_id)
         taken = purge(self._context, self._store.load_calendars(account_id=account.key))
         self._store.delete_account(account.key)
-        self._context.forget_tokens(account.key)
+        self._context.logins.forget(account.key)
         return taken
 
     def purge(self, owner: str | None = None, account_id: AccountId | None = None) -> PurgeReport:
@@ -303,8 +329,8 @@ class SyncEngine:
         read_all(self._context, run, calendars)
         owners = {calendar.owner for calendar in calendars} if calendar_id or owner is None else {owner}
         plans = [preview_owner(self._context, name) for name in sorted(owners)]
-        merged = plans[0] if len(plans) == 1 else _merged(plans)
-        return merged if calendar_id is None else _concerning(merged, calendar_id)
+        merged = plans[0] if len(plans) == 1 else overview.merged(plans)
+        return merged if calendar_id is None else overview.concerning(merged, calendar_id)
 
     def audit(self, owner: str | None = None, repair: bool = False) -> AuditReport:  # noqa: FBT001, FBT002
         """List every calendar afresh and compare it with what should be; ``repair`` puts right what is not (I-01)."""
@@ -362,28 +388,3 @@ class SyncEngine:
     def drop(self, refs: Collection[str] | None = None, owner: str | None = None) -> int:
         """Keep the blocks of held deletions (all, or these) until their slot is past."""
         return overview.drop(self._context, refs, owner)
-
-
-def _token_source(credentials: TokenSource | Credential) -> TokenSource:
-    if isinstance(credentials, Password | BearerToken):
-        return StaticTokens(credentials)
-    if isinstance(credentials, TokenSource):
-        return credentials
-    raise InvalidValue(f"credentials: needs a TokenSource, Password or BearerToken, got {type(credentials).__name__}")
-
-
-def _merged(plans: Sequence[Plan]) -> Plan:
-    return Plan(
-        owner=None,
-        operations=tuple(operation for plan in plans for operation in plan.operations),
-        records=tuple(record for plan in plans for record in plan.records),
-        holds=tuple(hold for plan in plans for hold in plan.holds),
-        unsettled=frozenset(uid for plan in plans for uid in plan.unsettled),
-        strays=tuple(stray for plan in plans for stray in plan.strays),
-        parked=tuple(parked for plan in plans for parked in plan.parked),
-    )
-
-
-def _concerning(plan: Plan, calendar_id: CalendarId) -> Plan:
-    operations = (op for op in plan.operations if calendar_id in {op.target_id, op.source_id})
-    return evolve(plan, operations=tuple(operations))

@@ -10,7 +10,7 @@ from attrs import evolve
 
 from calsync_core.errors import AuthExpired, IdentityChanged, ProviderError, RateLimited
 from calsync_core.models import Account, AccountStatus, Calendar, CalendarId, CalendarStatus, NoticeKind
-from calsync_core.protocols import RequestMeter
+from calsync_core.protocols import RequestMeter, Session
 from calsync_core.steps.context import Context
 from calsync_core.steps.run import Run
 
@@ -26,7 +26,7 @@ def admit(context: Context, run: Run, account: Account) -> Account | None:
     """The account, once it is sure that the credential in use is still the same person's (I-46); None: hands off."""
     if run.refused(account):
         return None
-    if context.is_verified(account.key):
+    if context.logins.is_verified(account.key):
         return account
     admitted = None
     with run.surviving(account):
@@ -35,24 +35,44 @@ def admit(context: Context, run: Run, account: Account) -> Account | None:
         except (AuthExpired, IdentityChanged) as error:
             note_refusal(context, account, error)
             raise
-        context.verify(account.key)
+        context.logins.verify(account.key)
     return admitted
 
 
 def check_identity(context: Context, account: Account, meter: RequestMeter) -> Account:
-    """Ask whose login it is, unless this very credential was asked about before.
+    """Ask whose login it is, unless this very login was asked about before; then have the store keep it.
+
+    A login that the store shall keep is checked under the lease of the one it replaces: a refresh token that two
+    processes use at once may be void for both (I-36).
 
     Raises:
-        IdentityChanged: it is somebody else's.
+        IdentityChanged: it is somebody else's; the store keeps what it had.
         AuthExpired: it is refused.
     """
     session = context.session(account, meter)
-    mark = context.login_mark(session.tokens)
-    if mark is None or mark == account.login_mark:
+    place = context.logins.place_for(account, session.tokens)
+    if place is None:
+        return _checked(context, account, session)
+    with place.alone():
+        # Another process may have checked and stored the same one while we waited.
+        context.logins.join(place, session.tokens)
+        return _checked(context, context.store.load_account(account.key), session)
+
+
+def _checked(context: Context, account: Account, session: Session) -> Account:
+    mark = context.logins.mark(session.tokens)
+    if mark is None:
+        return account
+    to_keep = context.logins.place_for(account, session.tokens) is not None
+    if mark == account.login_mark:
+        if to_keep:
+            context.logins.keep(account, session.tokens)
         return account
     identity = context.provider_of(account).identify(session)
     if account.subject not in {None, identity.subject}:
         raise IdentityChanged(f"the login of account {account.name!r} is somebody else's now")
+    if to_keep:
+        context.logins.keep(account, session.tokens)
     current = context.store.load_account(account.key)
     return context.store.save_account(evolve(current, subject=identity.subject, login_mark=mark))
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 from attrs import evolve
 
+from calsync_core.credentials import Credentials
 from calsync_core.errors import IdentityChanged, InvalidValue
 from calsync_core.models import Account, AccountStatus, Calendar, NoticeKind
 from calsync_core.protocols import RequestMeter, Session, TokenSource
@@ -12,17 +15,26 @@ from calsync_core.steps.context import Context
 __all__ = ["connect", "discover", "enable"]
 
 
-def connect(context: Context, account: Account, tokens: TokenSource) -> Account:
-    """Check the login and whose it is, and store the account (I-46).
+def connect(context: Context, account: Account, credentials: Credentials) -> Account:
+    """Check the login and whose it is, and store the account, then the login (I-46).
 
     Raises:
         AuthExpired: the login is refused; nothing is stored.
         IdentityChanged: the account was connected before as somebody else; it is barred and the host told.
+        InvalidValue: the provider takes no such login.
     """
-    provider = context.provider_of(account)
-    known = _same_account(context, account)
-    meter = RequestMeter()
-    identity = provider.identify(Session(account=account, tokens=tokens, meter=meter, clock=context.clock))
+    context.provider_of(account)
+    with context.logins.connecting(account):
+        known = _same_account(context, account)
+        tokens = context.logins.source_of(account, credentials, stored=known, anew=True)
+        place = None if known is None else context.logins.place_for(known, tokens)
+        with nullcontext() if place is None else place.alone():
+            return _connect(context, account, known, tokens)
+
+
+def _connect(context: Context, account: Account, known: Account | None, tokens: TokenSource) -> Account:
+    session = Session(account=account, tokens=tokens, meter=RequestMeter(), clock=context.clock)
+    identity = context.provider_of(account).identify(session)
     if known is not None and known.subject not in {None, identity.subject}:
         context.store.save_account(evolve(known, status=AccountStatus.IDENTITY_CHANGED))
         context.tell(NoticeKind.IDENTITY_CHANGED, account.owner, account=known.id)
@@ -34,11 +46,12 @@ def connect(context: Context, account: Account, tokens: TokenSource) -> Account:
             subject=identity.subject,
             email=account.email or identity.email,
             timezone=account.timezone or identity.timezone,
-            login_mark=context.login_mark(tokens),
+            login_mark=context.logins.mark(tokens),
             status=AccountStatus.ACTIVE,
         )
     )
-    context.use_tokens(saved.key, tokens, checked=True)
+    context.logins.use(saved.key, tokens, checked=True)
+    context.logins.keep(saved, tokens)
     if known is not None:
         context.store.reset_plan(saved.owner)
     return saved

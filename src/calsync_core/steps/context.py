@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,10 +13,10 @@ import structlog
 from attrs import define, field
 
 from calsync_core.core.identity import Keyring
+from calsync_core.credentials import Ask, Logins, Vault
 from calsync_core.errors import ConfigurationError, LeaseBusy
-from calsync_core.models import Account, Calendar, Lease, Notice, NoticeKind, Password, Progress, SyncPolicy, Window
-from calsync_core.protocols import Clock, Notifier, Provider, RequestMeter, Session, Store, TokenSource
-from calsync_core.system import StaticTokens
+from calsync_core.models import Account, Calendar, Lease, Notice, NoticeKind, Progress, SyncPolicy, Window
+from calsync_core.protocols import Clock, Notifier, Provider, RequestMeter, Session, Store
 
 __all__ = ["LEASE_SECONDS", "Context", "HeldLease"]
 
@@ -57,7 +56,7 @@ class HeldLease:
 
 @define
 class Context:
-    """One engine's surroundings. Thread-safe: only what it knows of credentials ever changes, under a lock."""
+    """One engine's surroundings. Thread-safe: only what its ``logins`` know ever changes, under a lock."""
 
     store: Store
     providers: Mapping[str, Provider]
@@ -66,13 +65,23 @@ class Context:
     clock: Clock
     shape: str
     notifier: Notifier | None = None
-    tokens: Callable[[Account], TokenSource] | None = None
+    tokens: Ask | None = None
+    vault: Vault | None = field(default=None, repr=False)
     on_progress: Callable[[Progress], None] | None = None
     max_workers: int = 8
-    _sources: dict[int, TokenSource] = field(factory=dict, init=False, repr=False)
-    _verified: set[int] = field(factory=set, init=False, repr=False)
-    _lock: threading.Lock = field(factory=threading.Lock, init=False, repr=False)
+    logins: Logins = field(init=False, repr=False)
     _name: str = field(factory=lambda: f"{socket.gethostname()}/{uuid.uuid4().hex[:8]}", init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.logins = Logins(
+            store=self.store,
+            providers=self.providers,
+            keyring=self.keyring,
+            clock=self.clock,
+            vault=self.vault,
+            ask=self.tokens,
+            lease=self.lease,
+        )
 
     @property
     def holder(self) -> str:
@@ -88,51 +97,13 @@ class Context:
             message = f"provider: account {account.name!r} needs {account.provider!r}; this engine has: {known}"
             raise ConfigurationError(message) from None
 
-    def use_tokens(self, account_id: int, source: TokenSource, *, checked: bool) -> None:
-        """Remember where an account's credential comes from, and whether it was just found to work."""
-        with self._lock:
-            self._sources[account_id] = source
-            self._verified.discard(account_id)
-            if checked:
-                self._verified.add(account_id)
-
-    def is_verified(self, account_id: int) -> bool:
-        """Whether the credential in use is known to be the account's own person's."""
-        with self._lock:
-            return account_id in self._verified
-
-    def verify(self, account_id: int) -> None:
-        """Note that it is."""
-        with self._lock:
-            self._verified.add(account_id)
-
-    def login_mark(self, source: TokenSource) -> str | None:
-        """A keyed hash of a credential that can't change by itself; None for one that is renewed now and then."""
-        if not isinstance(source, StaticTokens):
-            return None
-        value = source.value
-        parts = (value.username, value.password) if isinstance(value, Password) else (value.token,)
-        return self.keyring.login_mark(*parts)
-
-    def forget_tokens(self, account_id: int) -> None:
-        """Forget an account's credential."""
-        with self._lock:
-            self._sources.pop(account_id, None)
-            self._verified.discard(account_id)
-
     def session(self, account: Account, meter: RequestMeter) -> Session:
         """An account in use.
 
         Raises:
-            ConfigurationError: nobody gave its credential in this process.
+            ConfigurationError: nobody gave its credential in this process, and the store has none that can be opened.
         """
-        with self._lock:
-            source = self._sources.get(account.key)
-            if source is None and self.tokens is not None:
-                source = self._sources[account.key] = self.tokens(account)
-        if source is None:
-            raise ConfigurationError(f"credentials: account {account.name!r} has none in this process; attach() them")
-        return Session(account=account, tokens=source, meter=meter, clock=self.clock)
+        return Session(account=account, tokens=self.logins.source(account), meter=meter, clock=self.clock)
 
     def ref(self, account: Account, calendar: Calendar) -> str:
         """The calendar's name in keys and tags, the same in every store."""
@@ -145,20 +116,20 @@ class Context:
         return Window(now, midnight + timedelta(days=self.policy.horizon_days + 1))
 
     @contextmanager
-    def lease(self, name: str) -> Iterator[HeldLease]:
-        """Hold a lease; waits for another worker to finish, or to be dead for a lease's length.
+    def lease(self, name: str, *, wait: bool = True) -> Iterator[HeldLease]:
+        """Hold a lease; waits for another worker to finish, or to be dead for a lease's length, unless told not to.
 
         Raises:
             LeaseBusy: another worker is still at it.
         """
-        held = HeldLease(self.store, self.clock, self._acquire(name))
+        held = HeldLease(self.store, self.clock, self._acquire(name, patience=_PATIENCE_SECONDS if wait else 0.0))
         try:
             yield held
         finally:
             held.release()
 
-    def _acquire(self, name: str) -> Lease:
-        deadline = self.clock.monotonic() + _PATIENCE_SECONDS
+    def _acquire(self, name: str, *, patience: float) -> Lease:
+        deadline = self.clock.monotonic() + patience
         pause = _FIRST_PAUSE_SECONDS
         while True:
             try:

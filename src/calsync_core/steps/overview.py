@@ -1,9 +1,9 @@
-"""What the store knows about how things are going: health, metrics, held deletions. No request."""
+"""What a host is shown of how things are going: health, metrics, held deletions, plans. No request."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from datetime import timedelta
 
 from attrs import evolve
@@ -16,15 +16,17 @@ from calsync_core.models import (
     BlockState,
     Calendar,
     CalendarHealth,
+    CalendarId,
     CalendarStatus,
     HealthReport,
     HeldDeletion,
     Metrics,
+    Plan,
     ReadState,
 )
 from calsync_core.steps.context import Context
 
-__all__ = ["approve", "drop", "health", "held", "metrics"]
+__all__ = ["approve", "concerning", "drop", "health", "held", "merged", "metrics"]
 
 
 def health(context: Context, owner: str | None) -> HealthReport:
@@ -164,3 +166,22 @@ def _decide(context: Context, refs: Collection[str] | None, owner: str | None, c
             context.store.save_blocks([change(block) for block in blocks])
             decided += len(blocks)
     return decided
+
+
+def merged(plans: Sequence[Plan]) -> Plan:
+    """Several owners' plans as one."""
+    return Plan(
+        owner=None,
+        operations=tuple(operation for plan in plans for operation in plan.operations),
+        records=tuple(record for plan in plans for record in plan.records),
+        holds=tuple(hold for plan in plans for hold in plan.holds),
+        unsettled=frozenset(uid for plan in plans for uid in plan.unsettled),
+        strays=tuple(stray for plan in plans for stray in plan.strays),
+        parked=tuple(parked for plan in plans for parked in plan.parked),
+    )
+
+
+def concerning(plan: Plan, calendar_id: CalendarId) -> Plan:
+    """What a plan would write because of a calendar, or to it."""
+    operations = (op for op in plan.operations if calendar_id in {op.target_id, op.source_id})
+    return evolve(plan, operations=tuple(operations))

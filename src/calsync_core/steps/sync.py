@@ -40,7 +40,7 @@ def read_all(
             stored = context.store.load_account(account_id)
             wanted = [calendar for calendar in by_account[account_id] if usable(stored, calendar)]
             # A credential that is new to this process is tried at once, whatever an older one was told.
-            patient = context.is_verified(account_id)
+            patient = context.logins.is_verified(account_id)
             account = admit(context, run, stored) if wanted else None
             for calendar in wanted:
                 if account is not None and not run.refused(account):
