@@ -119,6 +119,7 @@ class Histories(RuleBasedStateMachine):
                 "etag_on_write": st.booleans(),
                 "renormalise_titles": st.booleans(),
                 "enforce_preconditions": st.booleans(),
+                "assigns_ids": st.booleans(),
             },
         ),
         series=st.sampled_from([{}, {"split_series": True}, {"window_listing": True}]),
@@ -151,6 +152,7 @@ class Histories(RuleBasedStateMachine):
         self.backups: list[object] = []
         self.untagged: set[str] = set()
         self.adorned: set[str] = set()
+        self.block_ids: set[str] = set()
         self.spoiled: set[tuple[str, str]] = set()
         self.serial = 0
 
@@ -490,6 +492,7 @@ class Histories(RuleBasedStateMachine):
 
     def watched(self, world: World, work: Callable[[], object], what: str) -> None:
         """Do it, and check what must hold at every moment, whatever fails (I-02, I-15)."""
+        self.block_ids |= {item.key for name in NAMES for item in self.service.blocks(self.world.remote[name])}
         before = self.untouchable(world)
         counted(what)
         try:
@@ -499,7 +502,8 @@ class Histories(RuleBasedStateMachine):
         assert self.untouchable(world) == before, "an event that is not our block was changed"  # I-02, I-16, I-45
         for block in world.store.load_blocks("ana"):
             mirrored = block.uid.removeprefix("id:")
-            assert not mirrored.startswith("calsync-") or mirrored in self.adorned, "a block was mirrored"  # I-15
+            known = mirrored in self.block_ids and mirrored not in self.adorned
+            assert not known, "a block was mirrored"  # I-15
 
     def untouchable(self, world: World) -> dict[tuple[str, str], str | None]:
         """Everything on the calendars that is none of this installation's business, with its etag."""
@@ -558,7 +562,7 @@ class Histories(RuleBasedStateMachine):
 
 
 def _is_block(item: Item) -> bool:
-    return item.key.startswith("calsync-")
+    return any(event.mark is not None and not event.mark.textual for event in item.events)
 
 
 def _movable(items: Sequence[Item]) -> list[Event]:

@@ -187,7 +187,7 @@ def theirs(world: World) -> dict[tuple[str, str], str | None]:
         (name, item.key): item.etag
         for name in world.remote
         for item in world.service.items(world.remote[name])
-        if not item.key.startswith("calsync-") or item.events[0].adorned
+        if item.events[0].mark is None or item.events[0].adorned
     }
 
 

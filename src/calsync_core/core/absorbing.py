@@ -13,7 +13,7 @@ from attrs import evolve, field, frozen
 
 from calsync_core.core.recording import Line, line_for, owe, plannable
 from calsync_core.errors import InvalidValue
-from calsync_core.models import Block, Calendar, ChangeCount, Changes, Debt, Event, Item, Moment, ReadState
+from calsync_core.models import Block, Calendar, ChangeCount, Changes, Debt, Event, Item, Mark, Moment, ReadState
 
 __all__ = ["Absorbed", "Known", "StoredItem", "absorb", "named_keys", "same_event", "stored_item"]
 
@@ -140,9 +140,22 @@ def _upserted(changes: Changes, known: Known, seen_round: int) -> tuple[dict[str
 
 
 def stored_item(item: Item, stored: StoredItem | None, seen_round: int) -> StoredItem:
-    """The item as it replaces the stored one. A version that it does not state stays: an older replay must lose."""
+    """The item as it replaces the stored one. What it does not state stays (I-14).
+
+    A version: an older replay must lose. A tag, where the listing shows none.
+    """
     version = item.version or (stored.version if stored else None)
-    return StoredItem(item.key, item.events, item.etag, version, item.series, seen_round)
+    known = {event.id: event.mark for event in stored.events} if stored else {}
+    events = tuple(_with_tag(event, known.get(event.id)) for event in item.events)
+    return StoredItem(item.key, events, item.etag, version, item.series, seen_round)
+
+
+def _with_tag(event: Event, known: Mark | None) -> Event:
+    mark = event.mark
+    if mark is None or mark.shows_tag:
+        return event
+    same = known is not None and (known.key, known.generation) == (mark.key, mark.generation)
+    return evolve(event, mark=evolve(mark, shows_tag=True, tag=known.tag if known is not None and same else None))
 
 
 def _older(version: datetime | None, stored: datetime | None) -> bool:

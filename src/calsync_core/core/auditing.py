@@ -93,6 +93,8 @@ def _stray(draft: Draft, sighting: Sighting) -> Iterator[AuditFinding]:
     mark = sighting.event.mark
     if mark is None or mark.tag is None or sighting.event.adorned or _out_of_sight(draft, sighting):
         return
+    if draft.is_claimed(sighting):
+        return
     if not situation.keyring.wrote(mark.tag, situation.scene.owner):
         return
     source_id = situation.keyring.source_of(mark.tag, situation.scene.refs)

@@ -94,6 +94,7 @@ class Draft:
     unsettled: set[str] = field(factory=set)
     strays: list[Sighting] = field(factory=list)
     _seen: dict[tuple[CalendarId, str], Sighting] = field(init=False)
+    _named: dict[tuple[CalendarId, str, int], Sighting] = field(init=False)
     _by_key: dict[tuple[CalendarId, str], list[Sighting]] = field(init=False)
     _loose: dict[tuple[CalendarId, Span], list[Sighting]] = field(init=False)
     _claimed: set[tuple[CalendarId, str]] = field(init=False)
@@ -102,6 +103,11 @@ class Draft:
     def __attrs_post_init__(self) -> None:
         seen = (*self.situation.sightings, *self.situation.strays)
         self._seen = {(sighting.calendar_id, sighting.event.id): sighting for sighting in seen}
+        self._named = {
+            (sighting.calendar_id, mark.key, mark.generation): sighting
+            for sighting in seen
+            if (mark := sighting.event.mark) is not None and not mark.textual
+        }
         self._by_key = defaultdict(list)
         for sighting in self.situation.sightings:
             if sighting.event.mark is not None:
@@ -118,15 +124,20 @@ class Draft:
             self._claim(block)
 
     def _claim(self, block: Block) -> None:
-        self._claimed.add((block.target_id, block.native_id))
+        standing = self.sighting(block)
+        self._claimed.add((block.target_id, standing.event.id if standing is not None else block.native_id))
         self._generations[block.key] = max(block.generation, self._generations.get(block.key, -1))
 
     def _keys(self, wish: Wanted) -> tuple[str, ...]:
         return keys_of(wish, self.situation.scene, self.situation.keyring)
 
     def sighting(self, block: Block) -> Sighting | None:
-        """What its target shows of the block."""
-        return self._seen.get((block.target_id, block.native_id))
+        """What its target shows of the block: under its id, or else by its name.
+
+        Where a service gives ids itself, a write whose answer was lost shows up under an id that nobody recorded.
+        """
+        seen = self._seen.get((block.target_id, block.native_id))
+        return seen or self._named.get((block.target_id, block.key, block.generation))
 
     def unclaimed(self, wish: Wanted) -> Iterator[tuple[str, Sighting]]:
         """Blocks standing on the target that nobody recorded and this wish may take, with their keys.

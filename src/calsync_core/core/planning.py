@@ -83,6 +83,8 @@ def _standing(draft: Draft, blocks: Collection[Block]) -> list[Block]:
     standing = []
     for block in sorted(blocks, key=lambda block: (block.slot, block.generation, block.key)):
         sighting = draft.sighting(block)
+        if sighting is not None:
+            block = evolve(block, native_id=sighting.event.id)  # noqa: PLW2901  (the same block, found elsewhere)
         if block.state is not BlockState.DELETED:
             standing.append(_as_the_user_left_it(draft, block, sighting))
         elif sighting is not None and not sighting.event.adorned and not is_past(draft, sighting.content.span):

@@ -238,11 +238,14 @@ def _close(batch: _Batch, intent: Intent, outcome: Outcome) -> None:
     else:
         taken = outcome.status is OutcomeStatus.TAKEN
         reason = "taken" if taken else "conflict"
-        batch.debts[operation.native_id] = Debt(operation.native_id, reason, since=batch.at, due_at=batch.at)
+        native_id = outcome.native_id or operation.native_id
+        batch.debts[native_id] = Debt(native_id, reason, since=batch.at, due_at=batch.at)
         if block is not None:
             batch.lines.add(line_for(block))
             if taken:
-                batch.change(evolve(block, state=BlockState.TAKEN, changed_at=batch.at))
+                block = evolve(block, state=BlockState.TAKEN, changed_at=batch.at)
+            if taken or outcome.native_id is not None:
+                batch.change(evolve(block, native_id=native_id))
 
 
 def _written(batch: _Batch, intent: Intent, outcome: Outcome, block: Block | None) -> None:

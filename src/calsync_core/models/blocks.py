@@ -93,7 +93,8 @@ class Block:
 
     Attributes:
         key: Keyed hash of owner, UID, slot and target at birth; lower-case base32hex.
-        native_id: The target's id of it, as in ``Item.key``.
+        native_id: The target's id of it, as in ``Item.key``; until the first write is answered, where the service gives
+            ids itself, ``Provider.native_id``.
         source_id: The calendar whose event it shows; of several, the one whose rule comes first.
         content: What we last wrote, or are writing.
         seen: The first read-back of that content (None until then): edits are compared with this (decision 10).
@@ -223,7 +224,8 @@ class Outcome:
     Attributes:
         etag: The item's new revision tag, if the provider told.
         seen: What the provider answered that it stored; None if it did not say.
-        native_id: Where the provider put it, if not where the operation said.
+        native_id: Where it stands, if not where the operation said: of DONE, and of TAKEN and CHANGED as far as the
+            provider knows.
         retry_after: Seconds, for RETRY.
         message: For RETRY and REJECTED: why, without titles or secrets.
     """

@@ -80,12 +80,14 @@ class Mark:
         generation: Of the native id; 0 for a textual mark.
         tag: The private tag, if it is still there and was made for this very key.
         textual: Recognised by a ``CalSync [source:…]`` line and not by the native id.
+        shows_tag: False where a listing never shows tags (Graph's delta): then what is known of it stays (I-14).
     """
 
     key: str
     generation: int = 0
     tag: Tag | None = None
     textual: bool = False
+    shows_tag: bool = True
 
 
 @frozen

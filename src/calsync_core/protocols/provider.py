@@ -123,7 +123,9 @@ class Provider(Protocol):
     def native_id(self, calendar: Calendar, key: str, generation: int) -> str:
         """The id (as in ``Item.key``) that a block will have there. Pure, and injective in (key, generation).
 
-        Carries the provider's public constant, so that any reader of the calendar knows a block when it sees one.
+        Carries the provider's public constant, so that any reader of the calendar knows a block when it sees one. A
+        service that gives ids itself keeps this one beside its own (Graph's ``transactionId``): ``apply`` then says in
+        ``Outcome.native_id`` where the block stands, and this name is what a create in doubt is looked for by.
         """
 
     def fetch_changes(self, session: Session, request: ReadRequest) -> Iterator[ChangePage]:
@@ -146,7 +148,8 @@ class Provider(Protocol):
         """Read items by id. Any number of keys; the provider cuts them into requests.
 
         After: every key is in exactly one of ``items``, ``gone`` (the service says so of this very id) and
-        ``unreadable`` (anything else, silence included).
+        ``unreadable`` (anything else, silence included). Where the service gives ids itself, a block asked for by
+        ``native_id`` is gone under that and, if it stands, in ``items`` under its own id.
 
         Raises:
             NotFound: there is no such calendar (any more).

@@ -240,6 +240,7 @@ class PlanStore(Protocol):
           journal line. Intent closed.
         * TAKEN: block TAKEN, a debt ``taken`` due now on its native id. Intent closed, uid journaled.
         * CHANGED, MISSING: a debt ``conflict`` due now on its native id. Intent closed, uid journaled.
+        * A ``native_id`` in the outcome becomes the block's, and names the debt.
         * RETRY: the intent may be tried again after ``retry_after`` seconds (None: 30 s times two to the attempts,
           at most an hour).
         * REJECTED: block PARKED with the message as its reason, and ``content`` as refused. Intent closed.

@@ -165,7 +165,9 @@ def _identities(
     if before.shape != context.shape:
         window = Window(earliest(horizon.start), horizon.end)
         return frozenset(store.load_identities(owner, window)) | {block.uid for block in store.load_blocks(owner)}
-    found = set(unplanned.uids) | {block.uid for block in store.load_held(owner)}
+    # A block that shows up under another id than the recorded one is known by its key.
+    renamed = (block.uid for block in store.load_blocks_by_key(unplanned.keys) if block.owner == owner)
+    found = set(unplanned.uids) | {block.uid for block in store.load_held(owner)} | set(renamed)
     if before.horizon_end is not None and before.horizon_end < horizon.end:
         start, passed = earliest(horizon.start), horizon.end - before.horizon_end
         found |= store.load_identities(owner, Window(start - passed, start))

@@ -136,6 +136,7 @@ class MemoryProvider:
                 resource = found.get(key)
                 if resource is None:
                     gone.append(key)
+                    items += self._called(session, calendar, key)
                 elif resource.readable:
                     items.append(self._found(resource, now, calendar))
                 else:
@@ -151,7 +152,7 @@ class MemoryProvider:
             if number:
                 self._request(session)
             for resource in page:
-                if not resource.key.startswith(PREFIX):
+                if not resource.is_block:
                     continue
                 if resource.readable:
                     yield parse_item(resource)
@@ -167,6 +168,13 @@ class MemoryProvider:
                 yield self._write(session, calendar, intent)
             except Conflict:
                 yield Outcome(intent.id, OutcomeStatus.CHANGED)
+
+    def _called(self, session: Session, calendar: Calendar, name: str) -> list[Item]:
+        """A block that stands under an id of the service's own, and was asked for by its name."""
+        if not self._service.assigns_ids or not name.startswith(PREFIX):
+            return []
+        there = self._look(session, calendar, name)
+        return [parse_item(there)] if there is not None and there.readable else []
 
     def _found(self, resource: Resource, now: datetime, calendar: Calendar) -> Item:
         item = parse_item(resource)
@@ -201,7 +209,7 @@ class MemoryProvider:
         if operation.kind is OperationKind.CREATE:
             stored = self._service.create(username, calendar.remote_id, operation.native_id, event, operation.tag)
             if stored is None:
-                return Outcome(intent.id, OutcomeStatus.TAKEN)
+                return self._taken(session, calendar, intent)
         else:
             stored = self._service.replace(
                 username, calendar.remote_id, operation.native_id, event, operation.tag, if_match=etag
@@ -219,12 +227,16 @@ class MemoryProvider:
             return None if status is None else Outcome(intent.id, status)
         if not there.readable or any(event.adorned for event in parse_item(there).events):
             taken = operation.kind is OperationKind.CREATE
-            return Outcome(intent.id, OutcomeStatus.TAKEN if taken else OutcomeStatus.CHANGED)
+            return Outcome(intent.id, OutcomeStatus.TAKEN if taken else OutcomeStatus.CHANGED, native_id=there.key)
         if operation.kind is OperationKind.CREATE:
             return self._settled_create(intent, there)
         if operation.kind is OperationKind.UPDATE and self._says(there, operation.content, operation.tag):
             return self._done(intent, there)
         return None
+
+    def _taken(self, session: Session, calendar: Calendar, intent: Intent) -> Outcome:
+        there = self._look(session, calendar, intent.operation.native_id) if self._service.assigns_ids else None
+        return Outcome(intent.id, OutcomeStatus.TAKEN, native_id=there.key if there else None)
 
     def _settled_create(self, intent: Intent, there: Resource) -> Outcome:
         # The create that got no answer is what we find, unless somebody has moved it since: then it must be judged
@@ -232,7 +244,7 @@ class MemoryProvider:
         found, wanted = parse_content(parse_item(there)), self._as_stored(intent.operation.content)
         if found is not None and (found.span, found.show_as) == (wanted.span, wanted.show_as):
             return self._done(intent, there)
-        return Outcome(intent.id, OutcomeStatus.TAKEN)
+        return Outcome(intent.id, OutcomeStatus.TAKEN, native_id=there.key)
 
     def _says(self, there: Resource, content: BlockContent, tag: Tag) -> bool:
         item = parse_item(there)
@@ -246,11 +258,12 @@ class MemoryProvider:
 
     def _done(self, intent: Intent, stored: Resource) -> Outcome:
         if not self._service.etag_on_write:
-            return Outcome(intent.id, OutcomeStatus.DONE)
-        return Outcome(intent.id, OutcomeStatus.DONE, stored.etag, parse_content(parse_item(stored)))
+            return Outcome(intent.id, OutcomeStatus.DONE, native_id=stored.key)
+        content = parse_content(parse_item(stored))
+        return Outcome(intent.id, OutcomeStatus.DONE, stored.etag, content, native_id=stored.key)
 
     def _look(self, session: Session, calendar: Calendar, key: str) -> Resource | None:
-        return self._service.read(self._request(session), calendar.remote_id, [key], self._behind).get(key)
+        return self._service.find(self._request(session), calendar.remote_id, key, self._behind)
 
     def _request(self, session: Session) -> str:
         """Send one request: count it, and let the server check who asks. Returns the login's name."""

@@ -99,6 +99,10 @@ class Shelf:
             return None
         return self.log[revision - 1].stamp if revision else 0
 
+    def find(self, name: str) -> Resource | None:
+        """The resource with this id, or that its creator called so."""
+        return self.resources.get(name) or next((each for each in self.resources.values() if each.name == name), None)
+
     def write(self, resource: Resource) -> Resource:
         """Store it as the next revision."""
         stored = evolve(resource, stamp=next(self.stamps))
@@ -136,6 +140,8 @@ class Server:
         etag_on_write: The answer to a write tells what was stored, and its etag.
         enforce_preconditions: A stale etag is refused; otherwise it is ignored.
         renormalise_titles: A written title is stripped and cut to ``TITLE_LIMIT`` characters.
+        assigns_ids: A new item gets an id of the service's own; what its creator called it stays beside that, as
+            Graph's ``transactionId`` does.
         lag: That many of the newest changes of each calendar are not shown to readers yet.
         writes: What adapters changed, in order.
     """
@@ -150,6 +156,7 @@ class Server:
         etag_on_write: bool = True,
         enforce_preconditions: bool = True,
         renormalise_titles: bool = False,
+        assigns_ids: bool = False,
         lag: int = 0,
     ) -> None:
         if page_size < 1:
@@ -163,6 +170,7 @@ class Server:
         self.etag_on_write = etag_on_write
         self.enforce_preconditions = enforce_preconditions
         self.renormalise_titles = renormalise_titles
+        self.assigns_ids = assigns_ids
         self.lag = lag
         self.writes: list[Write] = []
         self._stamps = itertools.count(1)
@@ -223,6 +231,12 @@ class Server:
                 changed |= dict.fromkeys((change.key, *(change.along if change.key in contents else ())))
             return _token(shelf, max(revision, visible)), [(key, contents.get(key)) for key in changed]
 
+    def find(self, username: str, remote_id: str, name: str, behind: int = 0) -> Resource | None:
+        """The resource with this id, or that its creator called so."""
+        with self._lock:
+            contents = self._open(username, remote_id).at(max(behind, self.lag))[1]
+            return contents.get(name) or next((each for each in contents.values() if each.name == name), None)
+
     def read(self, username: str, remote_id: str, keys: Iterable[str], behind: int = 0) -> dict[str, Resource]:
         """Those of these resources that are there."""
         with self._lock:
@@ -230,7 +244,7 @@ class Server:
             return {key: contents[key] for key in keys if key in contents}
 
     def create(self, username: str, remote_id: str, key: str, event: Event, tag: Tag) -> Resource | None:
-        """Store a block; None if its id is in use.
+        """Store a block; None if its id or name is in use.
 
         Raises:
             NotFound: there is no such calendar.
@@ -238,9 +252,12 @@ class Server:
         """
         with self._lock:
             shelf = self._open(username, remote_id, to_write=True)
-            if key in shelf.resources:
+            if shelf.find(key) is not None:
                 return None
-            return self._write(shelf, Write(remote_id, OperationKind.CREATE, key), event, tag)
+            name = key if self.assigns_ids else None
+            chosen = f"given-{next(self._stamps)}" if self.assigns_ids else key
+            made = Resource(chosen, (evolve(event, id=chosen),), tag=tag, tagged_as=key, name=name)
+            return self._write(shelf, Write(remote_id, OperationKind.CREATE, chosen), made)
 
     def replace(
         self, username: str, remote_id: str, key: str, event: Event, tag: Tag, *, if_match: str
@@ -256,7 +273,9 @@ class Server:
             shelf = self._open(username, remote_id, to_write=True)
             if not self._matches(shelf, key, if_match):
                 return None
-            return self._write(shelf, Write(remote_id, OperationKind.UPDATE, key), event, tag)
+            old = shelf.resources[key]
+            made = Resource(key, (evolve(event, id=key),), tag=tag, tagged_as=old.called, name=old.name)
+            return self._write(shelf, Write(remote_id, OperationKind.UPDATE, key), made)
 
     def erase(self, username: str, remote_id: str, key: str, *, if_match: str) -> bool:
         """Remove a block; False if there is none. Raises as ``replace`` does."""
@@ -286,11 +305,12 @@ class Server:
             raise Conflict("the item has changed")
         return there is not None
 
-    def _write(self, shelf: Shelf, write: Write, event: Event, tag: Tag) -> Resource:
+    def _write(self, shelf: Shelf, write: Write, made: Resource) -> Resource:
         if self.renormalise_titles:
-            event = evolve(event, title=event.title.strip()[:TITLE_LIMIT])
+            events = tuple(evolve(event, title=event.title.strip()[:TITLE_LIMIT]) for event in made.events)
+            made = evolve(made, events=events)
         self.writes.append(write)
-        return shelf.write(Resource(write.native_id, (event,), tag=tag, tagged_as=write.native_id))
+        return shelf.write(made)
 
     def _shelf(self, remote_id: str) -> Shelf:
         try:

@@ -13,7 +13,7 @@ from attrs import evolve
 from calsync_core.errors import InvalidValue
 from calsync_core.models import CalendarRole, Event, Item, Mark, Moment, Span, slot_of
 from calsync_core.providers.memory.server import Login, Server, Shelf, Snapshot, Write
-from calsync_core.providers.memory.wire import PREFIX, Resource, parse_item
+from calsync_core.providers.memory.wire import Resource, parse_item
 
 __all__ = ["MemoryService", "Snapshot", "Write"]
 
@@ -176,7 +176,9 @@ class MemoryService(Server):
 
     def blocks(self, calendar_id: str) -> list[Item]:
         """The busy blocks of any installation among ``items``."""
-        return [item for item in self.items(calendar_id) if item.key.startswith(PREFIX)]
+        with self._lock:
+            found = sorted(self._shelf(calendar_id).resources.items())
+            return [parse_item(one) for _, one in found if one.is_block]
 
     def strip_tag(self, calendar_id: str, key: str) -> None:
         """Lose a block's private tag, as some apps do."""
@@ -199,7 +201,7 @@ class MemoryService(Server):
         with self._lock:
             resource = self._resource(calendar_id, key)
             events = tuple(evolve(event, id=copy_id, uid=copy_id) for event in resource.events)
-            self._shelf(to or calendar_id).write(evolve(resource, key=copy_id, events=events))
+            self._shelf(to or calendar_id).write(evolve(resource, key=copy_id, events=events, name=None))
             return copy_id
 
     def _put_together(self, shelf: Shelf, key: str, events: list[Event], *, whole: bool) -> None:

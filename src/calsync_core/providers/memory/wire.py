@@ -30,6 +30,7 @@ class Resource:
         series: Key of the master's resource, where a series is spread over several.
         tag: The private tag that came with it.
         tagged_as: The id for which that tag was made: a copy carries the tag, but under another id.
+        name: What its creator called it, where the service gives ids itself. A copy has none.
         readable: False: the server lists it but can't hand it out.
     """
 
@@ -40,6 +41,17 @@ class Resource:
     tag: Tag | None = None
     tagged_as: str | None = None
     readable: bool = True
+    name: str | None = None
+
+    @property
+    def called(self) -> str:
+        """What tells whether it is a block, and which: its name, or its id where that was chosen by its creator."""
+        return self.name or self.key
+
+    @property
+    def is_block(self) -> bool:
+        """Whether it carries the public constant."""
+        return self.called.startswith(PREFIX)
 
     @property
     def etag(self) -> str:
@@ -66,12 +78,12 @@ def build_event(native_id: str, content: BlockContent, *, shows_tentative: bool)
 
 
 def _parse_mark(resource: Resource) -> Mark | None:
-    if not resource.key.startswith(PREFIX):
+    if not resource.is_block:
         return None
-    tag = resource.tag if resource.tagged_as == resource.key else None
-    named = _NATIVE_ID.fullmatch(resource.key)
+    tag = resource.tag if resource.tagged_as == resource.called else None
+    named = _NATIVE_ID.fullmatch(resource.called)
     if named is None:
-        return Mark(resource.key.removeprefix(PREFIX), tag=tag)
+        return Mark(resource.called.removeprefix(PREFIX), tag=tag)
     return Mark(named[1], int(named[2]), tag)
 
 
