@@ -101,6 +101,9 @@ class Invitations:
         old = resolve(home, entry.id)
         if old is not None and old.body["iCalUID"] != entry.body["iCalUID"]:
             return
+        if old is not None and old.cancelled and _answer_of(home, entry) == "declined":
+            # A guest who removed the meeting does not get it back with the organiser's next change.
+            return
         if not invited:
             if old is not None and not old.cancelled:
                 self._shelf.save(home, entry.id, {**old.body, "status": "cancelled"})
@@ -127,6 +130,11 @@ class Invitations:
 
 def _guests(body: Body) -> set[str]:
     return {one["email"] for one in body.get("attendees", [])}
+
+
+def _answer_of(home: Calendar, entry: Entry) -> str | None:
+    people = entry.body.get("attendees", [])
+    return next((one["responseStatus"] for one in people if one["email"] == home.id), None)
 
 
 def _shared(body: Body) -> dict[str, Any]:

@@ -57,6 +57,11 @@ class _Query:
     def changed(self, entry: Entry) -> bool:
         return self.since is None or entry.change > self.since
 
+    def taken(self, master: Entry) -> set[str]:
+        """The slots of a series for which an exception stands."""
+        prefix = master.id + "_"
+        return {key.removeprefix(prefix) for key in self.entries if key.startswith(prefix)}
+
 
 class EventLists:
     """The two methods that list events."""
@@ -101,7 +106,8 @@ class EventLists:
         if not master.recurring:
             raise bad("Bad Request", "badRequest")
         high = self._state.clock.now() + self._habits.expansion
-        low = args.one("timeMin", _ALWAYS)
+        # Here the bound is inclusive (discovery document, ``events.instances``); in ``events.list`` it is not.
+        low = args.one("timeMin", _ALWAYS) - timedelta(microseconds=1)
         query = _Query(calendar, args, calendar.entries, low, args.one("timeMax", high))
         found = [
             *_expanded(query, master),
@@ -222,7 +228,7 @@ def _expanded(query: _Query, master: Entry) -> Iterator[Entry]:
     if not query.changed(master):
         return
     zone = query.calendar.zone
-    taken = {one.slot for one in query.calendar.exceptions(master.id)}
+    taken = query.taken(master)
     for slot in slots(master.body, query.low, query.high):
         inside = instant(slot.end, zone) > query.low and instant(slot.start, zone) < query.high
         if slot.key not in taken and inside:

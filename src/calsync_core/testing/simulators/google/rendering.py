@@ -69,11 +69,21 @@ def _with_selves(body: Mapping[str, Any], calendar: Calendar, most: int | None) 
         if shown.get(name, {}).get("email") == calendar.id:
             shown[name] = {**shown[name], "self": True}
     if isinstance(shown.get("attendees"), list):
-        people = [{**one, "self": True} if one.get("email") == calendar.id else one for one in shown["attendees"]]
+        organiser = shown.get("organizer", {}).get("email")
+        people = [_person(one, calendar.id, organiser) for one in shown["attendees"]]
         if most is not None and len(people) > most:
             people, shown["attendeesOmitted"] = [one for one in people if one.get("self")], True
         shown["attendees"] = people
     return shown
+
+
+def _person(attendee: Mapping[str, Any], own: str, organiser: str | None) -> dict[str, Any]:
+    person = dict(attendee)
+    if person.get("email") == own:
+        person["self"] = True
+    if person.get("email") == organiser:
+        person["organizer"] = True
+    return person
 
 
 # -- partial responses: fields=kind,items(id,status),items/start/date ---------------------------------------------

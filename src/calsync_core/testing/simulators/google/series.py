@@ -60,5 +60,5 @@ class Shelf:
 
 
 def _without_reminders(body: Body) -> Body:
-    skipped = {"reminders", "etag", "updated"}
+    skipped = {"reminders", "etag", "updated", "id"}
     return {name: value for name, value in body.items() if name not in skipped}
