@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -52,7 +53,7 @@ def test_pages_may_be_short_and_empty(google: CheckedGoogle, ann: Client) -> Non
     ],
     ids=str,
 )
-def test_a_sync_token_tolerates_no_other_parameters(ann: Client, query: dict[str, object]) -> None:
+def test_a_sync_token_tolerates_no_other_parameters(ann: Client, query: dict[str, Any]) -> None:
     """Discovery document, ``syncToken``: eight can't be specified, the others should be the same as initially."""
     _, token = ann.listed()
     assert reason(ann.page(syncToken=token, **query)) == (400, "invalid")
@@ -73,7 +74,7 @@ def test_the_window_belongs_to_the_first_list_only(google: CheckedGoogle, ann: C
 
 
 @pytest.mark.parametrize("query", [{"orderBy": "updated"}, {"q": "x"}, {"privateExtendedProperty": "a=b"}], ids=str)
-def test_some_lists_give_no_sync_token(ann: Client, query: dict[str, object]) -> None:
+def test_some_lists_give_no_sync_token(ann: Client, query: dict[str, Any]) -> None:
     """Reported: google-api-ruby-client #312."""
     assert ann.listed(**query)[1] is None
 
@@ -225,7 +226,7 @@ def test_windows_make_sense_or_are_refused(ann: Client) -> None:
     ],
     ids=str,
 )
-def test_filters(google: CheckedGoogle, ann: Client, query: dict[str, object], found: list[str]) -> None:
+def test_filters(google: CheckedGoogle, ann: Client, query: dict[str, Any], found: list[str]) -> None:
     """Discovery document, parameters of ``events.list``; several property constraints must all match."""
     google.put_event(ANN, timed("plain"))
     google.put_event(ANN, timed("focus", eventType="focusTime"))
@@ -350,7 +351,7 @@ def test_an_unreadable_event_until_it_is_mended(google: CheckedGoogle, ann: Clie
 
 
 @pytest.mark.parametrize("query", [{"page": 1}, {"maxResults": 0}, {"showDeleted": "yes"}, {"orderBy": "end"}], ids=str)
-def test_strange_parameters_are_refused(ann: Client, query: dict[str, object]) -> None:
+def test_strange_parameters_are_refused(ann: Client, query: dict[str, Any]) -> None:
     assert ann.page(**query).status_code == 400
 
 
@@ -373,7 +374,7 @@ def test_the_list_of_calendars_has_roles_and_hidden_entries(google: CheckedGoogl
     family = google.add_calendar(BOB, "Family")
     google.edit_line(family, BOB, hidden=True, summaryOverride="Home")
 
-    def ids(**query: object) -> dict[str, str]:
+    def ids(**query: Any) -> dict[str, str]:
         items = bob.ask("GET", "/users/me/calendarList", **query).json()["items"]
         return {one["id"]: one["accessRole"] for one in items}
 

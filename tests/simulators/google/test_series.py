@@ -9,7 +9,7 @@ import pytest
 from discovery import CheckedGoogle
 from google_bench import ANN, Client, all_day, reason, timed
 
-DAILY = {"recurrence": ["RRULE:FREQ=DAILY;COUNT=3"]}
+DAILY: dict[str, Any] = {"recurrence": ["RRULE:FREQ=DAILY;COUNT=3"]}
 
 
 def starts(ann: Client, event_id: str, **query: Any) -> list[str]:

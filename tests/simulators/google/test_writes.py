@@ -96,7 +96,7 @@ def test_if_none_match_spares_an_answer(ann: Client) -> None:
 
 def test_put_drops_what_is_not_given(ann: Client) -> None:
     """Extended-properties guide: an update without them deletes them; the server's own fields stay."""
-    tagged = {"extendedProperties": {"private": {"key": "1"}, "shared": {"key": "2"}}}
+    tagged: dict[str, Any] = {"extendedProperties": {"private": {"key": "1"}, "shared": {"key": "2"}}}
     made = ann.insert(timed("block1", description="x", attendees=[{"email": BOB}], **tagged)).json()
     put = ann.event("PUT", "block1", timed()).json()
     assert not {"extendedProperties", "description", "attendees"} & set(put)
@@ -107,7 +107,7 @@ def test_put_drops_what_is_not_given(ann: Client) -> None:
 def test_patch_merges_objects_and_replaces_arrays(ann: Client) -> None:
     """Discovery document, ``events.patch``: array fields overwrite the existing ones whole."""
     people = [{"email": BOB}, {"email": "carl@example.com"}]
-    tagged = {"extendedProperties": {"private": {"a": "1", "b": "2"}}}
+    tagged: dict[str, Any] = {"extendedProperties": {"private": {"a": "1", "b": "2"}}}
     ann.insert(timed("block1", location="Room 1", attendees=people, **tagged))
     change = {"location": None, "attendees": people[:1], "extendedProperties": {"private": {"a": None, "c": "3"}}}
     patched = ann.event("PATCH", "block1", change).json()
@@ -144,7 +144,11 @@ def test_properties_have_a_limit(ann: Client, count: int) -> None:
 
 def test_defaults_are_left_out_of_answers(ann: Client) -> None:
     """Discovery document: no ``transparency`` means opaque; without overrides none are listed."""
-    given = {"transparency": "opaque", "visibility": "default", "reminders": {"useDefault": False, "overrides": []}}
+    given: dict[str, Any] = {
+        "transparency": "opaque",
+        "visibility": "default",
+        "reminders": {"useDefault": False, "overrides": []},
+    }
     made = ann.insert(timed("block1", attendees=[], description="", guestsCanModify=False, **given)).json()
     assert not {"transparency", "visibility", "attendees", "description", "guestsCanModify"} & set(made)
     assert made["reminders"] == {"useDefault": False}
@@ -249,8 +253,8 @@ def test_special_events_have_rules(ann: Client, event: dict[str, Any], why: str)
 
 def test_special_events_that_keep_the_rules(google: CheckedGoogle, ann: Client) -> None:
     """Guide on status events: only on the primary calendar; working locations are public and transparent."""
-    home = {"eventType": "workingLocation", "visibility": "public", "transparency": "transparent"}
-    home["workingLocationProperties"] = {"type": "homeOffice", "homeOffice": {}}  # type: ignore[assignment]
+    home: dict[str, Any] = {"eventType": "workingLocation", "visibility": "public", "transparency": "transparent"}
+    home["workingLocationProperties"] = {"type": "homeOffice", "homeOffice": {}}
     assert ann.insert(timed("home0", **home)).json()["transparency"] == "transparent"
     born = all_day("birth", "1990-03-02", "1990-03-03", eventType="birthday", recurrence=["RRULE:FREQ=YEARLY"])
     assert ann.insert(born).json()["transparency"] == "transparent"
@@ -268,7 +272,7 @@ def test_an_event_from_a_mail_keeps_its_facts(google: CheckedGoogle, ann: Client
 
 def test_versions_switch_fields_on(ann: Client) -> None:
     """Discovery document, ``eventLabelVersion`` and ``conferenceDataVersion``: with 0 they are ignored."""
-    data = {"conferenceData": {"conferenceId": "abc"}, "eventLabelId": "L", "colorId": "3"}
+    data: dict[str, Any] = {"conferenceData": {"conferenceId": "abc"}, "eventLabelId": "L", "colorId": "3"}
     made = ann.insert(timed("block1", **data)).json()
     assert made["colorId"] == "3"
     assert not {"conferenceData", "eventLabelId"} & set(made)
