@@ -86,8 +86,8 @@ class UserHands(SimulatedService):
         with self._lock:
             folder = self._state.folder(calendar)
             extra = {name: event[name] for name in ("organizer", "response", "isCancelled", "uid") if name in event}
-            entry, _ = self._writer.create(folder, {name: event[name] for name in event if name not in extra})
-            entry.organizer = extra.get("organizer")
+            body = {name: event[name] for name in event if name not in extra}
+            entry, _ = self._writer.create(folder, body, extra.get("organizer"))
             entry.response = extra.get("response", "notResponded" if entry.organizer else "organizer")
             entry.uid = extra.get("uid", entry.uid)
             entry.fields = entry.fields | {name: extra[name] for name in ("isCancelled",) if name in extra}
@@ -116,14 +116,21 @@ class UserHands(SimulatedService):
             self._state.move(entry, self._state.folder(calendar))
 
     def occurrence(self, master: str, start: datetime | date) -> str:
-        """The id of the occurrence with this original start (a date: the one of that day in the series' zone)."""
+        """The id of the occurrence with this original start (a date: the one of that day in the series' zone).
+
+        Raises:
+            LookupError: there is none.
+        """
         with self._lock:
             entry, _ = self._writer.find(master)
             zone = zone_of(entry.recurrence.zone if entry.recurrence else entry.start.zone, entry.home)
             for slot, first, _ in slots(entry):
-                local = first.wall if entry.all_day else slot.astimezone(zone)
-                if slot == start if isinstance(start, datetime) else local.date() == start:
+                day = first.wall.date() if entry.all_day else slot.astimezone(zone).date()
+                found, wanted = (slot, start) if isinstance(start, datetime) else (day, start)
+                if found == wanted:
                     return EventId(entry.key, slot).write()
+                if found > wanted:
+                    break
             raise LookupError(f"the series has no occurrence at {start}")
 
     def cancel_occurrence(self, master: str, start: datetime | date) -> None:

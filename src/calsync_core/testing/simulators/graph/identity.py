@@ -7,8 +7,9 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from html import escape
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 from attrs import define, field, frozen
 
@@ -86,6 +87,8 @@ class Identity:
     def consent(self, request: Request, mailbox: Mailbox, *, deny: bool) -> str:
         """Sign in on the page at this authorisation URL and answer; returns where the browser is sent.
 
+        With ``response_mode=form_post`` the browser posts there what is the query here.
+
         Raises:
             GraphError: the page shows an error instead: unknown app, or a redirect URI that isn't its own.
         """
@@ -160,7 +163,10 @@ class Identity:
         if hint is None and len(known) != 1:
             return Response(400, {"Content-Type": "text/plain"}, b"Which user? Say login_hint.")
         mailbox = self._state.mailbox(hint) if hint is not None else known[0]
-        return Response(302, {"Location": self.consent(request, mailbox, deny=False)})
+        target = self.consent(request, mailbox, deny=False)
+        if request.arg("response_mode") == "form_post":
+            return Response(200, {"Content-Type": "text/html; charset=utf-8"}, _posting_page(target).encode())
+        return Response(302, {"Location": target})
 
     def _start_device(self, request: Request, tenant: str) -> Response:
         form = request.form()
@@ -343,6 +349,15 @@ def _challenge(verifier: str, asked: Mapping[str, str]) -> str:
     return base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).decode().rstrip("=")
 
 
+def _posting_page(target: str) -> str:
+    address, _, query = target.partition("?")
+    fields = "".join(
+        f'<input type="hidden" name="{escape(name)}" value="{escape(value)}">' for name, value in parse_qsl(query)
+    )
+    form = f'<form method="post" action="{escape(address)}">{fields}</form>'
+    return f"<html><body onload='document.forms[0].submit()'>{form}</body></html>"
+
+
 def _encoded(value: Mapping[str, Any]) -> str:
     return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
 
@@ -356,7 +371,7 @@ def _configuration(base: str, tenant: str) -> dict[str, Any]:
         "device_authorization_endpoint": f"{root}/oauth2/v2.0/devicecode",
         "token_endpoint_auth_methods_supported": ["client_secret_post", "private_key_jwt", "client_secret_basic"],
         "response_types_supported": ["code"],
-        "response_modes_supported": ["query"],
+        "response_modes_supported": ["query", "form_post"],
         "scopes_supported": sorted(_OIDC),
         "jwks_uri": f"{root}/discovery/v2.0/keys",
     }

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from attrs import frozen
 
 from calsync_core.testing.simulators.graph.habits import Habits
-from calsync_core.testing.simulators.graph.series import Instance, instances
+from calsync_core.testing.simulators.graph.series import Instance, exceptions
 from calsync_core.testing.simulators.graph.state import Entry, Folder, Json, Mailbox, Share
 from calsync_core.testing.simulators.graph.times import format_instant, zone_of
 
@@ -57,7 +57,7 @@ class View:
             ]
         expand = expand or {}
         if "exceptionOccurrences" in expand:
-            whole["exceptionOccurrences"] = self._exceptions(one.entry)
+            whole["exceptionOccurrences"] = [self._whole(other) for other in exceptions(one.entry)]
             asked |= {"exceptionOccurrences"} if asked else set()
         shown = {name: value for name, value in whole.items() if not asked or name in asked or name in _ALWAYS}
         properties = expand.get("singleValueExtendedProperties")
@@ -76,10 +76,6 @@ class View:
     def event_id(self, one: Instance) -> str:
         """In the form that the request wants."""
         return one.entry.event_id(immutable=self.immutable, slot=one.slot)
-
-    def _exceptions(self, entry: Entry) -> list[Json]:
-        lasting = [one for one in instances(entry, *_EVER) if one.kind == "exception"] if entry.exceptions else []
-        return [self._whole(one) for one in lasting]
 
     def _occurrence_id(self, entry: Entry, slot: datetime) -> str:
         zone = entry.recurrence.zone if entry.recurrence and not entry.all_day else entry.start.zone
@@ -167,7 +163,6 @@ class View:
 _UID_STEM = "040000008200E00074C5B7101A82E008"
 _ALWAYS = frozenset({"@odata.etag", "id"})
 _NOWHERE: Json = {"displayName": "", "locationType": "default", "uniqueIdType": "unknown", "address": {}}
-_EVER = (datetime.fromisoformat("0002-01-01T00:00:00Z"), datetime.fromisoformat("9998-01-01T00:00:00Z"))
 
 
 def _change_key(version: int) -> str:

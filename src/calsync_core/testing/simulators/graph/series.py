@@ -15,7 +15,7 @@ from calsync_core.testing.simulators.graph.recurrence import Recurrence
 from calsync_core.testing.simulators.graph.state import Entry, Json
 from calsync_core.testing.simulators.graph.times import Moment, zone_of
 
-__all__ = ["Instance", "find", "instances", "itself", "neighbours", "overlaps", "slots"]
+__all__ = ["Instance", "exceptions", "find", "instances", "itself", "neighbours", "overlaps", "slots"]
 
 _Slot = tuple[datetime, Moment, Moment]
 Kind = Literal["singleInstance", "seriesMaster", "occurrence", "exception"]
@@ -71,10 +71,13 @@ def instances(entry: Entry, start: datetime, end: datetime) -> list[Instance]:
         special = slot in entry.exceptions or slot in entry.cancelled
         if not special and overlaps(entry, first, last, start, end):
             found.append(Instance(entry, "occurrence", first, last, entry.fields, entry.version, slot))
-    for slot, special_one in entry.exceptions.items():
-        if overlaps(entry, special_one.start, special_one.end, start, end):
-            found.append(_exception(entry, slot))
+    found += [one for one in exceptions(entry) if overlaps(entry, one.start, one.end, start, end)]
     return sorted(found, key=lambda one: one.start.instant(entry.home))
+
+
+def exceptions(entry: Entry) -> list[Instance]:
+    """All exceptions of a series, by original start."""
+    return [_exception(entry, slot) for slot in sorted(entry.exceptions)]
 
 
 def overlaps(entry: Entry, first: Moment, last: Moment, start: datetime, end: datetime) -> bool:

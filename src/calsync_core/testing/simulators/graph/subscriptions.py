@@ -129,7 +129,8 @@ class Subscriptions:
             case "PATCH", (name,):
                 return self._renew(request, self._one(name, login))
             case "DELETE", (name,):
-                del self._live[self._one(name, login).id]
+                gone = self._one(name, login)
+                del self._live[gone.id]
                 return Response(204)
             case "POST", (name, "reauthorize"):
                 self._revive(self._one(name, login), reauthorized=True)

@@ -33,8 +33,13 @@ class Writer:
         """What becomes of invitations."""
         return self._meetings
 
-    def create(self, folder: Folder, body: Json) -> tuple[Entry, bool]:
+    def create(self, folder: Folder, body: Json, organizer: Json | None = None) -> tuple[Entry, bool]:
         """Store a new event.
+
+        Args:
+            folder: Where.
+            body: A POST's.
+            organizer: Somebody else's ``emailAddress``; the attendees are then not ours to invite.
 
         Returns:
             The event, and whether it is new; not if the transaction id is known and such a replay succeeds.
@@ -56,6 +61,7 @@ class Writer:
         entry = Entry(
             key, folder.mailbox, folder, uid, draft.start, draft.end, draft.fields, series, draft.transaction_id, held
         )
+        entry.organizer = organizer
         if series is not None and next(slots(entry), None) is None:
             raise bad_property("recurrence: the series has no occurrence")
         if draft.transaction_id is not None:
