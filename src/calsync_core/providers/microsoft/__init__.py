@@ -1,0 +1,33 @@
+"""Microsoft 365 and Outlook.com, through Graph. Needs the extra ``microsoft``."""
+
+from calsync_core.errors import ConfigurationError
+
+try:
+    import msal
+except ModuleNotFoundError as missing:
+    raise ConfigurationError(f"{missing.name} is not installed: pip install 'calsync-core[microsoft]'") from None
+del msal
+
+from calsync_core.providers.microsoft.adapter import MicrosoftProvider  # noqa: E402
+from calsync_core.providers.microsoft.auth import (  # noqa: E402
+    READ_SCOPES,
+    WRITE_SCOPES,
+    Authorization,
+    DeviceCode,
+    begin_authorization,
+    begin_device_login,
+    finish_authorization,
+    finish_device_login,
+)
+
+__all__ = [
+    "READ_SCOPES",
+    "WRITE_SCOPES",
+    "Authorization",
+    "DeviceCode",
+    "MicrosoftProvider",
+    "begin_authorization",
+    "begin_device_login",
+    "finish_authorization",
+    "finish_device_login",
+]

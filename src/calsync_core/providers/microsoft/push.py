@@ -1,0 +1,171 @@
+"""Push: subscriptions to a calendar's events ("Receive change notifications through webhooks"). Parsing is pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from attrs import define
+
+from calsync_core.errors import Conflict, InvalidValue, ProviderError, PushUnsupported, Unavailable
+from calsync_core.models import Calendar
+from calsync_core.protocols import Push, PushKind, PushRequest, Subscription
+from calsync_core.providers.microsoft.answers import Refusal
+from calsync_core.providers.microsoft.batch import Call
+from calsync_core.providers.microsoft.service import Service
+from calsync_core.transport import Answer
+
+__all__ = ["LIFECYCLE_PATH", "Subscriptions", "parse_push"]
+
+LIFECYCLE_PATH = "/lifecycle"
+"""Below the address for pushes; can't be added to a subscription later."""
+
+_LIFETIME = timedelta(minutes=10_070)
+"""A little less than the 10,080 minutes that Graph admits for events."""
+
+_LIFECYCLE = {
+    "reauthorizationRequired": PushKind.REAUTHORIZE,
+    "subscriptionRemoved": PushKind.ENDED,
+    "missed": PushKind.MISSED,
+}
+_MOST_PUSHES = 10_000
+
+
+@define
+class Subscriptions:
+    """The subscriptions of one login."""
+
+    service: Service
+
+    def open(self, calendar: Calendar, secret: str, url: str) -> Subscription:
+        """See ``PushProvider.subscribe``. Graph asks the address for an echo while this waits (I-29)."""
+        resource = f"{self.service.mailbox}/calendars/{calendar.remote_id}/events"
+        made = self._create(resource, secret, url)
+        if isinstance(made, Refusal) and calendar.primary and not made.too_fast:
+            # Undocumented per calendar; "all events in the mailbox" is reported to mean the default calendar's.
+            resource = f"{self.service.mailbox}/events"
+            made = self._create(resource, secret, url)
+        if isinstance(made, Refusal):
+            raise _no_subscription(made)
+        self._end_strays(made, resource, url)
+        return made
+
+    def prolong(self, subscription: Subscription) -> Subscription:
+        """See ``PushProvider.renew``. PATCH also reauthorises; the two must never meet within ten minutes."""
+        body = {"expirationDateTime": self._expiry()}
+        answer = self._send("PATCH", f"/subscriptions/{subscription.id}", body)
+        if answer.ok:
+            return _subscription(answer)
+        raise self.service.refusal(answer).as_error(reading=True)
+
+    def end(self, subscription_id: str) -> None:
+        """See ``PushProvider.unsubscribe``."""
+        answer = self._send("DELETE", f"/subscriptions/{subscription_id}", None)
+        refusal = self.service.refusal(answer)
+        if not answer.ok and not refusal.gone:
+            raise refusal.as_error(reading=True)
+
+    def _create(self, resource: str, secret: str, url: str) -> Subscription | Refusal:
+        body = {
+            "changeType": "created,updated,deleted",
+            "notificationUrl": url,
+            "lifecycleNotificationUrl": f"{url}{LIFECYCLE_PATH}",
+            "resource": resource,
+            "expirationDateTime": self._expiry(),
+            "clientState": secret,
+        }
+        answer = self._send("POST", "/subscriptions", body)
+        if answer.status == 409 and self._end_strays(None, resource, url):
+            # An equal one lives, but with a secret that nobody knows any more.
+            answer = self._send("POST", "/subscriptions", body)
+        return _subscription(answer) if answer.ok else self.service.refusal(answer)
+
+    def _end_strays(self, mine: Subscription | None, resource: str, url: str) -> int:
+        """End others of ours for the same calendar: a second create does not always say 409 (reported in 2026)."""
+        answer = self._send("GET", "/subscriptions", None)
+        found = answer.json().get("value") if answer.ok else None
+        strays = [
+            str(each["id"])
+            for each in found or ()
+            if isinstance(each, Mapping)
+            and each.get("notificationUrl") == url
+            and str(each.get("resource")).strip("/") == resource.strip("/")
+            and each.get("id") != (mine.id if mine else None)
+        ]
+        for stray in strays:
+            self.end(stray)
+        return len(strays)
+
+    def _send(self, method: str, path: str, body: Mapping[str, object] | None) -> Answer:
+        return self.service.send(Call(method, path, body), reading=method == "GET")
+
+    def _expiry(self) -> str:
+        at = self.service.link.session.clock.now() + _LIFETIME
+        return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.0000000Z")
+
+
+def _no_subscription(refusal: Refusal) -> ProviderError:
+    if refusal.status == 409:
+        return Conflict(f"an equal subscription exists ({refusal})")
+    error = refusal.as_error(reading=True)
+    # A refusal of the address and one of the calendar have the same code; that the address works is the host's to know.
+    refused = refusal.status in {400, 403, 404, 405, 501} and bool(refusal.codes)
+    return PushUnsupported(f"Graph does not let this calendar push ({refusal})") if refused else error
+
+
+def _subscription(answer: Answer) -> Subscription:
+    told = answer.json()
+    expires_at = _instant(told.get("expirationDateTime")) if isinstance(told, dict) else None
+    if expires_at is None or not told.get("id"):
+        raise Unavailable("the answer does not say what was subscribed to, or until when")
+    return Subscription(str(told["id"]), str(told.get("resource") or ""), expires_at)
+
+
+def parse_push(request: PushRequest) -> Sequence[Push]:
+    """All pushes of one POST; they may belong to several subscriptions.
+
+    Raises:
+        InvalidValue: it is no push of Graph's.
+    """
+    try:
+        value: Any = json.loads(request.body)["value"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise InvalidValue("body: this is no push of Graph's") from None
+    if not isinstance(value, list) or len(value) > _MOST_PUSHES or not all(isinstance(each, dict) for each in value):
+        raise InvalidValue("body: this is no push of Graph's")
+    return tuple(_push(each) for each in value)
+
+
+def _push(item: Mapping[str, Any]) -> Push:
+    subscription = item.get("subscriptionId")
+    lifecycle = item.get("lifecycleEvent")
+    if not isinstance(subscription, str) or not subscription or (lifecycle is not None and lifecycle not in _LIFECYCLE):
+        raise InvalidValue("subscriptionId: this is no push of Graph's")
+    state = item.get("clientState")
+    return Push(
+        subscription_id=subscription,
+        kind=PushKind.CHANGED if lifecycle is None else _LIFECYCLE[lifecycle],
+        secret=state if isinstance(state, str) else None,
+        message=_message(subscription, item),
+        expires_at=_instant(item.get("subscriptionExpirationDateTime")),
+    )
+
+
+def _message(subscription: str, item: Mapping[str, Any]) -> str | None:
+    if isinstance(item.get("id"), str):
+        return f"{subscription}/{item['id']}"
+    data = item.get("resourceData")
+    if not isinstance(data, Mapping) or not data.get("@odata.etag"):
+        return None
+    return f"{subscription}/{data.get('id')}/{data['@odata.etag']}/{item.get('changeType')}"
+
+
+def _instant(text: object) -> datetime | None:
+    """Always in UTC, with seven digits of a second or none."""
+    try:
+        at = datetime.fromisoformat(str(text)[:19])
+    except ValueError:
+        return None
+    return at.replace(tzinfo=UTC)

@@ -1,0 +1,174 @@
+"""Writing blocks into one calendar: looked at first, idempotent, many in one request (I-02, I-04).
+
+Graph does not promise to honour ``If-Match`` on events: so a fresh read precedes every update and delete, in one batch
+for all of them, and the tag is sent all the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+from attrs import define, field
+
+from calsync_core.errors import ProviderError, Unavailable
+from calsync_core.models import BlockContent, Event, Intent, Item, Lookup, OperationKind, Outcome
+from calsync_core.models import OutcomeStatus as Status
+from calsync_core.providers.microsoft.answers import Refusal
+from calsync_core.providers.microsoft.batch import Call
+from calsync_core.providers.microsoft.bodies import build_change, build_new
+from calsync_core.providers.microsoft.reading import CalendarReader
+from calsync_core.providers.microsoft.wire import parse_item
+from calsync_core.transport import Answer
+
+__all__ = ["BlockWriter"]
+
+
+@define
+class BlockWriter:
+    """Applies intents to one calendar."""
+
+    reader: CalendarReader
+    _exists: bool = field(default=False, init=False)
+
+    def apply(self, intents: Sequence[Intent]) -> Iterator[Outcome]:
+        """See ``Provider.apply``."""
+        looked_at = [each.operation.native_id for each in intents if each.operation.kind is not OperationKind.CREATE]
+        now = self.reader.service.link.session.clock.now()
+        lookup = self.reader.lookup(looked_at, now) if looked_at else Lookup()
+        calls: list[tuple[Intent, Call]] = []
+        for intent in intents:
+            settled = self._settle(intent, lookup)
+            if settled is not None:
+                yield settled
+            else:
+                calls.append((intent, self._call(intent, lookup)))
+        yield from self._send(calls)
+
+    def _settle(self, intent: Intent, lookup: Lookup) -> Outcome | None:
+        """What a look already answers (decision 3); None: the write is still to be sent."""
+        operation = intent.operation
+        if operation.kind is OperationKind.CREATE:
+            return self._settle_create(intent) if intent.in_doubt else None
+        if any(each.key == operation.native_id for each in lookup.unreadable):
+            return Outcome(intent.id, Status.RETRY, message="it could not be read before the write")
+        item = _standing(intent, lookup)
+        if item is None:
+            missing = operation.kind is OperationKind.UPDATE
+            return Outcome(intent.id, Status.MISSING if missing else Status.DONE)
+        return _settle_standing(intent, item)
+
+    def _settle_create(self, intent: Intent) -> Outcome | None:
+        """Look for a create that may have happened; None: it did not."""
+        found = self.reader.find_named(intent.operation.native_id)
+        return _as_created(intent, found[0], replayed=True) if found else None
+
+    def _call(self, intent: Intent, lookup: Lookup) -> Call:
+        operation = intent.operation
+        make = partial(self.reader.service.call, headers=None)
+        if operation.kind is OperationKind.CREATE:
+            return make("POST", "calendars", self.reader.calendar_id, "events", body=build_new(operation))
+        item = _standing(intent, lookup)
+        key = item.key if item is not None else operation.native_id
+        make = partial(make, headers={"If-Match": item.etag} if item is not None and item.etag else None)
+        if operation.kind is OperationKind.UPDATE:
+            return make("PATCH", "events", key, body=build_change(operation))
+        return make("DELETE", "events", key)
+
+    def _send(self, calls: Sequence[tuple[Intent, Call]]) -> Iterator[Outcome]:
+        """Outcomes of all that was answered; what stops the whole account is raised after them."""
+        stopped: ProviderError | None = None
+        answers = list(self.reader.service.send_all([call for _, call in calls], reading=False))
+        for (intent, _), answer in zip(calls, answers, strict=True):
+            try:
+                yield self._outcome(intent, answer)
+            except ProviderError as error:
+                stopped = stopped or error
+        if stopped is not None:
+            raise stopped
+
+    def _outcome(self, intent: Intent, answer: Answer | None) -> Outcome:
+        if answer is None:
+            return Outcome(intent.id, Status.RETRY, message="the answer was lost")
+        if not answer.ok:
+            return self._refused(intent, self.reader.service.refusal(answer))
+        if intent.operation.kind is OperationKind.DELETE:
+            return Outcome(intent.id, Status.DONE)
+        try:
+            item = parse_item(answer.json())
+        except (Unavailable, ValueError):
+            return Outcome(intent.id, Status.RETRY, message="the answer to the write can't be read")
+        if intent.operation.kind is OperationKind.CREATE:
+            # A replay may be answered with the first event as if it were new.
+            return _as_created(intent, item, replayed=False)
+        return Outcome(intent.id, Status.DONE, item.etag, _content(item.events[0]))
+
+    def _refused(self, intent: Intent, refusal: Refusal) -> Outcome:
+        """What a refusal means for one intent. Raises what it means for all of them."""
+        kind = intent.operation.kind
+        if refusal.duplicate and kind is OperationKind.CREATE:
+            return self._settle_create(intent) or Outcome(intent.id, Status.TAKEN, message=str(refusal))
+        if refusal.gone or (refusal.undeletable and kind is OperationKind.DELETE):
+            return self._nothing_there(intent, refusal)
+        if refusal.status in {409, 412}:
+            return Outcome(intent.id, Status.RETRY if kind is OperationKind.CREATE else Status.CHANGED)
+        if refusal.too_fast or refusal.status in {401, 403}:
+            raise refusal.as_error(reading=False)
+        passes = refusal.status >= 500 or refusal.status < 400 or refusal.status == 424 or not refusal.codes
+        status = Status.RETRY if passes else Status.REJECTED
+        return Outcome(intent.id, status, retry_after=refusal.wait, message=f"Graph refused the block ({refusal})")
+
+    def _nothing_there(self, intent: Intent, refusal: Refusal) -> Outcome:
+        """The event is gone, unless it is the calendar, or only looks so (I-41)."""
+        if not self._exists:
+            self.reader.check_exists()
+            self._exists = True
+        if refusal.undeletable:
+            now = self.reader.service.link.session.clock.now()
+            if not self.reader.lookup([intent.operation.native_id], now).gone:
+                raise refusal.as_error(reading=False)
+        meaning = {OperationKind.DELETE: Status.DONE, OperationKind.UPDATE: Status.MISSING}
+        return Outcome(intent.id, meaning.get(intent.operation.kind, Status.RETRY), message=str(refusal))
+
+
+def _standing(intent: Intent, lookup: Lookup) -> Item | None:
+    """What stands there: under its id, or under an id of Graph's if only its name is known."""
+    native_id, ref = intent.operation.native_id, intent.operation.ref
+    for item in lookup.items:
+        mark = item.events[0].mark if item.events else None
+        if item.key == native_id or (mark is not None and f"{mark.key}.{mark.generation}" == ref):
+            return item
+    return None
+
+
+def _settle_standing(intent: Intent, item: Item) -> Outcome | None:
+    """Whether an update has happened, or must not; whether a delete would take something of the user's."""
+    operation = intent.operation
+    event = item.events[0] if len(item.events) == 1 else None
+    native_id = item.key if item.key != operation.native_id else None
+    if event is None or event.mark is None or event.adorned:
+        return Outcome(intent.id, Status.CHANGED, native_id=native_id)
+    shown = _content(event)
+    tagged = event.mark.tag == operation.tag
+    if operation.kind is OperationKind.UPDATE and tagged and shown == operation.content:
+        return Outcome(intent.id, Status.DONE, item.etag, shown, native_id)
+    if operation.kind is OperationKind.DELETE and shown == operation.content:
+        # Exchange changes tags by itself now and then: what says what we wrote is what we wrote.
+        return None
+    changed = operation.etag not in {None, item.etag}
+    return Outcome(intent.id, Status.CHANGED, native_id=native_id) if changed else None
+
+
+def _as_created(intent: Intent, item: Item, *, replayed: bool) -> Outcome:
+    """A create that stands. One of which somebody has changed the time since must be judged as what it is."""
+    event = item.events[0]
+    shown, meant = _content(event), intent.operation.content
+    placed = (shown.span, shown.show_as) == (meant.span, meant.show_as)
+    mine = placed and not event.adorned and (not replayed or intent.in_doubt)
+    if not mine:
+        return Outcome(intent.id, Status.TAKEN, native_id=item.key)
+    return Outcome(intent.id, Status.DONE, item.etag, shown, item.key)
+
+
+def _content(event: Event) -> BlockContent:
+    return BlockContent(event.span.in_utc(), event.title, event.availability)
