@@ -71,14 +71,10 @@ class Vault:
         try:
             from cryptography.fernet import Fernet, InvalidToken, MultiFernet  # noqa: PLC0415  (an extra)
         except ModuleNotFoundError:
-            missing = True
-        else:
-            missing = False
-        if missing:
             raise ConfigurationError(
                 "encryption_key: cryptography is not installed; it needs the extra: "
                 "pip install 'calsync-core[credentials]'"
-            )
+            ) from None
         self._first: Fernet = Fernet(values[0])
         self._all = MultiFernet([Fernet(value) for value in values])
         self._invalid = InvalidToken

@@ -41,7 +41,7 @@ class TokenSource(Protocol):
         Thread-safe, and single-flight: threads that ask at once cause one renewal (I-36).
 
         Args:
-            renew: The provider refused the last one; get a new one if that is possible.
+            renew: The provider refused the last one that this thread was given; get a new one if that is possible.
 
         Raises:
             AuthExpired: it can't be had or renewed without the person.

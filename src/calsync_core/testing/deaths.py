@@ -21,8 +21,19 @@ from typing import Any, TypeVar
 
 from attrs import evolve
 
-from calsync_core.models import Calendar, ChangePage, Identity, Intent, Item, Lookup, Outcome, RemoteCalendar
-from calsync_core.protocols import Provider, ReadRequest, RequestMeter, Session, Store
+from calsync_core.models import (
+    Account,
+    Calendar,
+    ChangePage,
+    Grant,
+    Identity,
+    Intent,
+    Item,
+    Lookup,
+    Outcome,
+    RemoteCalendar,
+)
+from calsync_core.protocols import Clock, Provider, ReadRequest, RequestMeter, Session, Store
 
 __all__ = ["Died", "DyingProvider", "DyingStore", "Toll"]
 
@@ -87,7 +98,9 @@ class _TollMeter(RequestMeter):
 
 
 class DyingProvider:
-    """Any provider, mortal: at each request it counts, and after each answer, page and outcome."""
+    """Any provider, mortal: at each request it counts, and after each answer, page and outcome; where it renews grants,
+    at and after each renewal as well.
+    """
 
     def __init__(self, inner: Provider, toll: Toll) -> None:
         self.batch_size = inner.batch_size
@@ -125,6 +138,18 @@ class DyingProvider:
         """See ``Provider``; may raise Died before a write is sent, and after it was done and before that is known."""
         for outcome in self._inner.apply(self._mortal(session), calendar, intents):
             yield self._after("apply", outcome)
+
+    def __getattr__(self, name: str) -> Any:
+        # Only where the inner one renews grants does this one.
+        if name != "renew_grant":
+            raise AttributeError(name)
+        renew: Callable[..., Grant] = self._inner.renew_grant  # type: ignore[attr-defined]
+
+        def mortal(account: Account, grant: Grant, clock: Clock) -> Grant:
+            self._toll.cross("renewal")
+            return self._after("renew_grant", renew(account, grant, clock))
+
+        return mortal
 
     def _mortal(self, session: Session) -> Session:
         return evolve(session, meter=_TollMeter(session.meter, self._toll))
