@@ -1,6 +1,7 @@
 """The ports: what an extension implements, with what holds before, what holds after, and every error."""
 
 from calsync_core.protocols.provider import (
+    ExclusiveProvider,
     GrantingProvider,
     KnownItems,
     Provider,
@@ -31,6 +32,7 @@ __all__ = [
     "CredentialStore",
     "DirectoryStore",
     "EventStore",
+    "ExclusiveProvider",
     "GrantingProvider",
     "KnownItems",
     "LeaseStore",

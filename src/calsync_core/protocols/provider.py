@@ -41,6 +41,7 @@ from calsync_core.models import (
 from calsync_core.protocols.services import Clock, RequestMeter, TokenSource
 
 __all__ = [
+    "ExclusiveProvider",
     "GrantingProvider",
     "KnownItems",
     "Provider",
@@ -177,6 +178,18 @@ class Provider(Protocol):
             ReadOnly: this login may not write to this calendar.
             NotFound: there is no such calendar (any more).
         """
+
+
+@runtime_checkable
+class ExclusiveProvider(Provider, Protocol):
+    """A calendar service that admits few requests at a time to one login, over all processes together.
+
+    Attributes:
+        one_worker_per_login: True: the engine lets one worker at a time read or write with a login (I-33). How many
+            requests that worker has under way is the provider's affair.
+    """
+
+    one_worker_per_login: bool
 
 
 @runtime_checkable

@@ -41,7 +41,7 @@ def apply_intents(context: Context, run: Run, account: Account, calendar: Calend
     Raises:
         ProviderError: the rest of the intents are kept for later; what happened before is recorded.
     """
-    with context.lease(f"calendar:{calendar.key}") as lease:
+    with context.at_work(account, calendar) as lease:
         session = context.session(account, run.meter)
         limit = context.provider_of(account).batch_size
         done = 0

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import socket
+import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -16,7 +18,7 @@ from calsync_core.core.identity import Keyring
 from calsync_core.credentials import Ask, Logins, Vault
 from calsync_core.errors import ConfigurationError, LeaseBusy
 from calsync_core.models import Account, Calendar, Lease, Notice, NoticeKind, Progress, SyncPolicy, Window
-from calsync_core.protocols import Clock, Notifier, Provider, RequestMeter, Session, Store
+from calsync_core.protocols import Clock, ExclusiveProvider, Notifier, Provider, RequestMeter, Session, Store
 
 __all__ = ["LEASE_SECONDS", "Context", "HeldLease"]
 
@@ -37,13 +39,16 @@ class HeldLease:
     _store: Store
     _clock: Clock
     _lease: Lease
+    _under: HeldLease | None = None
 
     def current(self) -> Lease:
-        """The lease, renewed if need be.
+        """The lease, renewed if need be, and so the one it was taken under.
 
         Raises:
             LeaseLost: it has passed to another worker: stop, nothing more can be stored under it.
         """
+        if self._under is not None:
+            self._under.current()
         now = self._clock.now()
         if self._lease.expires_at - now < timedelta(seconds=LEASE_SECONDS / 2):
             self._lease = self._store.renew_lease(self._lease, LEASE_SECONDS, now)
@@ -70,6 +75,7 @@ class Context:
     on_progress: Callable[[Progress], None] | None = None
     max_workers: int = 8
     logins: Logins = field(init=False, repr=False)
+    _turns: dict[str, threading.Lock] = field(factory=dict, init=False, repr=False)
     _name: str = field(factory=lambda: f"{socket.gethostname()}/{uuid.uuid4().hex[:8]}", init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -116,13 +122,38 @@ class Context:
         return Window(now, midnight + timedelta(days=self.policy.horizon_days + 1))
 
     @contextmanager
-    def lease(self, name: str, *, wait: bool = True) -> Iterator[HeldLease]:
-        """Hold a lease; waits for another worker to finish, or to be dead for a lease's length, unless told not to.
+    def at_work(self, account: Account, calendar: Calendar) -> Iterator[HeldLease]:
+        """Hold the lease of a calendar while requests about it are sent, and its login's where that admits one worker.
 
         Raises:
             LeaseBusy: another worker is still at it.
         """
-        held = HeldLease(self.store, self.clock, self._acquire(name, patience=_PATIENCE_SECONDS if wait else 0.0))
+        name = f"calendar:{calendar.key}"
+        provider = self.provider_of(account)
+        if not isinstance(provider, ExclusiveProvider) or not provider.one_worker_per_login:
+            with self.lease(name) as lease:
+                yield lease
+            return
+        who = hashlib.sha256(f"{account.provider}:{account.subject or account.key}".encode()).hexdigest()[:32]
+        # Threads of this process wait for each other here and not by asking the store again and again.
+        turn = self._turns.setdefault(who, threading.Lock())
+        with turn, self.lease(f"login:{who}") as login, self.lease(name, under=login) as lease:
+            yield lease
+
+    @contextmanager
+    def lease(self, name: str, *, wait: bool = True, under: HeldLease | None = None) -> Iterator[HeldLease]:
+        """Hold a lease; waits for another worker to finish, or to be dead for a lease's length, unless told not to.
+
+        Args:
+            name: What to work on.
+            wait: False: give up at once.
+            under: Another lease that is kept as long as this one is.
+
+        Raises:
+            LeaseBusy: another worker is still at it.
+        """
+        taken = self._acquire(name, patience=_PATIENCE_SECONDS if wait else 0.0)
+        held = HeldLease(self.store, self.clock, taken, under)
         try:
             yield held
         finally:

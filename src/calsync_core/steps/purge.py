@@ -131,7 +131,7 @@ def _take_back(context: Context, run: Run, account: Account, search: _Search) ->
     calendar, recorded = search.calendar, search.recorded
     session = context.session(account, run.meter)
     provider = context.provider_of(account)
-    with context.lease(f"calendar:{calendar.key}") as lease:
+    with context.at_work(account, calendar) as lease:
 
         def listed() -> list[Item]:
             listing = provider.find_blocks(session, calendar)

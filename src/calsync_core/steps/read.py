@@ -53,7 +53,7 @@ def read_calendar(
     Raises:
         ProviderError: noted in the calendar's ReadState, with the time of the next attempt; nothing was concluded.
     """
-    with context.lease(f"calendar:{calendar.key}") as lease:
+    with context.at_work(account, calendar) as lease:
         state = context.store.load_read_state(calendar.key)
         reading = _Reading(context, run, context.session(account, run.meter), calendar, lease, state)
         try:

@@ -96,7 +96,7 @@ def pay_debts_of_disabled(context: Context, run: Run, owner: str) -> None:
         stored = context.store.load_account(calendar.account_id)
         account = admit(context, run, stored) if stored.status is AccountStatus.ACTIVE else None
         if account is not None:
-            with run.surviving(account, calendar), context.lease(f"calendar:{calendar.key}") as lease:
+            with run.surviving(account, calendar), context.at_work(account, calendar) as lease:
                 settle_debts(context, run, context.session(account, run.meter), calendar, lease)
 
 

@@ -59,6 +59,8 @@ class MicrosoftProvider:
 
     batch_size: int = BATCH_SIZE
     shows_tentative: bool = True
+    one_worker_per_login: bool = True
+    """Four requests at a time per application and mailbox, whichever process sends them."""
 
     def __init__(self, *, timeout: float = 60, transport: httpx.BaseTransport | None = None) -> None:
         if timeout <= 0:
