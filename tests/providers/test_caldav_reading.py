@@ -204,6 +204,44 @@ def test_one_file_that_breaks_the_whole_answer(inline: bool) -> None:  # noqa: F
         assert [one.key for one in reading.unreadable] == ["bad.ics"]
 
 
+@pytest.mark.parametrize("inline", [False, True])
+def test_one_file_that_the_server_chokes_on(inline: bool) -> None:  # noqa: FBT001  # I-07, I-37
+    """Xandikos answers 500 to every report that touches a file which is not UTF-8: it is one debt, also by id."""
+    files = {f"{number}.ics": event(str(number)) for number in range(8)} | {"bad.ics": event("bad")}
+
+    def chokes(request: Request) -> Reply | None:
+        touched = "bad.ics" in request.path + request.body
+        touched = touched or ("calendar-data" in request.body and "sync-collection" in request.body)
+        return Reply(500) if request.method in {"GET", "REPORT"} and touched else None
+
+    with serving(Dav(files, chokes), CalDAVProvider(data_in_sync=inline)) as (_, bench):
+        reading = bench.read()
+        assert reading.keys() == files.keys() - {"bad.ics"}
+        assert [one.key for one in reading.unreadable] == ["bad.ics"]
+        found = bench.lookup(*files)
+        assert {item.key for item in found.items} == files.keys() - {"bad.ics"}
+        assert (found.gone, [one.key for one in found.unreadable]) == ((), ["bad.ics"])
+
+
+def test_one_broken_file_in_a_full_chunk() -> None:  # I-37
+    """As many halvings as the largest chunk needs are not mistaken for a broken server."""
+    files = {f"{number:03}.ics": event(str(number)) for number in range(250)} | {
+        "000.ics": event("0", "SUMMARY:a\x0bb")
+    }
+    with serving(Dav(files), CalDAVProvider(data_in_sync=False)) as (_, bench):
+        reading = bench.read()
+        assert [one.key for one in reading.unreadable] == ["000.ics"]
+        assert len(reading.items) == 249
+
+
+def test_a_server_that_fails_at_everything_is_asked_no_more() -> None:  # I-34
+    dav = Dav(FILES, lambda _: Reply(500))
+    with serving(dav) as (server, bench):
+        with pytest.raises(Unavailable):
+            bench.read()
+        assert len(server.requests) <= 6
+
+
 def test_a_server_where_nothing_can_be_read_is_unavailable() -> None:  # I-34
     """Not as many debts as there are events, and not as many requests."""
     files = {f"{number}.ics": event(str(number)) for number in range(100)}

@@ -35,8 +35,8 @@ __all__ = ["Collection", "Quirks"]
 FORMAT = 1
 """Of the cursor and of what is read from a resource; another one forces a snapshot (I-12)."""
 MAX_PAGES = 1_000
-MAX_BROKEN = 8
-"""Unreadable answers in one read until the server as a whole counts as unavailable."""
+MAX_BROKEN = 12
+"""Failures in a row until the server as a whole counts as unavailable: halving down to one of 250 fails nine times."""
 _ECHO = timedelta(minutes=5)
 _CTAG = f"{{{CALSERVER}}}getctag"
 _ETAG = f"{{{DAV}}}getetag"
@@ -102,7 +102,7 @@ class Collection:
 
     Attributes:
         url: Absolute, with a slash at the end.
-        broken: Unreadable answers so far.
+        broken: Failed questions since the last good answer.
     """
 
     link: DavLink
@@ -228,7 +228,12 @@ class Collection:
             return self._parsed(key, entry.data, entry.etag)
         if entry is not None and entry.status in {404, 410} and not self.quirks.confirm_missing:
             return None
-        answer = self.link.send("GET", resource_url(self.url, key))
+        try:
+            answer = self.link.send("GET", resource_url(self.url, key))
+        except Unavailable as failure:
+            if not self._at_fault(failure):
+                raise
+            return Unreadable(key, f"can't be read: {failure}")
         if answer.status in {404, 410}:
             return None
         if answer.status != 200 or not answer.body:
@@ -237,13 +242,13 @@ class Collection:
         return self._parsed(key, answer.body.decode("utf-8", "replace"), etag)
 
     def _fetch(self, places: Mapping[str, str]) -> dict[str, Entry]:
-        """Multiget by key and href. An answer too large or malformed is asked for again in halves (I-37)."""
+        """Multiget by key and href. What fails while the server answers else is asked for again in halves (I-37)."""
         body = build_multiget(place if place.startswith("/") else _path(place) for place in places.values())
         try:
             found = self._report(body)
-        except UnreadableAnswer:
+        except Unavailable as failure:
             self.broken += 1
-            if self.broken > MAX_BROKEN:
+            if self.broken > MAX_BROKEN or not self._at_fault(failure):
                 raise
             if len(places) == 1:
                 return {}
@@ -252,7 +257,18 @@ class Collection:
             return self._fetch({key: places[key] for key in keys[:half]}) | self._fetch(
                 {key: places[key] for key in keys[half:]}
             )
+        self.broken = 0
         return {key_of(entry.href): entry for entry in found.entries if key_of(entry.href) in places}
+
+    def _at_fault(self, failure: Unavailable) -> bool:
+        """Whether it is this question's fault: a server may choke (500) on whatever touches one resource (I-37)."""
+        if isinstance(failure, UnreadableAnswer):
+            return True
+        try:
+            self._ctag()
+        except Unavailable:
+            return False
+        return True
 
     def _report(self, body: str) -> Multistatus:
         answer = self._ask("REPORT", body, "1")
@@ -266,8 +282,8 @@ class Collection:
         for _ in range(MAX_PAGES):
             try:
                 found = self._sync_page(token, first=not token, data=data)
-            except UnreadableAnswer:
-                if not data:
+            except Unavailable as failure:
+                if not (data and self._at_fault(failure)):
                     raise
                 data = False
                 continue
