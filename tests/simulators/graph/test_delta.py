@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 
@@ -299,3 +299,19 @@ def test_an_unreadable_event_comes_as_it_is(world: GraphWorld) -> None:
     assert item["start"] == {"dateTime": "yesterday", "timeZone": 7}
     world.simulator.corrupt(event, {})
     assert world.get(f"me/events/{event}")["start"]["timeZone"] == "UTC"
+
+
+def test_a_change_may_show_late(world: GraphWorld) -> None:
+    """Seen on OneDrive (onedrive-api-docs #1402); not verified for calendars, hence off."""
+    link = world.first_round().link
+    world.habits.delta_delay = timedelta(seconds=30)
+    early = world.put(timed("2026-03-03T09:00:00", "2026-03-03T10:00:00"))
+    world.clock.advance(timedelta(seconds=20))
+    late = world.put(timed("2026-03-04T09:00:00", "2026-03-04T10:00:00"))
+    found = world.round(link)
+    assert found.items == []
+    world.clock.advance(timedelta(seconds=10))
+    found = world.round(found.link)
+    assert set(found.of("singleInstance")) == {early}
+    world.clock.advance(timedelta(seconds=20))
+    assert set(world.round(found.link).of("singleInstance")) == {late}

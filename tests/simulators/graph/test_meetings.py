@@ -132,12 +132,16 @@ def test_a_series_is_copied_with_its_exceptions(world: GraphWorld) -> None:
 
 
 def test_an_invitation_from_outside(world: GraphWorld) -> None:
-    outside = {"organizer": {"name": "Cy", "address": "cy@elsewhere.example"}, "response": "tentativelyAccepted"}
+    outside = {
+        "organizer": {"emailAddress": {"name": "Cy", "address": "cy@elsewhere.example"}},
+        "responseStatus": {"response": "tentativelyAccepted"},
+        "iCalUId": "7kq2@google.com",
+    }
     event = world.put(_MEETING | outside)
     found = world.get(f"me/events/{event}")
     assert (found["isOrganizer"], found["responseStatus"]["response"]) == (False, "tentativelyAccepted")
-    assert found["organizer"]["emailAddress"] == outside["organizer"]
+    assert (found["organizer"], found["iCalUId"]) == (outside["organizer"], "7kq2@google.com")
     assert _copies(world) == []
-    world.simulator.patch_event(event, {"isCancelled": True, "response": "declined"})
+    world.simulator.patch_event(event, {"isCancelled": True, "responseStatus": {"response": "declined"}})
     found = world.get(f"me/events/{event}")
     assert (found["isCancelled"], found["responseStatus"]["response"]) == (True, "declined")

@@ -117,7 +117,12 @@ def test_calendars_and_me(world: GraphWorld, run: Callable[[Steps], None]) -> No
         page = await official.client.me.calendars.get()
         found: list[Any] = []
         pages = official.sdk.PageIterator(page, official.adapter)
-        await pages.iterate(lambda item: found.append(item) or True)
+
+        def take(item: Any) -> bool:
+            found.append(item)
+            return True
+
+        await pages.iterate(take)
         assert [one.name for one in found] == ["Calendar", *(f"Calendar {number}" for number in range(15))]
         assert (found[0].is_default_calendar, found[0].can_edit, found[1].can_edit) == (True, True, False)
         assert found[0].owner.address == ANA

@@ -28,7 +28,7 @@ class _Endpoint:
 
     def __init__(self, world: GraphWorld) -> None:
         self.asked: list[tuple[str, float]] = []
-        self.echo = (200, "text/plain; charset=utf-8", "{token}")
+        self.echo: tuple[int, str, str] = (200, "text/plain; charset=utf-8", "{token}")
         self.broken: str | None = None
         self.status = 202
         self.got: list[tuple[str, list[dict[str, Any]]]] = []
@@ -411,7 +411,7 @@ def host() -> Iterator[tuple[str, list[Any], dict[str, Any]]]:
             self.end_headers()
             self.wfile.write(answer)
 
-        def log_message(self, *_args: object) -> None:
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)

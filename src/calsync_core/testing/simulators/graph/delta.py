@@ -77,9 +77,9 @@ class Deltas:
         token = call.request.arg("$skiptoken") or call.request.arg("$deltatoken")
         position = self._position(token, place, call) if token else self._begin(call, place)
         if position.refs is None:
-            refs = tuple(self._round(position))
-            blank = self._state.habits.empty_pages and len(refs) > self._size(call)
-            position = evolve(position, refs=refs, number=self._state.number, blank=blank)
+            found, reached = self._round(position)
+            blank = self._state.habits.empty_pages and len(found) > self._size(call)
+            position = evolve(position, refs=tuple(found), number=reached, blank=blank)
         elif position.blank:
             return self._answer(call, [], evolve(position, blank=False))
         refs = position.refs or ()
@@ -137,20 +137,23 @@ class Deltas:
             )
             raise GraphError(400, "ErrorInvalidUrlQuery", f"{message}'{', '.join(_UNSUPPORTED)}'.")
 
-    def _round(self, position: _Position) -> list[_Ref]:
+    def _round(self, position: _Position) -> tuple[list[_Ref], int]:
+        """What a new round holds, and the number of the last change that is in it."""
+        reached = self._state.number
         refs: list[_Ref] = []
         if position.number < 0:
             for entry in position.folder.items.values():
                 refs += self._present(entry, position, first=True)
         else:
-            for touch in self._state.changed_since(position.folder, position.number):
+            touches, reached = self._state.changed_since(position.folder, position.number)
+            for touch in touches:
                 refs += self._changed(touch, position)
         dice, habits = self._state.dice, self._state.habits
         if habits.shuffled:
             dice.shuffle(refs)
         if habits.replays and len(refs) > 1:
             refs.insert(dice.randrange(len(refs) + 1), dice.choice(refs))
-        return refs
+        return refs, reached
 
     def _present(self, entry: Entry, position: _Position, *, first: bool) -> list[_Ref]:
         there = instances(entry, position.start, position.end)

@@ -21,6 +21,8 @@ class Habits:
         empty_pages: Every delta round of more than one page has an empty one inside ("delta-query-overview").
         replays: Every delta round of two items or more shows one of them twice ("delta-query-overview").
         shuffled: Delta items come in any order ("delta-query-overview").
+        delta_delay: A change shows in later delta rounds only after this time, by the clock; a round read right after a
+            notification is then empty (seen on OneDrive, onedrive-api-docs #1402).
         masters: Whether a changed series' master comes with its occurrences in a delta: in the first round always
             unless ``never``; in later rounds ``always``, ``sometimes`` (by the simulator's dice) or not
             (``first_round``). Reports differ (docs issues #7632, #22197, keeper.sh #409).
@@ -53,6 +55,7 @@ class Habits:
     empty_pages: bool = True
     replays: bool = True
     shuffled: bool = True
+    delta_delay: timedelta = timedelta()
     masters: Literal["always", "sometimes", "first_round", "never"] = "sometimes"
     removed_occurrences: bool = False
     occurrence_uids: Literal["occurrence", "series", "null"] = "occurrence"

@@ -7,7 +7,7 @@ from datetime import date, datetime
 from calsync_core.testing.simulators.graph.ids import EventId
 from calsync_core.testing.simulators.graph.rendering import View
 from calsync_core.testing.simulators.graph.series import Instance, instances, itself, slots
-from calsync_core.testing.simulators.graph.state import Folder, Json, Mailbox, Share, State
+from calsync_core.testing.simulators.graph.state import Entry, Folder, Json, Mailbox, Share, State
 from calsync_core.testing.simulators.graph.times import zone_of
 from calsync_core.testing.simulators.graph.writing import Writer
 from calsync_core.testing.simulators.service import SimulatedService
@@ -80,29 +80,32 @@ class UserHands(SimulatedService):
     def put_event(self, calendar: str, event: Json) -> str:
         """Create an event from the JSON that a POST takes; returns its immutable id.
 
-        More than a POST can say: ``organizer`` (an ``emailAddress`` object), ``response`` (of the calendar's owner),
-        ``isCancelled``, ``uid`` (48 hexadecimal digits; copies of a meeting share it).
+        More than a POST can say: ``organizer`` and ``responseStatus`` (of the calendar's owner) for somebody else's
+        meeting, ``iCalUId``, ``isCancelled``.
         """
         with self._lock:
+            organizer = (event.get("organizer") or {}).get("emailAddress")
             folder = self._state.folder(calendar)
-            extra = {name: event[name] for name in ("organizer", "response", "isCancelled", "uid") if name in event}
-            body = {name: event[name] for name in event if name not in extra}
-            entry, _ = self._writer.create(folder, body, extra.get("organizer"))
-            entry.response = extra.get("response", "notResponded" if entry.organizer else "organizer")
-            entry.uid = extra.get("uid", entry.uid)
-            entry.fields = entry.fields | {name: extra[name] for name in ("isCancelled",) if name in extra}
+            entry, _ = self._writer.create(folder, event, organizer, event.get("iCalUId"))
+            entry.response = "notResponded" if organizer else "organizer"
+            self._take_over(entry, None, event)
             return entry.event_id(immutable=True)
 
-    def patch_event(self, event: str, changes: Json) -> None:
-        """Change an event, a series or one occurrence; also ``isCancelled`` and ``response``."""
+    def copy_event(self, event: str, calendar: str | None = None) -> str:
+        """Copy an event, into its own calendar or another, as users do: with its extended properties."""
         with self._lock:
-            extra: Json = {name: changes[name] for name in ("isCancelled", "response") if name in changes}
-            entry = self._writer.patch(event, {name: changes[name] for name in changes if name not in extra})
-            slot = EventId.read(event).slot
-            if slot is not None:
-                entry.exceptions[slot].fields.update(extra)
-            else:
-                entry.fields = entry.fields | extra
+            entry, _ = self._writer.find(event)
+            folder = self._state.folder(calendar) if calendar else entry.folder
+            body = self._shown(itself(entry))
+            kept = {name: value for name, value in body.items() if name not in {"transactionId", "attendees"}}
+            copy, _ = self._writer.create(folder or entry.mailbox.default, kept)
+            return copy.event_id(immutable=True)
+
+    def patch_event(self, event: str, changes: Json) -> None:
+        """Change an event, a series or one occurrence; also ``isCancelled`` and ``responseStatus``."""
+        with self._lock:
+            entry = self._writer.patch(event, changes)
+            self._take_over(entry, EventId.read(event).slot, changes)
 
     def remove_event(self, event: str) -> None:
         """Delete an event, a series, or one occurrence."""
@@ -162,6 +165,18 @@ class UserHands(SimulatedService):
             entry, _ = self._writer.find(event)
             entry.garbage = dict(garbage)
             self._state.touch(entry)
+
+    def _take_over(self, entry: Entry, slot: datetime | None, said: Json) -> None:
+        """What only the service, or somebody else, can say of an event."""
+        fields = entry.fields if slot is None else entry.exceptions[slot].fields
+        if "isCancelled" in said:
+            fields["isCancelled"] = said["isCancelled"]
+        if "responseStatus" in said:
+            response = said["responseStatus"]["response"]
+            if slot is None:
+                entry.response = response
+            else:
+                fields["response"] = response
 
     def _add_folder(self, user: Mailbox, name: str, *, default: bool) -> Folder:
         folder = Folder(self._folder_id(), user, name, default)

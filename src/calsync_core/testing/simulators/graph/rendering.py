@@ -13,7 +13,7 @@ from attrs import frozen
 
 from calsync_core.testing.simulators.graph.habits import Habits
 from calsync_core.testing.simulators.graph.series import Instance, exceptions
-from calsync_core.testing.simulators.graph.state import Entry, Folder, Json, Mailbox, Share
+from calsync_core.testing.simulators.graph.state import UID_NO_DATE, UID_STEM, Entry, Folder, Json, Mailbox, Share
 from calsync_core.testing.simulators.graph.times import format_instant, zone_of
 
 __all__ = ["View", "calendar_json", "etag", "mailbox_json", "removed_json"]
@@ -150,17 +150,16 @@ class View:
         }
 
     def _uid(self, one: Instance) -> str | None:
-        if one.slot is None:
-            return f"{_UID_STEM}00000000{one.entry.uid}"
+        uid = one.entry.uid
+        if one.slot is None or self.habits.occurrence_uids == "series":
+            return uid
         if self.habits.occurrence_uids == "null":
             return None
-        if self.habits.occurrence_uids == "series":
-            return f"{_UID_STEM}00000000{one.entry.uid}"
-        # A GlobalObjectId carries its instance's date ([MS-OXOCAL] 2.2.1.27).
-        return f"{_UID_STEM}{one.slot.year:04X}{one.slot.month:02X}{one.slot.day:02X}{one.entry.uid}"
+        # A GlobalObjectId carries its instance's date, and another system's UID in its tail ([MS-OXOCAL] 2.2.1.27).
+        tail = uid.removeprefix(f"{UID_STEM}{UID_NO_DATE}") if uid.startswith(UID_STEM) else uid.encode().hex().upper()
+        return f"{UID_STEM}{one.slot.year:04X}{one.slot.month:02X}{one.slot.day:02X}{tail}"
 
 
-_UID_STEM = "040000008200E00074C5B7101A82E008"
 _ALWAYS = frozenset({"@odata.etag", "id"})
 _NOWHERE: Json = {"displayName": "", "locationType": "default", "uniqueIdType": "unknown", "address": {}}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from attrs import evolve, frozen
 
+from calsync_core.testing.simulators.graph.calendars import create_calendar, delete_calendar
 from calsync_core.testing.simulators.graph.calls import WRITE, Call, Place, denied
 from calsync_core.testing.simulators.graph.delta import Deltas
 from calsync_core.testing.simulators.graph.errors import GraphError, not_found
@@ -53,6 +54,8 @@ class Routes:
         return _settings(call)
 
     def _below(self, call: Call) -> Response:
+        if call.request.method == "POST" and call.names == ("calendars",):
+            return create_calendar(call)
         match call.names:
             case ("calendargroups", _, "calendars"):
                 return list_calendars(call, call.path[1])
@@ -72,6 +75,8 @@ class Routes:
         match call.request.method, call.names:
             case "GET", ():
                 return get_calendar(call, place)
+            case "DELETE", ():
+                return delete_calendar(call, place)
             case "GET", ("calendarview",):
                 return list_view(call, place)
             case "GET", ("calendarview", "delta" | "microsoft.graph.delta"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
@@ -17,9 +17,25 @@ from calsync_core.testing.simulators.graph.ids import EventId
 from calsync_core.testing.simulators.graph.recurrence import Recurrence
 from calsync_core.testing.simulators.graph.times import Moment
 
-__all__ = ["Change", "Entry", "Folder", "Json", "Mail", "Mailbox", "Share", "Special", "State", "Touch"]
+__all__ = [
+    "UID_NO_DATE",
+    "UID_STEM",
+    "Change",
+    "Entry",
+    "Folder",
+    "Json",
+    "Mail",
+    "Mailbox",
+    "Share",
+    "Special",
+    "State",
+    "Touch",
+]
 
 Json = dict[str, Any]
+UID_STEM = "040000008200E00074C5B7101A82E008"
+"""How every ``iCalUId`` begins that Outlook made itself; eight digits for an instance's date follow."""
+UID_NO_DATE = "00000000"
 
 
 @frozen
@@ -56,7 +72,7 @@ class Entry:
         moves: How often it changed folders; part of its mutable id.
         fields: The rest of what was written, by Graph's names.
         properties: Single-value extended properties, by id.
-        uid: What all copies of a meeting share; ``iCalUId`` is made of it.
+        uid: ``iCalUId``, which all copies of a meeting share; those of occurrences are made of it.
         version: The number of its last change; ``@odata.etag`` and ``changeKey`` are made of it.
         exceptions: By original start, in UTC.
         cancelled: Original starts, in UTC.
@@ -106,6 +122,7 @@ class Touch:
     """The last change of an entry, as its calendar saw it."""
 
     number: int
+    at: datetime
     entry: Entry
     gone: bool
     mutable_id: str
@@ -238,7 +255,9 @@ class State:
         """Into another calendar, or to the deleted items (None)."""
         source = entry.folder
         if source is not None:
-            gone = Touch(self.next_number(), entry, gone=True, mutable_id=entry.event_id(immutable=False))
+            gone = Touch(
+                self.next_number(), self.clock.now(), entry, gone=True, mutable_id=entry.event_id(immutable=False)
+            )
             del source.items[entry.key]
             source.touched.pop(entry.key, None)
             source.touched[entry.key] = gone
@@ -248,14 +267,23 @@ class State:
         if target is not None:
             self._record(entry, "created")
 
-    def changed_since(self, folder: Folder, number: int) -> Iterator[Touch]:
-        """The last changes of what changed after this number, the oldest first."""
+    def changed_since(self, folder: Folder, number: int) -> tuple[list[Touch], int]:
+        """The last changes of what changed after this number, the oldest first, as far as they are visible yet.
+
+        Returns:
+            Those, and the number up to which nothing is missing.
+        """
+        visible = self.clock.now() - self.habits.delta_delay
         found: list[Touch] = []
+        reached = self.number
         for touch in reversed(folder.touched.values()):
             if touch.number <= number:
                 break
-            found.append(touch)
-        return reversed(found)
+            if touch.at > visible:
+                found, reached = [], touch.number - 1
+            else:
+                found.append(touch)
+        return found[::-1], reached
 
     def _record(self, entry: Entry, kind: Literal["created", "updated"]) -> None:
         folder = entry.folder
@@ -263,7 +291,7 @@ class State:
         if folder is None:
             return
         folder.items[entry.key] = entry
-        touch = Touch(entry.version, entry, gone=False, mutable_id=entry.event_id(immutable=False))
+        touch = Touch(entry.version, entry.modified, entry, gone=False, mutable_id=entry.event_id(immutable=False))
         # Taken out first, so that the order is that of the last changes.
         folder.touched.pop(entry.key, None)
         folder.touched[entry.key] = touch

@@ -13,12 +13,10 @@ from calsync_core.testing.simulators.graph.ids import EventId
 from calsync_core.testing.simulators.graph.meetings import Meetings
 from calsync_core.testing.simulators.graph.rendering import etag
 from calsync_core.testing.simulators.graph.series import Instance, find, neighbours, slots
-from calsync_core.testing.simulators.graph.state import Entry, Folder, Json, Special, State
+from calsync_core.testing.simulators.graph.state import UID_NO_DATE, UID_STEM, Entry, Folder, Json, Special, State
 from calsync_core.testing.simulators.graph.times import Moment, zone_of
 
 __all__ = ["Writer"]
-
-_UID_LENGTH = 48
 
 
 class Writer:
@@ -33,13 +31,16 @@ class Writer:
         """What becomes of invitations."""
         return self._meetings
 
-    def create(self, folder: Folder, body: Json, organizer: Json | None = None) -> tuple[Entry, bool]:
+    def create(
+        self, folder: Folder, body: Json, organizer: Json | None = None, uid: str | None = None
+    ) -> tuple[Entry, bool]:
         """Store a new event.
 
         Args:
             folder: Where.
             body: A POST's.
             organizer: Somebody else's ``emailAddress``; the attendees are then not ours to invite.
+            uid: The ``iCalUId``, where it is known.
 
         Returns:
             The event, and whether it is new; not if the transaction id is known and such a replay succeeds.
@@ -57,7 +58,7 @@ class Writer:
         series = draft.series(draft.start, folder.mailbox.zone)
         held = {name: value for name, value in draft.properties.items() if value is not None}
         key = f"{self._state.next_number():06d}{self._state.dice.getrandbits(48):012x}"
-        uid = f"{self._state.dice.getrandbits(4 * _UID_LENGTH):0{_UID_LENGTH}X}"
+        uid = uid or f"{UID_STEM}{UID_NO_DATE}{self._state.dice.getrandbits(192):048X}"
         entry = Entry(
             key, folder.mailbox, folder, uid, draft.start, draft.end, draft.fields, series, draft.transaction_id, held
         )
