@@ -350,7 +350,11 @@ def test_an_unreadable_event_until_it_is_mended(google: CheckedGoogle, ann: Clie
     assert ann.page().json()["items"][0] == google.event(ANN, "event1")
 
 
-@pytest.mark.parametrize("query", [{"page": 1}, {"maxResults": 0}, {"showDeleted": "yes"}, {"orderBy": "end"}], ids=str)
+@pytest.mark.parametrize(
+    "query",
+    [{"page": 1}, {"maxResults": 0}, {"showDeleted": "yes"}, {"orderBy": "end"}, {"privateExtendedProperty": "a"}],
+    ids=str,
+)
 def test_strange_parameters_are_refused(ann: Client, query: dict[str, Any]) -> None:
     assert ann.page(**query).status_code == 400
 

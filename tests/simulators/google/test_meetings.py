@@ -81,6 +81,17 @@ def test_a_guest_may_not_change_what_is_shared(ann: Client, bob: Client, change:
     assert reason(bob.event("POST", "meet0/move", destination=bob.google.add_calendar(BOB, "Own")))[0] == 403
 
 
+def test_copies_of_another_meeting_with_the_same_id_stay(google: CheckedGoogle, ann: Client) -> None:
+    google.put_event(BOB, timed("meet0", summary="Mine"))
+    ann.insert(meeting())
+    assert google.event(BOB, "meet0")["summary"] == "Mine"
+
+
+def test_a_private_meeting_is_private_for_its_guests(google: CheckedGoogle, ann: Client) -> None:
+    ann.insert(meeting(visibility="private"))
+    assert google.event(BOB, "meet0")["visibility"] == "private"
+
+
 def test_one_answer_for_one_instance(google: CheckedGoogle, ann: Client) -> None:
     """An instance has attendees of its own; the rest of the series is not touched."""
     ann.insert(meeting(recurrence=["RRULE:FREQ=DAILY;COUNT=3"]))

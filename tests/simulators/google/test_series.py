@@ -59,6 +59,16 @@ def test_a_wall_time_that_does_not_exist_comes_with_the_offset_before(ann: Clien
     assert starts(ann, "spring")[1] == "2026-03-29T03:30:00+02:00"
 
 
+def test_every_instance_lasts_as_long_as_the_first(ann: Client) -> None:
+    """RFC 5545, 3.8.5.3: an end gives an exact duration, also over a change of the clock."""
+    night = timed("nigh0", "2026-03-28T01:30:00", **DAILY)
+    night["end"]["dateTime"] = "2026-03-28T03:30:00"
+    ann.insert(night)
+    second = ann.event("GET", "nigh0_20260329T003000Z").json()
+    assert second["start"]["dateTime"] == "2026-03-29T01:30:00+01:00"
+    assert second["end"]["dateTime"] == "2026-03-29T04:30:00+02:00"
+
+
 @pytest.mark.parametrize(
     ("lines", "days"),
     [
@@ -75,6 +85,37 @@ def test_rules_dates_and_exceptions_of_them(ann: Client, lines: list[str], days:
     """RFC 5545, 3.8.5; ``UNTIL`` is inclusive and in UTC."""
     ann.insert(timed("series", recurrence=lines))
     assert "".join(start[9] for start in starts(ann, "series")) == days
+
+
+@pytest.mark.parametrize(
+    ("lines", "days"),
+    [
+        (["RRULE:FREQ=DAILY;UNTIL=20260304"], "234"),
+        (["RRULE:FREQ=DAILY;UNTIL=20260304T000000Z"], "234"),
+        (["RRULE:FREQ=DAILY;COUNT=3", "EXDATE;VALUE=DATE:20260303"], "24"),
+        (["RRULE:FREQ=DAILY;COUNT=3", "EXDATE:20260303T000000Z"], "24"),
+        (["RDATE;VALUE=DATE:20260305,20260306"], "256"),
+    ],
+    ids=str,
+)
+def test_rules_and_dates_of_all_day_series(ann: Client, lines: list[str], days: str) -> None:
+    """RFC 5545, 3.8.5, and the forms that other programs write into all-day series."""
+    ann.insert(all_day("leave", "2026-03-02", "2026-03-03", recurrence=lines))
+    assert "".join(start[9] for start in starts(ann, "leave")) == days
+
+
+def test_a_whole_day_may_be_excluded(ann: Client) -> None:
+    ann.insert(timed("series", recurrence=["RRULE:FREQ=DAILY;COUNT=3", "EXDATE;VALUE=DATE:20260303"]))
+    assert "".join(start[9] for start in starts(ann, "series")) == "24"
+
+
+def test_a_list_may_trail_behind_a_series(google: CheckedGoogle, ann: Client) -> None:
+    google.put_event(ANN, timed("series", **DAILY))
+    google.remove_event(ANN, "series_20260303T090000Z")
+    google.habits.lag = 1
+    assert len(ann.ids(singleEvents=True)) == 3
+    google.habits.lag = 0
+    assert len(ann.ids(singleEvents=True)) == 2
 
 
 def test_changing_an_instance_makes_an_exception(google: CheckedGoogle, ann: Client) -> None:

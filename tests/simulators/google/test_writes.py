@@ -69,6 +69,13 @@ def test_gone_and_never_there_are_different(ann: Client) -> None:
         assert reason(ann.event(method, "block1", body, calendar="nowhere")) == (404, "notFound")
 
 
+def test_a_cancelled_status_deletes(google: CheckedGoogle, ann: Client) -> None:
+    ann.insert(timed("block1"))
+    assert ann.event("PATCH", "block1", {"status": "cancelled"}).json()["status"] == "cancelled"
+    assert google.events(ANN) == []
+    assert reason(ann.event("DELETE", "block1")) == (410, "deleted")
+
+
 def test_if_match_guards_every_change(ann: Client) -> None:
     """Guide on resource versions: 412 ``conditionNotMet`` if the ETag is no longer the event's."""
     stale = ann.insert(timed("block1")).json()["etag"]
@@ -280,6 +287,29 @@ def test_versions_switch_fields_on(ann: Client) -> None:
     assert (labelled["eventLabelId"], labelled["conferenceData"]) == ("L", {"conferenceId": "abc"})
     # What can't be seen can't be lost.
     assert ann.event("PUT", "block1", timed()).json()["conferenceData"] == {"conferenceId": "abc"}
+
+
+def test_what_never_changes(ann: Client) -> None:
+    """Discovery document: ``iCalUID`` is given at creation; who organises is changed by ``move`` only."""
+    ann.insert(timed("block1"))
+    assert reason(ann.event("PUT", "block1", timed(iCalUID="other@x"))) == (400, "invalid")
+    patched = ann.event("PATCH", "block1", {"iCalUID": "other@x", "organizer": {"email": BOB}, "created": "x"}).json()
+    assert (patched["iCalUID"], patched["organizer"]["email"]) == ("block1@google.com", ANN)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"summary": 7}, {"visibility": "secret"}, {"status": "done"}, {"extendedProperties": {"private": {"a": 1}}}],
+    ids=str,
+)
+def test_values_of_the_wrong_kind_are_refused(ann: Client, wrong: dict[str, Any]) -> None:
+    assert reason(ann.insert(timed("block1") | wrong)) == (400, "invalid")
+
+
+def test_only_plain_events_are_imported(ann: Client) -> None:
+    """Discovery document, ``events.import``: only events of the type ``default``."""
+    focus = timed(iCalUID="a@b", eventType="focusTime")
+    assert reason(ann.ask("POST", "/calendars/primary/events/import", focus)) == (400, "eventTypeRestriction")
 
 
 def test_an_import_is_a_private_copy_by_uid(ann: Client) -> None:

@@ -99,7 +99,8 @@ class Invitations:
 
     def _copy(self, home: Calendar, entry: Entry, *, invited: bool) -> None:
         old = resolve(home, entry.id)
-        if old is not None and old.body["iCalUID"] != entry.body["iCalUID"]:
+        strange = old is not None and old.body["iCalUID"] != entry.body["iCalUID"]
+        if strange or (old is not None and old.body["organizer"]["email"] == home.id):
             return
         if old is not None and old.cancelled and _answer_of(home, entry) == "declined":
             # A guest who removed the meeting does not get it back with the organiser's next change.

@@ -70,9 +70,8 @@ def keep(value: Any, what: str, *, recurring: bool) -> dict[str, str]:
         raise bad(f"Invalid {what} time.")
     if (parsed.tzinfo is None or recurring) and zone is None:
         raise missing(f"Missing time zone definition for {what} time.")
-    # The fraction is dropped: Google keeps whole seconds.
-    parsed = parsed.replace(microsecond=0, tzinfo=parsed.tzinfo or zone)
-    kept = {"dateTime": stamp(parsed)}
+    # Whole seconds are kept, fractions are not.
+    kept = {"dateTime": stamp(parsed.replace(tzinfo=parsed.tzinfo or zone))}
     return kept | {"timeZone": zone_name} if zone_name else kept
 
 
