@@ -26,6 +26,7 @@ from calsync_core.testing.simulators.messages import Response
 __all__ = ["Routes"]
 
 _LISTS = {("calendars",), ("calendargroups",), ("mailboxsettings",), ("mailboxsettings", "timezone")}
+_NEW = ("POST", ("calendars",))
 _ANSWERS = {"accept": "accepted", "tentativelyaccept": "tentativelyAccepted", "decline": "declined"}
 
 
@@ -43,19 +44,18 @@ class Routes:
         if not call.mailbox.enabled:
             message = "The mailbox is either inactive, soft-deleted, or is hosted on-premise."
             raise GraphError(404, "MailboxNotEnabledForRESTAPI", message)
-        return self._list(call) if call.request.method == "GET" and call.names in _LISTS else self._below(call)
+        whole = call.names in _LISTS and call.request.method == "GET"
+        return self._list(call) if whole or (call.request.method, call.names) == _NEW else self._below(call)
 
     def _list(self, call: Call) -> Response:
         match call.names:
             case ("calendars",):
-                return list_calendars(call)
+                return create_calendar(call) if call.request.method == "POST" else list_calendars(call)
             case ("calendargroups",):
                 return list_groups(call)
         return _settings(call)
 
     def _below(self, call: Call) -> Response:
-        if call.request.method == "POST" and call.names == ("calendars",):
-            return create_calendar(call)
         match call.names:
             case ("calendargroups", _, "calendars"):
                 return list_calendars(call, call.path[1])
