@@ -79,7 +79,7 @@ class World:
         credential = Password("ana", "wrong" if wrong_password else "pw")
         account = AccountConfig(
             account=Account(owner="ana", provider="memory", name=name, email=email),
-            credential=credential,
+            login=credential,
             calendars=calendars,
             publish=publish,
             receive=receive,
@@ -89,7 +89,7 @@ class World:
             path=Path("calsync.toml"),
             secrets=("the-secret-of-this-test",),
             store_url="",
-            encryption_key=None,
+            encryption_keys=(),
             public_url=None,
             policy=SyncPolicy(),
             accounts=(account,),

@@ -15,6 +15,7 @@ import pytest
 from click.testing import CliRunner
 
 from calsync_core.cli.application import calsync
+from calsync_core.credentials import check_keys
 from calsync_core.testing.servers import CalDAVServer, RadicaleServer
 from household import PASSWORD, Household, event, noon
 
@@ -218,7 +219,7 @@ def test_a_broken_ics_among_good_ones_is_named_and_the_rest_is_synced(xandikos: 
     [
         ("the-secret-of-installation-", "s-", "[installation]: secret: needs at least 16 characters"),
         ('provider = "caldav"', 'provider = "caldva"', 'accounts[0] "office": provider: unknown provider "caldva"'),
-        ('provider = "caldav"', 'provider = "google"', "provider: this version has no provider"),
+        ('provider = "caldav"', 'provider = "microsoft"', "provider: this version has no provider"),
         (f'"{PASSWORD}"', '"env:ANA_PW"', 'accounts[0] "office": auth.password: environment variable ANA_PW is not'),
         ("sqlite:///calsync.db", "nosuchdb://x/y", "calsync.toml: [store]: url: not a database URL"),
         ("sqlite:///calsync.db", "sqlite:///no/such/folder/x.db", "calsync.toml: [store]: url: this file can't be"),
@@ -447,8 +448,11 @@ def test_init_writes_a_private_file_that_loads_and_never_overwrites(tmp_path: Pa
     text = path.read_text(encoding="utf-8")
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     secret = tomllib.loads(text)["installation"]["secret"]
+    key = tomllib.loads(text)["store"]["encryption_key"]
     assert len(secret) >= 32
+    assert check_keys(key) == (key,)
     assert secret not in first.output
+    assert key not in first.output
     again = CliRunner().invoke(calsync, ["--config", str(path), "init", "--json"])
     assert again.exit_code == 2
     assert "exists already" in json.loads(again.stdout)["error"]
@@ -456,6 +460,7 @@ def test_init_writes_a_private_file_that_loads_and_never_overwrites(tmp_path: Pa
     other = CliRunner().invoke(calsync, ["--config", str(tmp_path / "other.toml"), "init"])
     assert other.exit_code == 0
     assert secret not in (tmp_path / "other.toml").read_text(encoding="utf-8")
+    assert key not in (tmp_path / "other.toml").read_text(encoding="utf-8")
     missing = CliRunner().invoke(calsync, ["--config", str(tmp_path / "no" / "calsync.toml"), "init"])
     assert missing.exit_code == 2
 
@@ -465,13 +470,14 @@ def test_what_init_comments_out_is_valid_too(tmp_path: Path, monkeypatch: pytest
 
     path = tmp_path / "calsync.toml"
     CliRunner().invoke(calsync, ["--config", str(path), "init"])
-    monkeypatch.setenv("ANA_ICLOUD_PASSWORD", "an-app-specific-one")
+    for name in ("ANA_ICLOUD_PASSWORD", "GOOGLE_SECRET", "ANA_GOOGLE"):
+        monkeypatch.setenv(name, "a-secret-one")
     (tmp_path / "office-password").write_text("x")
     lines = path.read_text(encoding="utf-8").splitlines()
     settings = [line[2:] if line.startswith("# ") and (" = " in line or line[2:3] == "[") else line for line in lines]
     path.write_text("\n".join(settings), encoding="utf-8")
     config = load_config(path)
-    assert [each.account.name for each in config.accounts] == ["ana-icloud", "ana-office"]
+    assert [each.account.name for each in config.accounts] == ["ana-icloud", "ana-office", "ana-google"]
     assert config.public_url is not None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calsync_core.cli.config import Config, load_config
+from calsync_core.credentials import new_key
 from calsync_core.errors import ConfigurationError
-from calsync_core.models import BearerToken, Password, SyncPolicy
+from calsync_core.models import BearerToken, OAuthGrant, Password, ServiceAccountGrant, SyncPolicy
 
 HEAD = '[installation]\nsecret = "a-secret-of-this-installation"\n\n[store]\nurl = "sqlite:///calsync.db"\n'
 ACCOUNT = """
@@ -74,8 +76,8 @@ def test_a_whole_file_becomes_values(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert (first.calendars, first.publish, first.receive) == (None, True, True)
     assert (second.calendars, second.publish, second.receive) == (("Work", "On-call"), False, True)
     assert (second.account.email, second.account.timezone) == ("ana@example.com", "Europe/Berlin")
-    assert second.credential == BearerToken("a-token-of-anas")
-    assert third.credential == Password("ben@example.com", "from a file")
+    assert second.login == BearerToken("a-token-of-anas")
+    assert third.login == Password("ben@example.com", "from a file")
     assert not third.receive
 
 
@@ -154,8 +156,12 @@ def test_a_fault_is_one_error_that_names_table_and_key(tmp_path: Path, text: str
     ("old", "new", "message"),
     [
         ('"ana"\nprovider', '" "\nprovider', "owner: must not be empty"),
-        ('"caldav"', '"caldev"', 'provider: unknown provider "caldev" (known: caldav, icloud'),
-        ('"caldav"', '"google"', 'provider: this version has no provider "google" (it has: caldav, icloud'),
+        ('"caldav"', '"caldev"', 'provider: unknown provider "caldev" (known: caldav, google, icloud'),
+        (
+            '"caldav"',
+            '"microsoft"',
+            'provider: this version has no provider "microsoft" (it has: caldav, google',
+        ),
         ('base_url = "https://dav.example.com/"\n', "", "base_url: is missing: the address of the CalDAV server"),
         ("https://dav.example.com/", "dav.example.com", "base_url: must be a URL that starts with https://"),
         ("https://dav.example.com/", "ftp://dav.example.com", "base_url: must be a URL that starts with https://"),
@@ -173,7 +179,7 @@ def test_a_fault_is_one_error_that_names_table_and_key(tmp_path: Path, text: str
         ('username = "ana", ', "", "auth.username: is missing"),
         ("username =", "usrname =", 'auth.usrname: unknown key (did you mean "username"?)'),
         ('type = "password"', 'type = "pasword"', 'auth.type: unknown type "pasword" (did you mean "password"?)'),
-        ('type = "password"', 'type = "oauth"', 'auth.type: "oauth" needs provider "google" or "microsoft"'),
+        ('type = "password"', 'type = "oauth"', 'auth.type: provider "caldav" takes "password" or "bearer" only'),
     ],
 )
 def test_a_fault_in_an_account_names_the_account(tmp_path: Path, old: str, new: str, message: str) -> None:  # I-44
@@ -181,6 +187,79 @@ def test_a_fault_in_an_account_names_the_account(tmp_path: Path, old: str, new: 
     told = complaint(tmp_path, HEAD + ACCOUNT.replace(old, new))
     assert message in told
     assert told.startswith('accounts[0] "ana-icloud": ')
+
+
+def google(auth: str) -> str:
+    return f'{HEAD}[[accounts]]\nname = "g"\nowner = "o"\nprovider = "google"\nauth = {{ {auth} }}\n'
+
+
+def test_grants_become_values(tmp_path: Path) -> None:
+    (tmp_path / "key.json").write_text(json.dumps({"client_email": "bot@example.com", "private_key": "…"}))
+    oauth = 'type = "oauth", client_id = "app", refresh_token = "r0"'
+    assert load(tmp_path, google(oauth)).accounts[0].login == OAuthGrant("app", None, "r0")
+    whole = f'{oauth}, client_secret = "s", token_url = "http://127.0.0.1:8001/token"'
+    assert load(tmp_path, google(whole)).accounts[0].login == OAuthGrant(
+        "app", "s", "r0", "http://127.0.0.1:8001/token"
+    )
+    service = load(tmp_path, google('type = "service_account", key = "file:key.json", subject = "ana@example.com"'))
+    login = service.accounts[0].login
+    assert isinstance(login, ServiceAccountGrant)
+    assert (json.loads(login.key)["client_email"], login.subject) == ("bot@example.com", "ana@example.com")
+    assert load(tmp_path, google('type = "bearer", token = "t"')).accounts[0].login == BearerToken("t")
+
+
+@pytest.mark.parametrize(
+    ("auth", "message"),
+    [
+        (
+            'type = "password", username = "u", password = "p"',
+            'type: provider "google" takes "bearer", "oauth" or "service_account" only',
+        ),
+        ('type = "oauth", refresh_token = "r"', "client_id: is missing"),
+        ('type = "oauth", client_id = "c"', "refresh_token: is missing"),
+        ('type = "oauth", client_id = "", refresh_token = "r"', "client_id: must not be empty"),
+        ('type = "oauth", client_id = "c", refresh_tokn = "r"', 'refresh_tokn: unknown key (did you mean "refresh_t'),
+        (
+            'type = "oauth", client_id = "c", refresh_token = "r", token_url = "http://tokens.example/"',
+            "token_url: plain http:// is accepted for this machine (loopback) only",
+        ),
+        (
+            'type = "oauth", client_id = "c", refresh_token = "r", token_url = "https://u:hunter2@tokens.example/"',
+            "token_url: must not contain a user name or password",
+        ),
+        ('type = "service_account", key = "hunter2", subject = "s"', "key: must be a service account's key file"),
+        ("type = \"service_account\", key = '{\"private_key\": 1}', subject = 's'", "key: must be a service account's"),
+        (
+            "type = 'service_account', key = '{\"client_email\": 1, \"private_key\": 1}'",
+            "subject: is missing",
+        ),
+    ],
+)
+def test_a_fault_in_a_grant_is_one_error_without_its_secrets(tmp_path: Path, auth: str, message: str) -> None:  # I-44
+    told = complaint(tmp_path, google(auth))
+    assert told.startswith(f'accounts[0] "g": auth.{message}')
+    assert "hunter2" not in told
+
+
+def test_encryption_keys_are_checked_when_the_file_is_read(tmp_path: Path) -> None:  # I-44, I-39
+    one, two = new_key(), new_key()
+    (tmp_path / "key").write_text(f"{one}\n")
+    for written, keys in (
+        (f'"{one}"', (one,)),
+        (f'["{one}", "{two}"]', (one, two)),
+        ('"file:key"', (one,)),
+        (f'["{two}", "file:key"]', (two, one)),
+    ):
+        assert load(tmp_path, f"{HEAD}encryption_key = {written}\n").encryption_keys == keys
+    assert load(tmp_path, HEAD).encryption_keys == ()
+    for written, message in (
+        ('"hunter2"', "[store]: encryption_key: must be 44 characters of URL-safe base64 (calsync init makes one)"),
+        (f'["{one}", "hunter2"]', "[store]: encryption_key: must be 44 characters of URL-safe base64"),
+        ("[]", "[store]: encryption_key: must not be empty"),
+    ):
+        told = complaint(tmp_path, f"{HEAD}encryption_key = {written}\n")
+        assert told.startswith(message)
+        assert "hunter2" not in told
 
 
 def test_icloud_takes_no_bearer_token(tmp_path: Path) -> None:

@@ -116,8 +116,8 @@ def _ready(installation: Installation, each: AccountConfig, account: Account | N
     Another password needs nothing here: the engine finds out whose it is before it uses it.
     """
     if account is None:
-        return installation.engine.connect(each.account, each.credential)
-    installation.engine.attach(account.key, each.credential)
+        return installation.engine.connect(each.account, each.login)
+    installation.engine.attach(account.key, each.login)
     if account.status is AccountStatus.PAUSED:
         account = installation.engine.resume(account.key)
     wanted = evolve(
@@ -127,7 +127,7 @@ def _ready(installation: Installation, each: AccountConfig, account: Account | N
         base_url=each.account.base_url,
     )
     if wanted != account or account.status is AccountStatus.IDENTITY_CHANGED:
-        return installation.engine.connect(wanted, each.credential)
+        return installation.engine.connect(wanted, each.login)
     return account
 
 

@@ -12,10 +12,9 @@ from calsync_core.cli.registry import build_provider, build_store
 from calsync_core.cli.writes import WitnessedStore
 from calsync_core.engine import SyncEngine
 from calsync_core.errors import ConfigurationError
-from calsync_core.models import Account, Operation, Parked, Progress, SyncFailure
+from calsync_core.models import Account, Login, Operation, Parked, Progress, SyncFailure
 from calsync_core.notifiers import StructlogNotifier
-from calsync_core.protocols import Store, TokenSource
-from calsync_core.system import StaticTokens
+from calsync_core.protocols import Store
 
 __all__ = ["Installation", "build_installation"]
 
@@ -112,7 +111,8 @@ def build_installation(
         notifier=StructlogNotifier(),
         policy=config.policy,
         webhook_url=_push_address(config),
-        tokens=_credentials(config),
+        tokens=_logins(config, store),
+        encryption_key=config.encryption_keys or None,
         on_progress=on_progress,
     )
     return Installation(config, store, engine, witness)
@@ -124,13 +124,14 @@ def _push_address(config: Config) -> str | None:
     return url if url is not None and url.startswith("https://") else None
 
 
-def _credentials(config: Config) -> Callable[[Account], TokenSource]:
-    sources = {each.account.name: StaticTokens(each.credential) for each in config.accounts}
+def _logins(config: Config, store: Store) -> Callable[[Account], Login | None]:
+    logins = {each.account.name: each.login for each in config.accounts}
 
-    def tokens(account: Account) -> TokenSource:
-        source = sources.get(account.name)
-        if source is None:
-            raise ConfigurationError(f'account "{account.name}" is not in {config.path}, so its login is not known')
-        return source
+    def login(account: Account) -> Login | None:
+        if account.name in logins:
+            return logins[account.name]
+        if config.encryption_keys and store.load_credential(account.key) is not None:
+            return None
+        raise ConfigurationError(f'account "{account.name}" is not in {config.path}, so its login is not known')
 
-    return tokens
+    return login

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
 from pathlib import Path
-from urllib.parse import SplitResult, urlsplit
 
 from attrs import field, fields, frozen
 
-from calsync_core.cli.registry import PASSWORD_ONLY, UNRELEASED_PROVIDERS, known_providers
-from calsync_core.cli.tables import Table, did_you_mean, load_toml
+from calsync_core.cli.auth import read_login, web_address
+from calsync_core.cli.registry import UNRELEASED_PROVIDERS, known_providers
+from calsync_core.cli.tables import Table, load_toml
 from calsync_core.core.identity import Keyring
+from calsync_core.credentials import check_keys
 from calsync_core.errors import ConfigurationError, InvalidValue
-from calsync_core.models import Account, BearerToken, Credential, Password, SyncPolicy
+from calsync_core.models import Account, Login, SyncPolicy
 
 __all__ = ["AccountConfig", "Config", "load_config"]
 
@@ -29,7 +29,6 @@ _ACCOUNT_KEYS = (
     "publish",
     "receive",
 )
-_AUTH_KEYS = {"password": ("username", "password"), "bearer": ("token",)}
 _SQLITE_FILE = "sqlite:///"
 
 
@@ -39,7 +38,7 @@ class AccountConfig:
 
     Attributes:
         account: As it will be connected; without an id.
-        credential: What the login is proven with.
+        login: As the file has it; a grant may have been renewed since.
         calendars: Ids or names as written, ``("*",)`` for all it owns, None for the login's own default.
         publish: Its events block the owner's other calendars.
         receive: The others' events block its calendars.
@@ -47,7 +46,7 @@ class AccountConfig:
     """
 
     account: Account
-    credential: Credential = field(repr=False)
+    login: Login = field(repr=False)
     calendars: tuple[str, ...] | None
     publish: bool
     receive: bool
@@ -62,14 +61,14 @@ class Config:
         path: Where it was read from.
         secrets: The installation's; the first one signs.
         store_url: SQLAlchemy URL; a relative SQLite file lies beside the configuration.
-        encryption_key: For stores that keep credentials.
+        encryption_keys: The first one seals the logins that the store keeps; empty: it keeps none.
         public_url: Where pushes can reach this machine; None: polling only.
     """
 
     path: Path
     secrets: tuple[str, ...] = field(repr=False)
     store_url: str = field(repr=False)
-    encryption_key: str | None = field(repr=False)
+    encryption_keys: tuple[str, ...] = field(repr=False)
     public_url: str | None
     policy: SyncPolicy
     accounts: tuple[AccountConfig, ...]
@@ -93,8 +92,8 @@ def load_config(path: Path) -> Config:
         path=path,
         secrets=_secrets(installation),
         store_url=_store_url(store, path),
-        encryption_key=store.text("encryption_key"),
-        public_url=_web_address(webhooks, "public_url"),
+        encryption_keys=_encryption_keys(store),
+        public_url=web_address(webhooks, "public_url"),
         policy=_policy(policy, path),
         accounts=_accounts(root, path),
     )
@@ -109,6 +108,14 @@ def _secrets(installation: Table) -> tuple[str, ...]:
     except ConfigurationError as error:
         raise installation.error("secret", str(error).partition(": ")[2]) from None
     return secrets
+
+
+def _encryption_keys(store: Table) -> tuple[str, ...]:
+    keys = store.texts("encryption_key", single=True)
+    try:
+        return () if keys is None else check_keys(keys)
+    except ConfigurationError as error:
+        raise store.error("encryption_key", str(error).partition(": ")[2]) from None
 
 
 def _store_url(store: Table, path: Path) -> str:
@@ -156,7 +163,7 @@ def _accounts(root: Table, path: Path) -> tuple[AccountConfig, ...]:
 def _account(table: Table, path: Path) -> AccountConfig:
     table.only(*_ACCOUNT_KEYS)
     name, owner, provider = table.required("name"), table.required("owner"), _provider(table)
-    base_url = _web_address(table, "base_url")
+    base_url = web_address(table, "base_url")
     if provider == "caldav" and base_url is None:
         raise table.error("base_url", "is missing: the address of the CalDAV server")
     try:
@@ -172,7 +179,7 @@ def _account(table: Table, path: Path) -> AccountConfig:
         raise ConfigurationError(f"{path}: {table.where}: {error}") from None
     return AccountConfig(
         account=account,
-        credential=_credential(table.table("auth"), provider),
+        login=read_login(table.table("auth"), provider),
         calendars=table.texts("calendars"),
         publish=table.flag("publish", default=True),
         receive=table.flag("receive", default=True),
@@ -189,46 +196,3 @@ def _provider(table: Table) -> str:
     if provider in UNRELEASED_PROVIDERS:
         raise table.error("provider", f'this version has no provider "{provider}" (it has: {names})')
     raise table.error("provider", f'unknown provider "{provider}" (known: {names})')
-
-
-def _credential(auth: Table, provider: str) -> Credential:
-    kind = auth.required("type")
-    if kind == "oauth":
-        raise auth.error("type", '"oauth" needs provider "google" or "microsoft", which this version does not have')
-    if kind not in _AUTH_KEYS:
-        raise auth.error("type", f'unknown type "{kind}"{did_you_mean(kind, ("oauth", *_AUTH_KEYS))}')
-    if kind != "password" and provider in PASSWORD_ONLY:
-        raise auth.error("type", f'provider "{provider}" takes "password" only')
-    auth.only("type", *_AUTH_KEYS[kind])
-    if kind == "bearer":
-        return BearerToken(auth.required("token"))
-    return Password(auth.required("username"), auth.required("password"))
-
-
-def _web_address(table: Table, key: str) -> str | None:
-    """An ``https://`` address; plain ``http://`` goes to this very machine only. The value is never quoted: what is
-    wrong with it may be a password in it.
-    """
-    address = table.text(key)
-    if address is None:
-        return None
-    try:
-        parts = urlsplit(address)
-        host, _ = parts.hostname, parts.port
-    except ValueError:
-        raise table.error(key, "is not a valid URL") from None
-    if parts.scheme not in {"http", "https"} or not host or any(letter.isspace() for letter in address):
-        raise table.error(key, "must be a URL that starts with https:// and names a host")
-    if parts.username is not None or parts.password is not None:
-        raise table.error(key, "must not contain a user name or password; they belong in auth")
-    if parts.scheme == "http" and not _loopback(parts):
-        raise table.error(key, "plain http:// is accepted for this machine (loopback) only; use https://")
-    return address
-
-
-def _loopback(parts: SplitResult) -> bool:
-    host = parts.hostname or ""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

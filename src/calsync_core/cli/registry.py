@@ -11,21 +11,27 @@ from typing import Any
 from calsync_core.errors import ConfigurationError
 from calsync_core.protocols import Provider, Store
 
-__all__ = ["PASSWORD_ONLY", "UNRELEASED_PROVIDERS", "build_provider", "build_store", "known_providers", "require_demo"]
+__all__ = ["AUTH_TYPES", "UNRELEASED_PROVIDERS", "build_provider", "build_store", "known_providers", "require_demo"]
 
 PROVIDER_GROUP = "calsync_core.providers"
 STORE_GROUP = "calsync_core.stores"
 
-UNRELEASED_PROVIDERS = frozenset({"google", "microsoft"})
+UNRELEASED_PROVIDERS = frozenset({"microsoft"})
 """Named by the documentation, not in this version."""
 
-PASSWORD_ONLY = frozenset({"icloud"})
-"""Providers whose service takes nothing but a user name and an (app-specific) password."""
+AUTH_TYPES = {
+    "caldav": ("password", "bearer"),
+    "icloud": ("password",),
+    "google": ("bearer", "oauth", "service_account"),
+    "microsoft": ("bearer", "oauth"),
+}
+"""What each service takes; iCloud's password is an app-specific one. A provider not named here may take anything."""
 
 _DEMO_NEEDS = ("caldav", "icalendar", "radicale", "recurring_ical_events", "sqlalchemy", "alembic")
 
 _SHIPPED = {
     "caldav": ("calsync_core.providers.caldav", "CalDAVProvider", "caldav"),
+    "google": ("calsync_core.providers.google", "GoogleProvider", "google"),
     "icloud": ("calsync_core.providers.caldav", "ICloudProvider", "caldav"),
 }
 

@@ -1,4 +1,4 @@
-"""``calsync init``: a commented configuration with a fresh secret."""
+"""``calsync init``: a commented configuration with a fresh secret and a fresh encryption key."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import click
 
 from calsync_core.cli.context import Call, json_option
 from calsync_core.cli.output import Output
+from calsync_core.credentials import new_key
 from calsync_core.errors import ConfigurationError
 
 __all__ = ["COMMANDS"]
@@ -16,7 +17,7 @@ __all__ = ["COMMANDS"]
 _TEMPLATE = """\
 # calsync-core: what is booked on one of a person's calendars shows as busy on the others.
 # Any value may be "env:NAME" (an environment variable) or "file:PATH" (a file's content).
-# Relative paths start in this file's folder. This file holds a secret: keep it to yourself.
+# Relative paths start in this file's folder. This file holds secrets: keep it to yourself.
 
 [installation]
 # Busy blocks are recognised by it. Lost, they can't be told from other people's: keep a copy.
@@ -25,6 +26,10 @@ secret = "{secret}"
 
 [store]
 url = "sqlite:///calsync.db"
+# The database keeps logins sealed under it, since a renewed one must not get lost. Without this line it keeps none,
+# and a login that is renewed (auth type "oauth") lasts no longer than the call that renewed it.
+# To change it, write a list, run `calsync credentials rotate`, and remove the old one.
+encryption_key = "{key}"
 
 # [webhooks]
 # public_url = "https://calendar.example.com/webhooks"   # where pushes reach this machine; without it, polling only
@@ -58,6 +63,12 @@ url = "sqlite:///calsync.db"
 # provider = "caldav"
 # base_url = "https://dav.example.com/"
 # auth = {{ type = "password", username = "ana", password = "file:office-password" }}
+
+# [[accounts]]
+# name = "ana-google"
+# owner = "ana"
+# provider = "google"
+# auth = {{ type = "oauth", client_id = "…", client_secret = "env:GOOGLE_SECRET", refresh_token = "env:ANA_GOOGLE" }}
 """
 
 
@@ -65,12 +76,12 @@ url = "sqlite:///calsync.db"
 @json_option
 @click.pass_obj
 def init(call: Call, *, as_json: bool) -> int:
-    """Write a commented calsync.toml with a fresh secret.
+    """Write a commented calsync.toml with a fresh secret and encryption key.
 
     Never overwrites: the secret in an existing file is what recognises the blocks it made.
     """
     path = call.config_path
-    text = _TEMPLATE.format(secret=secrets.token_urlsafe(32))
+    text = _TEMPLATE.format(secret=secrets.token_urlsafe(32), key=new_key())
     try:
         file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:

@@ -71,7 +71,7 @@ def plan(call: Call, *, calendar_id: CalendarId | None, owner: str | None, verbo
         installation.check_owner(owner)
         align_accounts(installation, owner=owner)
         made = installation.engine.plan(calendar_id, owner)
-        errors = installation.all_failures(_unread(installation, owner), owner)
+        errors = installation.all_failures(made.errors, owner)
         names = calendar_names(installation.store)
     output.report(
         {**made.as_dict(), "errors": failures_as_dicts(errors), "ok": not errors},
@@ -87,16 +87,6 @@ def _run(installation: Installation, mode: str, calendar_id: CalendarId | None, 
     if mode == "full":
         return engine.sync_all_calendars(owner)
     return engine.sync_calendars_needing_polling(owner)
-
-
-def _unread(installation: Installation, owner: str | None) -> list[SyncFailure]:
-    """Calendars whose last read failed: a plan made without them is not the whole truth."""
-    found = []
-    for each in installation.engine.health(owner).calendars:
-        if each.failures and each.last_error is not None:
-            kind, _, message = each.last_error.partition(": ")
-            found.append(SyncFailure(each.account, each.name, kind, message))
-    return found
 
 
 @frozen
