@@ -322,14 +322,15 @@ class SyncEngine:
     def plan(self, calendar_id: CalendarId | None = None, owner: str | None = None) -> Plan:
         """Read, and show what a sync would write, and why. Writes nothing to any provider.
 
-        With a calendar, only that one is read, and only what would be written because of it or to it is shown.
+        With a calendar, only that one is read, and only what would be written because of it or to it is shown. What
+        could not be read is in the plan's ``errors``; the rest is planned with what the store knows of it.
         """
         calendars = self._enabled(owner) if calendar_id is None else [self._store.load_calendar(calendar_id)]
         run = Run()
         read_all(self._context, run, calendars)
         owners = {calendar.owner for calendar in calendars} if calendar_id or owner is None else {owner}
         plans = [preview_owner(self._context, name) for name in sorted(owners)]
-        merged = plans[0] if len(plans) == 1 else overview.merged(plans)
+        merged = evolve(plans[0] if len(plans) == 1 else overview.merged(plans), errors=tuple(run.failures))
         return merged if calendar_id is None else overview.concerning(merged, calendar_id)
 
     def audit(self, owner: str | None = None, repair: bool = False) -> AuditReport:  # noqa: FBT001, FBT002

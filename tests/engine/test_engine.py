@@ -433,6 +433,21 @@ def test_plan_shows_and_writes_nothing(world: World) -> None:
     assert world.sync().busy_blocks_created == 2
 
 
+@pytest.mark.parametrize("refused", [True, False])
+def test_a_plan_says_what_it_could_not_read(world: World, *, refused: bool) -> None:  # I-35, I-37
+    """Otherwise a dry run on what the store remembers looks like the whole truth."""
+    world.sync()
+    assert world.engine.plan().errors == ()
+    if refused:
+        world.service.set_password("ana-home", "another")
+    else:
+        world.service.remove_calendar(world.remote["home"])
+    for _ in range(2):
+        errors = world.engine.plan().errors
+        kind = "AuthExpired" if refused else "NotFound"
+        assert [(failure.account, failure.kind) for failure in errors] == [("home", kind)]
+
+
 def test_explain_says_why(world: World) -> None:
     world.book("work", "m1", at(1))
     world.book("work", "m2", at(2), response=Response.DECLINED)

@@ -7,11 +7,12 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from attrs import field, frozen
+from attrs import asdict, field, frozen
 
 from calsync_core.models.accounts import CalendarId
 from calsync_core.models.blocks import Block, BlockContent, Operation, Sighting
 from calsync_core.models.events import Event
+from calsync_core.models.reports import SyncFailure
 from calsync_core.models.time import Span
 
 __all__ = [
@@ -147,6 +148,7 @@ class Plan:
         unsettled: Identities that must be planned again once a write or a read by id now under way is known.
         strays: Blocks of ours that nobody can judge yet (unknown or unread source): left and reported.
         parked: Events that can't be placed in time.
+        errors: What a dry run could not read; empty in a plan that is stored.
     """
 
     owner: str | None
@@ -156,6 +158,7 @@ class Plan:
     unsettled: frozenset[str] = frozenset()
     strays: tuple[Sighting, ...] = field(default=(), repr=False)
     parked: tuple[Parked, ...] = ()
+    errors: tuple[SyncFailure, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready; titles are left out."""
@@ -179,6 +182,7 @@ class Plan:
             ],
             "strays": len(self.strays),
             "parked": [{"event": parked.event_id, "reason": parked.reason} for parked in self.parked],
+            "errors": [asdict(failure) for failure in self.errors],
         }
 
 
