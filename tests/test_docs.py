@@ -16,6 +16,7 @@ import pytest
 from calsync_core import SyncPolicy
 from calsync_core.cli.application import calsync
 from calsync_core.cli.config import load_config
+from calsync_core.credentials import new_key
 from calsync_core.testing.servers import RadicaleServer
 from documented import Block, find_blocks, run_page
 
@@ -95,9 +96,10 @@ def test_every_page_with_python_is_run_by_one_of_the_tests_above() -> None:
 @pytest.mark.parametrize("block", each_block("toml"), ids=place)
 def test_every_configuration_is_accepted(block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in re.findall(r'"env:(\w+)"', block.text):
-        monkeypatch.setenv(name, f"a long enough value of {name}")
+        monkeypatch.setenv(name, new_key() if name.endswith("_KEY") else f"a long enough value of {name}")
     for name in re.findall(r'"file:([^"]+)"', block.text):
-        (tmp_path / name).write_text("from a file", "utf-8")
+        key_file = '{"client_email": "bot@example.com", "private_key": "…"}'
+        (tmp_path / name).write_text(key_file if name.endswith(".json") else "from a file", "utf-8")
     path = tmp_path / "calsync.toml"
     path.write_text(block.text, "utf-8")
     assert load_config(path).accounts
@@ -106,7 +108,7 @@ def test_every_configuration_is_accepted(block: Block, tmp_path: Path, monkeypat
 def test_the_policy_shown_as_default_is_the_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     block = next(block for block in each_block("toml") if "these are the defaults" in block.text)
     for name in re.findall(r'"env:(\w+)"', block.text):
-        monkeypatch.setenv(name, "a secret of 16 letters or more")
+        monkeypatch.setenv(name, new_key() if name.endswith("_KEY") else "a secret of 16 letters or more")
     full, bare = tmp_path / "full.toml", tmp_path / "bare.toml"
     full.write_text(block.text, "utf-8")
     bare.write_text('[installation]\nsecret = "a secret of 16 letters or more"\n[store]\nurl = "sqlite://"\n', "utf-8")

@@ -18,6 +18,8 @@ import pytest
 
 import calsync_core
 from calsync_core import errors
+from calsync_core.credentials import KeptLogin
+from calsync_core.models import Login
 
 PACKAGE = Path(inspect.getfile(calsync_core)).parent
 
@@ -28,7 +30,7 @@ PUBLIC = {
     *("SyncReport", "SyncType", "SyncFailure", "AuditReport", "PurgeReport", "HeldDeletion", "BusyTime"),
     *("Explanation", "HealthReport", "Metrics"),
     # what it is given
-    *("Password", "BearerToken", "StaticTokens", "SystemClock"),
+    *("Password", "BearerToken", "OAuthGrant", "ServiceAccountGrant", "StaticTokens", "SystemClock"),
     # what it raises
     *("CalsyncError", "UsageError", "InvalidValue", "ConfigurationError", "UnknownAccount", "UnknownCalendar"),
     *("StoreError", "ProviderError", "AuthExpired", "IdentityChanged", "Unavailable"),
@@ -223,9 +225,24 @@ def test_the_core_never_asks_the_time_nor_opens_anything() -> None:
 
 def test_every_value_and_credential_keeps_its_secret_out_of_its_repr() -> None:  # I-39
     secret = "correct horse battery staple"
-    for value in (
+    logins: tuple[Login, ...] = (
         calsync_core.Password("ana", secret),
         calsync_core.BearerToken(secret),
-        calsync_core.StaticTokens(calsync_core.BearerToken(secret)),
-    ):
-        assert secret not in repr(value)
+        calsync_core.OAuthGrant("app", secret, secret, access_token=secret, cache=secret),
+        calsync_core.ServiceAccountGrant(secret, secret, access_token=secret),
+    )
+    for value in (*logins, calsync_core.StaticTokens(logins[1]), *map(KeptLogin.of, logins)):
+        assert secret not in f"{value!r} {value}"
+
+
+def test_without_the_extra_a_key_is_refused_and_all_else_works() -> None:  # I-44
+    statement = (
+        "from calsync_core import ConfigurationError, SyncEngine; from calsync_core.stores import MemoryStore;"
+        "from calsync_core.credentials import new_key;"
+        "engine = SyncEngine(store=MemoryStore(), providers={}, secret='x' * 16);"
+        "build = lambda: SyncEngine(store=MemoryStore(), providers={}, secret='x' * 16, encryption_key=new_key());"
+        "import contextlib, io; told = io.StringIO();"
+        "exec('try: build()\\nexcept ConfigurationError as error: told.write(str(error))');"
+        "assert 'calsync-core[credentials]' in told.getvalue(), told.getvalue()"
+    )
+    assert "calsync_core.credentials.vault" in loaded_without_extras(statement)

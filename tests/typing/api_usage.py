@@ -20,11 +20,13 @@ from calsync_core import (
     MirrorRule,
     Notice,
     NoticeKind,
+    OAuthGrant,
     Password,
     Plan,
     Progress,
     ProviderError,
     PurgeReport,
+    ServiceAccountGrant,
     StaticTokens,
     SyncEngine,
     SyncPolicy,
@@ -32,12 +34,14 @@ from calsync_core import (
     SystemClock,
     UnknownCalendar,
 )
+from calsync_core.credentials import new_key
 from calsync_core.models import (
     ChangePage,
     Credential,
     Identity,
     Intent,
     Item,
+    Login,
     Lookup,
     Outcome,
     RemoteCalendar,
@@ -105,6 +109,12 @@ def can_push(provider: Provider) -> bool:
     return isinstance(provider, PushProvider)
 
 
+def known_login(account: Account) -> TokenSource | Login | None:
+    if account.owner == "ana":
+        return StaticTokens(Password(account.name, "secret"))
+    return BearerToken("token") if account.owner == "bo" else None
+
+
 def whole_life(store: Store, providers: Mapping[str, Provider], now: datetime) -> None:
     engine = SyncEngine(
         store=store,
@@ -113,13 +123,18 @@ def whole_life(store: Store, providers: Mapping[str, Provider], now: datetime) -
         notifier=Inbox(),
         policy=SyncPolicy(horizon_days=30, title="Busy", all_day="skip", on_block_deleted="respect"),
         clock=SystemClock(),
-        tokens=lambda account: StaticTokens(Password(account.name, "secret")),
+        tokens=known_login,
+        encryption_key=[new_key(), "the old one"],
         on_progress=show,
         max_workers=4,
     )
     account = engine.connect(Account(owner="ana", provider="caldav", name="home"), Password("ana", "secret"))
     assert_type(account, Account)
     engine.attach(account.key, Vault())
+    engine.attach(account.key, OAuthGrant("app", "client secret", "refresh token"))
+    engine.connect(account, ServiceAccountGrant("{}", "ana@example.com"))
+    assert_type(engine.rotate_credentials(), int)
+    engine.forget_credentials(account.key)
     found = engine.discover(account.key)
     assert_type(found, list[Calendar])
     calendar = engine.enable(found[0].key, publish=True, receive=False)
