@@ -90,8 +90,8 @@ def parse_property_id(text: Any) -> str:
     return f"{found[1].capitalize()} {{{found[2].lower()}}} {found[3].capitalize()} {found[4]}"
 
 
-Test = Callable[[Json, Mapping[str, str]], bool]
-"""Whether an event's JSON and extended properties fit."""
+Test = Callable[[Callable[[], Json], Mapping[str, str]], bool]
+"""Whether an event fits; its JSON is made only if the test asks for it, its extended properties are at hand."""
 
 
 def parse_filter(request: Request) -> tuple[Test, bool] | None:
@@ -137,11 +137,11 @@ def _condition(text: str) -> Test:
     if found := _CALL.fullmatch(text):
         path, value = found[2], found[3].replace("''", "'")
         if found[1].lower() == "startswith":
-            return lambda event, _: str(_get(event, path) or "").casefold().startswith(value.casefold())
-        return lambda event, _: value.casefold() in str(_get(event, path) or "").casefold()
+            return lambda event, _: str(_get(event(), path) or "").casefold().startswith(value.casefold())
+        return lambda event, _: value.casefold() in str(_get(event(), path) or "").casefold()
     if found := _COMPARISON.fullmatch(text):
         path, operator, value = found[1], found[2], (found[4] if found[4] is not None else found[3]).replace("''", "'")
-        return lambda event, _: _compare(_get(event, path), operator, value)
+        return lambda event, _: _compare(_get(event(), path), operator, value)
     raise _bad_query(f"Invalid filter clause: '{text}'", "ErrorInvalidUrlQueryFilter")
 
 

@@ -69,9 +69,15 @@ class View:
 
     def sparse(self, one: Instance) -> Json:
         """The little that a delta says of an occurrence (docs issue #7632)."""
-        whole = self._whole(one)
-        kept = ("@odata.etag", "id", "seriesMasterId", "type", "start", "end")
-        return {"@odata.type": "#microsoft.graph.event"} | {name: whole[name] for name in kept} | one.entry.garbage
+        said: Json = {
+            "@odata.type": "#microsoft.graph.event",
+            "@odata.etag": etag(one.version),
+            "id": self.event_id(one),
+            "seriesMasterId": one.entry.event_id(immutable=self.immutable),
+            "type": one.kind,
+            **self._times(one),
+        }
+        return said | one.entry.garbage
 
     def event_id(self, one: Instance) -> str:
         """In the form that the request wants."""

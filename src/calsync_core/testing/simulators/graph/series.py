@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -47,8 +48,10 @@ def itself(entry: Entry) -> Instance:
     return Instance(entry, "seriesMaster", start, end, entry.fields, entry.version)
 
 
-def slots(entry: Entry) -> Iterator[tuple[datetime, Moment, Moment]]:
+def slots(entry: Entry, since: datetime | None = None) -> Iterator[tuple[datetime, Moment, Moment]]:
     """Where the rule puts a series: the original start in UTC, start and end, cancelled and excepted ones included.
+
+    With ``since``, those that begin then or later.
 
     The wall clock of the series' zone keeps time, for the start and for the end: Exchange stores both as minutes of
     the day ([MS-OXOCAL], StartTimeOffset and EndTimeOffset). A wall time that a change to DST skips is read with the
@@ -56,7 +59,7 @@ def slots(entry: Entry) -> Iterator[tuple[datetime, Moment, Moment]]:
     """
     if entry.recurrence is not None:
         zone = entry.start.zone if entry.all_day else entry.recurrence.zone
-        yield from _timeline(entry.recurrence, entry.start, entry.end, zone, entry.home)
+        yield from _timeline(entry.recurrence, entry.start, entry.end, zone, entry.home).since(since)
 
 
 def instances(entry: Entry, start: datetime, end: datetime) -> list[Instance]:
@@ -64,7 +67,8 @@ def instances(entry: Entry, start: datetime, end: datetime) -> list[Instance]:
     if entry.recurrence is None:
         return [itself(entry)] if overlaps(entry, entry.start, entry.end, start, end) else []
     found = []
-    for slot, first, last in slots(entry):
+    length = entry.end.wall - entry.start.wall
+    for slot, first, last in slots(entry, start - length - timedelta(days=2)):
         # An all-day event lies up to a day from where UTC has it; overlaps() knows.
         if slot > end + timedelta(days=1):
             break
@@ -94,11 +98,9 @@ def find(entry: Entry, wanted: EventId) -> Instance:
         raise not_found()
     if wanted.slot in entry.exceptions:
         return _exception(entry, wanted.slot)
-    for slot, first, last in slots(entry):
-        if slot == wanted.slot:
-            return Instance(entry, "occurrence", first, last, entry.fields, entry.version, slot)
-        if slot > wanted.slot:
-            break
+    slot, first, last = next(slots(entry, wanted.slot), (None, entry.start, entry.end))
+    if slot == wanted.slot:
+        return Instance(entry, "occurrence", first, last, entry.fields, entry.version, slot)
     raise not_found()
 
 
@@ -128,17 +130,29 @@ class _Timeline:
     def __init__(self, source: Iterator[_Slot]) -> None:
         self._source = source
         self._known: list[_Slot] = []
+        self._places: list[datetime] = []
 
     def __iter__(self) -> Iterator[_Slot]:
-        place = 0
-        while True:
-            if place == len(self._known):
-                following = next(self._source, None)
-                if following is None:
-                    return
-                self._known.append(following)
+        return self.since(None)
+
+    def since(self, moment: datetime | None) -> Iterator[_Slot]:
+        """In order, from the first one at this time or later."""
+        if moment is not None:
+            while not self._places or self._places[-1] < moment:
+                if not self._grow():
+                    break
+        place = 0 if moment is None else bisect_left(self._places, moment)
+        while place < len(self._known) or self._grow():
             yield self._known[place]
             place += 1
+
+    def _grow(self) -> bool:
+        following = next(self._source, None)
+        if following is None:
+            return False
+        self._known.append(following)
+        self._places.append(following[0])
+        return True
 
 
 @lru_cache(maxsize=4096)

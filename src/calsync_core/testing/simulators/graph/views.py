@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from urllib.parse import quote
 
 from calsync_core.testing.simulators.graph.calls import READ, Call, Place
@@ -131,7 +132,7 @@ def _events(call: Call, place: Place, found: Sequence[Instance]) -> Response:
         raise GraphError(400, "ErrorInvalidUrlQuery", "The query parameter '$search' is not supported.")
     if parsed is not None:
         test = parsed[0]
-        found = [one for one in found if test(view.event(one), one.entry.properties)]
+        found = [one for one in found if test(partial(view.event, one), one.entry.properties)]
     order = call.request.arg("$orderby")
     if order is not None:
         keys = {"start/datetime": _by_start, "subject": _by_subject, "lastmodifieddatetime": _by_change}
