@@ -7,7 +7,7 @@ from pathlib import Path
 from attrs import field, fields, frozen
 
 from calsync_core.cli.auth import read_login, web_address
-from calsync_core.cli.registry import UNRELEASED_PROVIDERS, known_providers
+from calsync_core.cli.registry import known_providers
 from calsync_core.cli.tables import Table, load_toml
 from calsync_core.core.identity import Keyring
 from calsync_core.credentials import check_keys
@@ -193,6 +193,4 @@ def _provider(table: Table) -> str:
     if provider in known:
         return provider
     names = ", ".join(sorted(known))
-    if provider in UNRELEASED_PROVIDERS:
-        raise table.error("provider", f'this version has no provider "{provider}" (it has: {names})')
     raise table.error("provider", f'unknown provider "{provider}" (known: {names})')

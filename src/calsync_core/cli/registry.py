@@ -11,13 +11,10 @@ from typing import Any
 from calsync_core.errors import ConfigurationError
 from calsync_core.protocols import Provider, Store
 
-__all__ = ["AUTH_TYPES", "UNRELEASED_PROVIDERS", "build_provider", "build_store", "known_providers", "require_demo"]
+__all__ = ["AUTH_TYPES", "build_provider", "build_store", "known_providers", "require_demo"]
 
 PROVIDER_GROUP = "calsync_core.providers"
 STORE_GROUP = "calsync_core.stores"
-
-UNRELEASED_PROVIDERS = frozenset({"microsoft"})
-"""Named by the documentation, not in this version."""
 
 AUTH_TYPES = {
     "caldav": ("password", "bearer"),
@@ -27,12 +24,22 @@ AUTH_TYPES = {
 }
 """What each service takes; iCloud's password is an app-specific one. A provider not named here may take anything."""
 
-_DEMO_NEEDS = ("caldav", "icalendar", "radicale", "recurring_ical_events", "sqlalchemy", "alembic")
+_DEMO_NEEDS = (
+    "caldav",
+    "icalendar",
+    "radicale",
+    "recurring_ical_events",
+    "sqlalchemy",
+    "alembic",
+    "google.auth",
+    "msal",
+)
 
 _SHIPPED = {
     "caldav": ("calsync_core.providers.caldav", "CalDAVProvider", "caldav"),
     "google": ("calsync_core.providers.google", "GoogleProvider", "google"),
     "icloud": ("calsync_core.providers.caldav", "ICloudProvider", "caldav"),
+    "microsoft": ("calsync_core.providers.microsoft", "MicrosoftProvider", "microsoft"),
 }
 
 
@@ -85,9 +92,16 @@ def require_demo() -> None:
     Raises:
         ConfigurationError: names what is missing, and the extra.
     """
-    missing = [name for name in _DEMO_NEEDS if find_spec(name) is None]
+    missing = [name for name in _DEMO_NEEDS if not _is_installed(name)]
     if missing:
         raise ConfigurationError(f"demo: {', '.join(missing)} not installed: pip install 'calsync-core[demo]'")
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        return find_spec(name) is not None
+    except ModuleNotFoundError:  # not even the package around it is
+        return False
 
 
 def _import_shipped(module: str, attribute: str, what: str, extra: str) -> Callable[..., Any]:
