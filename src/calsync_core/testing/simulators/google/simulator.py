@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -24,6 +24,7 @@ from calsync_core.testing.simulators.google.listing import EventLists
 from calsync_core.testing.simulators.google.methods import Args, find_method
 from calsync_core.testing.simulators.google.quotas import Quota
 from calsync_core.testing.simulators.google.rendering import render, select
+from calsync_core.testing.simulators.google.routes import routes
 from calsync_core.testing.simulators.google.series import Shelf
 from calsync_core.testing.simulators.google.state import Calendar, Entry, State, User
 from calsync_core.testing.simulators.google.tokens import OAuth
@@ -96,11 +97,11 @@ class GoogleSimulator(SimulatedService):
         self._invitations = Invitations(self._state, shelf)
         self._writer = Writer(self._state, shelf, self._invitations)
         self._lists = EventLists(self._state, self.habits, self._garbage)
-        self._events = EventMethods(self._state, self._writer, self._lists)
+        events = EventMethods(self._state, self._writer, self._lists)
         self._calendars = Calendars(self._state, self.habits)
         self._channels = Channels(self._state, self.habits, self.outbox)
         self._oauth = OAuth(self._state, self.habits, client_id, client_secret)
-        self._routes = self._routed()
+        self._routes = routes(events, self._lists, self._calendars, self._channels)
         self._inside = False
 
     # -- addresses ------------------------------------------------------------------------------------------------
@@ -360,31 +361,6 @@ class GoogleSimulator(SimulatedService):
         if "fields" in args and response.status == 200:
             return Response.of(select(response.json(), args.one("fields")), headers=response.headers)
         return response
-
-    def _routed(self) -> dict[str, Callable[[Call], Response]]:
-        events, lists, calendars, channels = self._events, self._lists, self._calendars, self._channels
-        return {
-            "calendarList.list": calendars.entries,
-            "calendarList.watch": channels.watch_list,
-            "calendarList.get": calendars.entry,
-            "calendars.insert": calendars.insert,
-            "calendars.get": calendars.get,
-            "calendars.delete": calendars.delete,
-            "settings.list": calendars.settings,
-            "settings.get": calendars.setting,
-            "freebusy.query": calendars.free_busy,
-            "events.list": lists.events,
-            "events.insert": events.insert,
-            "events.import": events.bring_in,
-            "events.watch": channels.watch_events,
-            "events.get": events.get,
-            "events.update": events.update,
-            "events.patch": events.patch,
-            "events.delete": events.delete,
-            "events.instances": lists.instances,
-            "events.move": events.move,
-            "channels.stop": channels.stop,
-        }
 
     def _calendar(self, calendar_id: str) -> Calendar:
         if calendar_id not in self._state.calendars:
