@@ -58,16 +58,18 @@ class GraphSimulator(UserHands):
     ::
 
         simulator = GraphSimulator()
-        simulator.add_user("ana@contoso.example")
+        simulator.add_user("ana@contoso.example", zone="W. Europe Standard Time")
         calendar = simulator.calendars("ana@contoso.example")[0]
-        meeting = simulator.put_event(calendar, {"subject": "Planning", "start": start, "end": end})
-        token = simulator.token("ana@contoso.example")
-        with simulator:
-            client = httpx.Client(base_url=simulator.base_url, headers={"Authorization": f"Bearer {token}"})
-            client.get("me/calendarView/delta", params={"startDateTime": first, "endDateTime": last})
-        simulator.habits.masters = "never"
+        start, end = ({"dateTime": f"2026-03-03T{hour}:00:00", "timeZone": "UTC"} for hour in ("09", "10"))
+        simulator.put_event(calendar, {"subject": "Planning", "start": start, "end": end})
+        headers = {"Authorization": f"Bearer {simulator.token('ana@contoso.example')}"}
+        window = {"startDateTime": "2026-03-01T00:00:00Z", "endDateTime": "2026-04-01T00:00:00Z"}
+        with simulator, httpx.Client(base_url=simulator.base_url, headers=headers) as client:
+            page = client.get("me/calendarView/delta", params=window).json()
+            simulator.expire_delta_links()
+            answer = client.get(page["@odata.deltaLink"])  # 410
 
-    Users' hands (``put_event`` …) take and give Graph's own JSON and immutable ids; what they do sends no mail.
+    What users do by hand is in ``UserHands``, how requests fail by order in ``SimulatedService.fail`` and ``scatter``.
 
     Attributes:
         habits: How it behaves where Graph was seen to behave in several ways.
