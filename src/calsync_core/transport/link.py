@@ -178,11 +178,12 @@ class Link:
         tokens = self.session.tokens
         credential = tokens.credential()
         answer = self._followed(method, url, body, headers, credential)
+        self._judge(answer, reading)
         if answer.status == 401 and (renewed := tokens.credential(renew=True)) != credential:
             answer = self._followed(method, url, body, headers, renewed)
+            self._judge(answer, reading)
         if answer.status == 401:
             raise AuthExpired("the server refused the login (401)")
-        self._judge(answer, reading)
         return answer
 
     def _followed(self, method: str, url: str, body: bytes, headers: dict[str, str], credential: Credential) -> Answer:

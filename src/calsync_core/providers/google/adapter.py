@@ -32,7 +32,7 @@ from calsync_core.providers.google.answers import judge_with
 from calsync_core.providers.google.names import block_id
 from calsync_core.providers.google.pace import Pace
 from calsync_core.providers.google.push import Channels, parse_push
-from calsync_core.providers.google.reading import MAX_PAGES, CalendarReader
+from calsync_core.providers.google.reading import CalendarReader
 from calsync_core.providers.google.service import BATCH_SIZE, Service
 from calsync_core.providers.google.wire import parse_calendar
 from calsync_core.providers.google.writing import BlockWriter
@@ -85,9 +85,8 @@ class GoogleProvider:
         service = self._service(session)
         answer = service.send(service.call("GET", "users", "me", "calendarList", "primary"), reading=True)
         if answer.status == 404:
-            raise Rejected("there is no Google Calendar for this login (404)")
-        if not answer.ok:
-            raise service.refusal(answer).as_error(reading=True)
+            raise Rejected("there is no Google Calendar at this address, or none for this login (404)")
+        service.require(answer)
         primary = _calendar(answer.json())
         return Identity(primary.remote_id, primary.remote_id, primary.timezone)
 
@@ -95,21 +94,11 @@ class GoogleProvider:
         """The person's calendar list, without what they hid. Writable only as far as the granted scopes allow."""
         service = self._service(session)
         writable = auth.may_write(self._token(session).scopes)
-        found: list[RemoteCalendar] = []
-        page: str | None = None
-        for _ in range(MAX_PAGES):
-            query = {"maxResults": _PAGE_OF_CALENDARS, **({"pageToken": page} if page else {})}
-            answer = service.send(service.call("GET", "users", "me", "calendarList", query=query), reading=True)
-            if not answer.ok:
-                raise service.refusal(answer).as_error(reading=True)
-            listed = answer.json()
-            if not isinstance(listed, dict) or not isinstance(listed.get("items", []), list):
-                raise Unavailable("the list of calendars can't be read")
-            found += [_calendar(entry) for entry in listed.get("items", []) if not entry.get("deleted")]
-            page = listed.get("nextPageToken")
-            if not page:
-                return found if writable else [_read_only(calendar) for calendar in found]
-        raise Unavailable(f"more than {MAX_PAGES} pages of calendars")
+        query = {"maxResults": _PAGE_OF_CALENDARS}
+        pages = service.pages("users", "me", "calendarList", query=query, check=service.require)
+        entries = [entry for page in pages for entry in page.get("items", [])]
+        found = [_calendar(entry) for entry in entries if not entry.get("deleted")]
+        return found if writable else [_read_only(calendar) for calendar in found]
 
     def native_id(self, calendar: Calendar, key: str, generation: int) -> str:  # noqa: ARG002  (the port's signature)
         """The event id: the public constant, the generation, the key."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from attrs import frozen
@@ -19,6 +20,7 @@ read-only for hours, and trying again prolongs that."""
 
 _TOO_FAST = frozenset({"rateLimitExceeded", "userRateLimitExceeded"})
 _ABUSE = frozenset({"quotaExceeded", "calendarUsageLimitsExceeded", "dailyLimitExceeded", "dailyLimitExceededUnreg"})
+_REASON = re.compile(r"[A-Za-z][A-Za-z0-9_]*(\.[A-Za-z0-9_]+)*")
 _NO_SCOPE = frozenset({"insufficientPermissions", "insufficientScope", "ACCESS_TOKEN_SCOPE_INSUFFICIENT"})
 
 
@@ -81,15 +83,18 @@ def _reason(body: bytes) -> str:
         reason: Any = error["errors"][0]["reason"]
     except (ValueError, KeyError, TypeError, IndexError, RecursionError):
         return ""
-    return reason if isinstance(reason, str) and reason.isidentifier() and len(reason) < 80 else ""
+    return reason if isinstance(reason, str) and len(reason) < 80 and _REASON.fullmatch(reason) else ""
 
 
 def judge_with(clock: Clock) -> Judge:
-    """What an answer means whatever was asked: too many requests, and failures that pass."""
+    """What an answer means whatever was asked: too many requests, failures that pass, and a refused push address."""
 
     def judge(answer: Answer, reading: bool) -> None:  # noqa: FBT001  (as ``Judge`` has it)
         refusal = refusal_of(answer, clock)
         if not answer.ok and (refusal.too_fast or (reading and answer.status >= 500)):
             raise refusal.as_error(reading=reading)
+        if answer.status == 401 and refusal.reason.startswith("push."):
+            # The address is refused (push.webhookUrlUnauthorized), not the login.
+            raise Rejected(f"Google refused the address to push to ({refusal})")
 
     return judge

@@ -64,9 +64,18 @@ _READS = frozenset(
 _WRITES = frozenset(f"{_PREFIX}{name}" for name in ("calendar", "calendar.events", "calendar.events.owned"))
 
 _APPLICATION_REFUSED = frozenset(
-    {"invalid_client", "unauthorized_client", "unsupported_grant_type", "invalid_request", "invalid_scope"}
+    {
+        "invalid_client",
+        "invalid_request",
+        "invalid_scope",
+        "redirect_uri_mismatch",
+        "unauthorized_client",
+        "unsupported_grant_type",
+    }
 )
 """The operator must act. ``unauthorized_client`` is also what an undelegated service account is told."""
+
+_PASSES = frozenset({"internal_failure", "server_error", "temporarily_unavailable"})
 
 
 def missing_scopes(granted: Sequence[str]) -> tuple[str, ...]:
@@ -281,7 +290,7 @@ class _TokenServer(google.auth.transport.Request):
         answer = Answer(response.status_code, dict(response.headers), response.content, url)
         if answer.status == 429:
             raise RateLimited("the token server asks to wait (429)", retry_after=seconds_asked(answer, self.clock))
-        # google-auth would try again by the wall clock.
+        # After failures that pass google-auth would try again, by the wall clock.
         if answer.status >= 500 or answer.status == 408:
             raise Unavailable(f"the token server failed ({answer.status})")
         try:
@@ -289,6 +298,8 @@ class _TokenServer(google.auth.transport.Request):
         except Unavailable:
             told = {}
         self.told = told if isinstance(told, dict) else {}
+        if self.told.get("error") in _PASSES:
+            raise Unavailable(f"the token server failed ({answer.status})")
         return _TokenAnswer(answer)
 
 

@@ -5,8 +5,9 @@ Source: the guide "Sending batch requests" of the Calendar API.
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from email.message import Message
 from email.parser import BytesParser
 from email.policy import HTTP
@@ -17,9 +18,8 @@ from attrs import field, frozen
 from calsync_core.errors import UnreadableAnswer
 from calsync_core.transport import Answer
 
-__all__ = ["BOUNDARY", "Call", "build_batch", "parse_batch"]
+__all__ = ["Call", "build_batch", "parse_batch"]
 
-BOUNDARY = "calsync-batch-7f3a91c2d4"
 _ID = "call-{}"
 
 
@@ -48,20 +48,21 @@ class Call:
         return {**typed, **self.headers}
 
 
-def build_batch(calls: Iterable[Call]) -> bytes:
-    """The body of a batch request; the boundary is ``BOUNDARY``.
+def build_batch(calls: Sequence[Call]) -> tuple[str, bytes]:
+    """Content type and body of a batch request.
 
-    A JSON body has no bare line break, so no boundary can be smuggled into it.
+    The boundary is a hash of what it separates, so that no title can hold it.
     """
     parts = [_part(number, call) for number, call in enumerate(calls)]
-    return b"".join(parts) + f"--{BOUNDARY}--\r\n".encode()
+    boundary = f"batch-{hashlib.sha256(b''.join(parts)).hexdigest()[:40]}"
+    opening, end = f"--{boundary}\r\n".encode(), f"--{boundary}--\r\n".encode()
+    return f"multipart/mixed; boundary={boundary}", b"".join(opening + part for part in parts) + end
 
 
 def _part(number: int, call: Call) -> bytes:
     content = call.content
     headers = {**call.all_headers(), **({"Content-Length": str(len(content))} if content else {})}
     lines = [
-        f"--{BOUNDARY}",
         "Content-Type: application/http",
         f"Content-ID: <{_ID.format(number)}>",
         "",

@@ -8,19 +8,22 @@ from calsync_core.protocols import Clock
 
 __all__ = ["Pace"]
 
-_LONGEST_NAP = 5.0
+_LONGEST_NAP, _SHORTEST_NAP = 5.0, 0.001
+_AT_ONCE = 0.25
+"""Which part of a minute's writes may go out at once after a pause. The rest is spread over the minute, so that no
+minute, wherever it begins, holds more than it may."""
 
 
 class Pace:
     """A budget that refills steadily. Thread-safe; one per login.
 
     Args:
-        per_minute: Writes in a minute, and at once after a pause.
+        per_minute: Writes in any minute.
     """
 
     def __init__(self, per_minute: int) -> None:
-        self._rate = per_minute / 60
-        self._most = float(per_minute)
+        self._most = max(1.0, per_minute * _AT_ONCE)
+        self._rate = max(per_minute - self._most, per_minute / 2) / 60
         self._left = self._most
         self._at: float | None = None
         self._lock = threading.Lock()
@@ -35,8 +38,9 @@ class Pace:
             passed = 0.0 if self._at is None else max(0.0, now - self._at)
             self._at = now
             self._left = min(self._most, self._left + passed * self._rate)
-            missing = min(count, self._most) - self._left
-            if missing > 1e-9:
-                return missing / self._rate
+            wait = (min(count, self._most) - self._left) / self._rate
+            if wait > _SHORTEST_NAP:
+                return wait
+            # What is more than a full budget is paid for afterwards.
             self._left -= count
             return 0.0

@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import Any
 
-from attrs import define, evolve, field
+from attrs import define, field
 
 from calsync_core.errors import CursorExpired, Unavailable
 from calsync_core.models import ChangePage, Cursor, Item, Lookup, Unreadable
-from calsync_core.protocols import KnownItems
-from calsync_core.providers.google.batch import Call
+from calsync_core.protocols import KnownItems, nothing_known
 from calsync_core.providers.google.names import is_block_id
 from calsync_core.providers.google.service import Service
 from calsync_core.providers.google.wire import EVENT_FIELDS, Json, is_deleted, parse_item, series_of
 from calsync_core.transport import Answer
 
-__all__ = ["MAX_PAGES", "CalendarReader"]
+__all__ = ["CalendarReader"]
 
-MAX_PAGES = 10_000
-_PAGE_SIZE = "2500"
 _LISTING = {
     "singleEvents": "false",
-    "maxResults": _PAGE_SIZE,
+    "maxResults": "2500",
     "fields": f"nextPageToken,nextSyncToken,items({EVENT_FIELDS})",
 }
 """The same for every page of every listing: a sync token belongs to the parameters it was made with (I-12). Not said:
 ``showDeleted``, so that a snapshot leaves deleted events out; changes since a token name them all the same."""
+
+_SHAPE = hashlib.sha256(repr(sorted(_LISTING.items())).encode()).hexdigest()[:8]
 
 
 @define
@@ -39,44 +39,43 @@ class CalendarReader:
     @property
     def shape(self) -> str:
         """Of a cursor: the listing it belongs to."""
-        return f"google/1 {self.calendar_id} events={len(_LISTING['fields'])} page={_PAGE_SIZE}"
+        return f"google/1 {self.calendar_id} {_SHAPE}"
 
     def changes(self, cursor: Cursor | None, known: KnownItems) -> Iterator[ChangePage]:
         """See ``Provider.fetch_changes``. A listing covers the whole calendar, past and future."""
         if cursor is not None and cursor.shape != self.shape:
             raise CursorExpired("the cursor was made by a request of another shape")
-        sorter = _Sorter(self, known)
-        for entries, token in self._pages(cursor.value if cursor else None):
-            page = sorter.sort(entries, last=token is not None)
-            found = Cursor(token, self.shape) if token is not None else None
-            yield evolve(page, snapshot=cursor is None, cursor=found)
+        sorting = _Sorting(self, known)
+        for entries, sync_token in self._pages(cursor.value if cursor else None):
+            sorted_out = sorting.sort(entries, last=sync_token is not None)
+            yield ChangePage(
+                items=tuple(sorted_out.items),
+                removed=tuple(sorted_out.gone),
+                unreadable=tuple(sorted_out.unreadable),
+                snapshot=cursor is None,
+                cursor=None if sync_token is None else Cursor(sync_token, self.shape),
+            )
 
     def lookup(self, keys: Sequence[str]) -> Lookup:
         """See ``Provider.fetch_items``."""
         wanted = list(dict.fromkeys(keys))
-        found = _Found()
+        sorting = _Sorting(self, nothing_known)
         missing: list[str] = []
-        orphans: dict[str, Json] = {}
-        for key, answer in zip(wanted, self._get(wanted), strict=True):
-            entry = _json(answer)
-            if entry is None and self._says_gone(answer):
+        unreadable: list[Unreadable] = []
+        entries: list[Json] = []
+        for key, answer in self._get(wanted):
+            entry = _entry(answer)
+            if entry is not None:
+                entries.append({**entry, "id": key})
+            elif self._says_gone(answer):
                 missing.append(key)
-            elif entry is None:
-                found.unreadable.append(Unreadable(key, f"could not be read ({answer.status if answer else 'lost'})"))
-            elif is_deleted(entry):
-                found.gone.append(key)
-            elif _lacks_uid(entry):
-                orphans[key] = entry
             else:
-                found.take(key, entry)
+                unreadable.append(Unreadable(key, f"could not be read ({answer.status if answer else 'lost'})"))
         if missing:
             # 404 is also what is said of a calendar that is gone: then it means nothing for the event (I-41).
             self.check_exists()
-            found.gone += missing
-        uids = self._uids({str(series_of(entry)) for entry in orphans.values()})
-        for key, entry in orphans.items():
-            found.take(key, entry, uids.get(str(series_of(entry))))
-        return Lookup(tuple(found.items), tuple(found.gone), tuple(found.unreadable))
+        found = sorting.sort(entries, last=True)
+        return Lookup(tuple(found.items), (*found.gone, *missing), (*found.unreadable, *unreadable))
 
     def blocks(self) -> Iterator[Item]:
         """See ``Provider.find_blocks``: a whole listing, since a tag may be lost, but an id can't be."""
@@ -93,87 +92,63 @@ class CalendarReader:
 
     def check_exists(self) -> None:
         """Raise NotFound if there is no such calendar, or this login may not see it."""
-        answer = self.service.send(
-            self.service.call(
-                "GET", "calendars", self.calendar_id, "events", query={"maxResults": "1", "fields": "kind"}
-            ),
-            reading=True,
-        )
-        if not answer.ok:
-            raise self.service.refusal(answer).as_error(reading=True)
+        query = {"maxResults": "1", "fields": "kind"}
+        call = self.service.call("GET", "calendars", self.calendar_id, "events", query=query)
+        self.service.require(self.service.send(call, reading=True))
 
-    def _says_gone(self, answer: Answer | None) -> bool:
-        return answer is not None and self.service.refusal(answer).gone
+    def find_uids(self, masters: Set[str], known: KnownItems) -> dict[str, str | Unreadable | None]:
+        """The UIDs of series (None: it has none), from what the store has, else by asking.
 
-    def master_uids(self, masters: Sequence[str], known: KnownItems) -> dict[str, str | None]:
-        """The UIDs of series, from what the store has, else by asking; a series that is gone is left out."""
-        stored = known(masters)
-        found = {
+        A series that is gone is left out; of one that can't be read nobody knows.
+        """
+        stored = known(sorted(masters)) if masters else {}
+        found: dict[str, str | Unreadable | None] = {
             key: None if item.identity == f"id:{key}" else item.identity
             for key, item in stored.items()
             if item.identity is not None
         }
-        return found | self._uids(set(masters) - found.keys())
-
-    def _uids(self, masters: set[str]) -> dict[str, str | None]:
-        wanted = sorted(masters)
-        found: dict[str, str | None] = {}
-        for key, answer in zip(wanted, self._get(wanted), strict=True):
-            entry = _json(answer)
+        for key, answer in self._get(sorted(masters - found.keys())):
+            entry = _entry(answer)
             if entry is not None and not is_deleted(entry):
-                found[key] = str(entry["iCalUID"]) if entry.get("iCalUID") else None
+                found[key] = _text(entry, "iCalUID")
             elif entry is None and not self._says_gone(answer):
-                raise Unavailable("a series could not be read")
+                found[key] = Unreadable(key, "its series could not be read")
         return found
 
-    def _get(self, keys: Sequence[str]) -> Iterator[Answer | None]:
-        calls = [self._event_call(key) for key in keys]
-        for answer in self.service.send_all(calls, reading=True):
-            if answer is not None and not answer.ok:
-                refusal = self.service.refusal(answer)
-                if refusal.too_fast or answer.status in {401, 403}:
-                    raise refusal.as_error(reading=True)
-            yield answer
+    def _says_gone(self, answer: Answer | None) -> bool:
+        return answer is not None and self.service.refusal(answer).gone
 
-    def _event_call(self, key: str) -> Call:
-        return self.service.call("GET", "calendars", self.calendar_id, "events", key, query={"fields": EVENT_FIELDS})
+    def _get(self, keys: Sequence[str]) -> Iterator[tuple[str, Answer | None]]:
+        """Events by id. Raises what stops more than one of them: limits, and rights that are gone."""
+        path = ("calendars", self.calendar_id, "events")
+        calls = [self.service.call("GET", *path, key, query={"fields": EVENT_FIELDS}) for key in keys]
+        for key, answer in zip(keys, self.service.send_all(calls, reading=True), strict=True):
+            if answer is not None and (answer.status in {401, 403} or self.service.refusal(answer).too_fast):
+                self.service.require(answer)
+            yield key, answer
 
     def _pages(self, sync_token: str | None) -> Iterator[tuple[list[Json], str | None]]:
-        """Entries page by page; the sync token comes with the last page, and only with it (I-11, I-13)."""
-        asked = {**_LISTING, **({"syncToken": sync_token} if sync_token is not None else {})}
-        seen: set[str] = set()
-        page_token: str | None = None
-        for _ in range(MAX_PAGES):
-            query = asked if page_token is None else {**asked, "pageToken": page_token}
-            call = self.service.call("GET", "calendars", self.calendar_id, "events", query=query)
-            answer = self.service.send(call, reading=True)
-            entries, page_token, token = self._page(answer, changes=sync_token is not None)
-            if page_token is None:
-                if token is None:
-                    raise Unavailable("the listing ended without a sync token")
-                yield entries, token
-                return
-            if page_token in seen:
-                raise Unavailable("Google repeats a page")
-            seen.add(page_token)
-            yield entries, None
-        raise Unavailable(f"more than {MAX_PAGES} pages of events")
+        """Entries page by page; the sync token comes with the last page, and only with it (I-11)."""
+        query = {**_LISTING, **({"syncToken": sync_token} if sync_token is not None else {})}
+        check = self._check_changes if sync_token is not None else self.service.require
+        path = ("calendars", self.calendar_id, "events")
+        for page in self.service.pages(*path, query=query, check=check):
+            last = _text(page, "nextPageToken") is None
+            found = _text(page, "nextSyncToken")
+            if last and found is None:
+                raise Unavailable("the listing ended without a sync token")
+            yield page.get("items", []), found if last else None
 
-    def _page(self, answer: Answer, *, changes: bool) -> tuple[list[Json], str | None, str | None]:
+    def _check_changes(self, answer: Answer) -> None:
         # 410 has several reasons (fullSyncRequired, updatedMinTooLongAgo, changed rights): all mean a snapshot (I-10).
-        if answer.status == 410 or (answer.status == 400 and changes):
+        # 400 is what is said of a token that is none, or belongs to other parameters.
+        if answer.status in {400, 410}:
             raise CursorExpired(f"the sync token is no longer valid ({self.service.refusal(answer)})")
-        if not answer.ok:
-            raise self.service.refusal(answer).as_error(reading=True)
-        page = answer.json()
-        items = page.get("items", []) if isinstance(page, dict) else None
-        if not isinstance(items, list) or not all(isinstance(entry, dict) for entry in items):
-            raise Unavailable("the listing is not a list of events")
-        return items, _token(page, "nextPageToken"), _token(page, "nextSyncToken")
+        self.service.require(answer)
 
 
 @define
-class _Found:
+class _SortedOut:
     items: list[Item] = field(factory=list)
     gone: list[str] = field(factory=list)
     unreadable: list[Unreadable] = field(factory=list)
@@ -182,72 +157,67 @@ class _Found:
         try:
             self.items.append(parse_item(entry, uid))
         except ValueError as error:
-            self.unreadable.append(_unreadable(key, entry, error))
+            self.unreadable.append(Unreadable(key, str(error), _text(entry, "etag")))
 
 
 @define
-class _Sorter:
-    """Sorts listed entries into a page; cancelled occurrences wait for the name of their series."""
+class _Sorting:
+    """Sorts entries into events and gone ones.
+
+    A cancelled occurrence need not say more than its series and its slot: it waits for its series' name.
+    """
 
     reader: CalendarReader
     known: KnownItems
-    uids: dict[str, str | None] = field(factory=dict)
+    uids: dict[str, str | Unreadable | None] = field(factory=dict)
+    gone: set[str] = field(factory=set)
     waiting: list[Json] = field(factory=list)
 
-    def sort(self, entries: Sequence[Json], *, last: bool) -> ChangePage:
+    def sort(self, entries: Sequence[Json], *, last: bool) -> _SortedOut:
         """One page; what waits comes with the last one, when every series that changed has been seen."""
-        found = _Found()
-        removed: list[str] = []
+        found = _SortedOut()
         for entry in entries:
-            key = entry.get("id")
-            if not isinstance(key, str) or not key:
+            key = _text(entry, "id")
+            if key is None:
                 raise Unavailable("the listing has an event without an id")
             if is_deleted(entry):
-                removed.append(key)
-            elif _lacks_uid(entry):
+                found.gone.append(key)
+                self.gone.add(key)
+            elif series_of(entry) is not None and _text(entry, "iCalUID") is None:
                 self.waiting.append(entry)
             else:
                 found.take(key, entry)
-                if entry.get("recurrence"):
-                    self.uids[key] = str(entry["iCalUID"]) if entry.get("iCalUID") else None
-        if last and self.waiting:
-            removed += self._name_waiting(found)
-        return ChangePage(tuple(found.items), (), tuple(removed), tuple(found.unreadable))
+                self.uids[key] = _text(entry, "iCalUID")
+        if last:
+            self._name_waiting(found)
+        return found
 
-    def _name_waiting(self, found: _Found) -> list[str]:
-        """Give the waiting ones the UID of their series. Returns those whose series is gone: they mean nothing."""
-        unknown = sorted({str(series_of(entry)) for entry in self.waiting} - self.uids.keys())
-        uids = self.uids | (self.reader.master_uids(unknown, self.known) if unknown else {})
-        lost = []
+    def _name_waiting(self, found: _SortedOut) -> None:
+        """Give the waiting ones the UID of their series; those whose series is gone mean nothing."""
+        masters = {str(series_of(entry)) for entry in self.waiting}
+        uids = self.uids | self.reader.find_uids(masters - self.uids.keys() - self.gone, self.known)
         for entry in self.waiting:
-            series = str(series_of(entry))
-            if series in uids:
-                found.take(str(entry["id"]), entry, uids[series])
+            key, series = str(entry["id"]), str(series_of(entry))
+            uid = uids.get(series)
+            if series not in uids:
+                found.gone.append(key)
+            elif isinstance(uid, Unreadable):
+                found.unreadable.append(Unreadable(key, uid.reason, _text(entry, "etag")))
             else:
-                lost.append(str(entry["id"]))
-        return lost
+                found.take(key, entry, uid)
 
 
-def _lacks_uid(entry: Json) -> bool:
-    """Whether it is an exception that does not say which UID its series has: a cancelled one need not."""
-    return series_of(entry) is not None and not entry.get("iCalUID")
-
-
-def _unreadable(key: str, entry: Json, error: ValueError) -> Unreadable:
-    etag = entry.get("etag")
-    return Unreadable(key, str(error), etag if isinstance(etag, str) else None)
-
-
-def _json(answer: Answer | None) -> Mapping[str, Any] | None:
+def _entry(answer: Answer | None) -> Mapping[str, Any] | None:
+    """The event in an answer; None if there is none in it that can be read."""
     if answer is None or not answer.ok:
         return None
     try:
         entry = answer.json()
     except Unavailable:
         return None
-    return entry if isinstance(entry, dict) and entry.get("id") else None
+    return entry if isinstance(entry, dict) and _text(entry, "id") is not None else None
 
 
-def _token(page: Json, name: str) -> str | None:
-    token = page.get(name)
-    return token if isinstance(token, str) and token else None
+def _text(entry: Json, name: str) -> str | None:
+    value = entry.get(name)
+    return value if isinstance(value, str) and value else None

@@ -1,14 +1,16 @@
-"""One session's way to the Calendar API: paths, single calls and batches, and the pace of writes."""
+"""One session's way to the Calendar API: paths, single calls, batches and pages, and the pace of writes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from attrs import frozen
 
+from calsync_core.errors import Unavailable
 from calsync_core.providers.google.answers import Refusal, refusal_of
-from calsync_core.providers.google.batch import BOUNDARY, Call, build_batch, parse_batch
+from calsync_core.providers.google.batch import Call, build_batch, parse_batch
 from calsync_core.providers.google.pace import Pace
 from calsync_core.transport import Answer, Link
 
@@ -17,6 +19,11 @@ __all__ = ["BATCH_SIZE", "Service"]
 BATCH_SIZE = 50
 """Calls in one batch: Google admits 1,000, each counts as a request all the same, and more than 50 at once meet the
 limits on quick writes to one calendar."""
+
+MAX_PAGES = 10_000
+
+_NO_BATCHES = frozenset({400, 404, 405, 413, 501})
+"""How a server answers that speaks the API but has no such endpoint, or finds this batch too much."""
 
 
 @frozen
@@ -42,7 +49,8 @@ class Service:
         headers: Mapping[str, str] | None = None,
     ) -> Call:
         """A call; the path's segments and the query are encoded here."""
-        path = "/".join(quote(segment, safe="") for segment in segments)
+        # An id that was garbled on its way is asked for all the same, and found by nobody.
+        path = "/".join(quote(segment, safe="", errors="replace") for segment in segments)
         text = f"{urlsplit(self.base).path}/{path}"
         return Call(method, f"{text}?{urlencode(query)}" if query else text, body, headers or {})
 
@@ -64,23 +72,74 @@ class Service:
             chunk = calls[start : start + BATCH_SIZE]
             if len(chunk) == 1:
                 yield self.send(chunk[0], reading=reading)
-                continue
-            if not reading:
-                self.pace.take(len(chunk), self.link.session.clock)
-            headers = {"Content-Type": f"multipart/mixed; boundary={BOUNDARY}"}
-            answer = self.link.send("POST", self._batch, build_batch(chunk), headers, reading=reading)
-            yield from parse_batch(answer, len(chunk)) if answer.ok else [answer] * len(chunk)
+            else:
+                yield from self._send_batch(chunk, reading=reading)
+
+    def pages(self, *segments: str, query: Mapping[str, str], check: Callable[[Answer], None]) -> Iterator[Any]:
+        """A listing page by page, each a JSON object; an empty page is not the end (I-13).
+
+        Args:
+            segments: Of the path.
+            query: The same for all pages.
+            check: Raises what an answer that is no page means.
+
+        Raises:
+            Unavailable: no list, a page that comes again, or no end of pages.
+        """
+        seen: set[str] = set()
+        asked = dict(query)
+        for _ in range(MAX_PAGES):
+            answer = self.send(self.call("GET", *segments, query=asked), reading=True)
+            check(answer)
+            page = answer.json()
+            items = page.get("items", []) if isinstance(page, dict) else None
+            if not isinstance(items, list) or not all(isinstance(entry, dict) for entry in items):
+                raise Unavailable("the answer is no page of a list")
+            yield page
+            following = page.get("nextPageToken")
+            if not isinstance(following, str) or not following:
+                return
+            if following in seen:
+                raise Unavailable("Google repeats a page")
+            seen.add(following)
+            asked["pageToken"] = following
+        raise Unavailable(f"more than {MAX_PAGES} pages")
 
     def refusal(self, answer: Answer) -> Refusal:
         """What an answer that is no success says."""
         return refusal_of(answer, self.link.session.clock)
 
+    def require(self, answer: Answer) -> None:
+        """Raise what it means for reading if it is no success."""
+        if not answer.ok:
+            raise self.refusal(answer).as_error(reading=True)
+
+    def _send_batch(self, calls: Sequence[Call], *, reading: bool) -> Sequence[Answer | None]:
+        tokens = self.link.session.tokens
+        credential = tokens.credential()
+        answers = list(self._batched(calls, reading=reading))
+        refused = [place for place, answer in enumerate(answers) if answer is not None and answer.status == 401]
+        # An access token that has ended is refused part by part; the batch itself succeeds.
+        if refused and tokens.credential(renew=True) != credential:
+            again = self._batched([calls[place] for place in refused], reading=reading)
+            for place, answer in zip(refused, again, strict=True):
+                answers[place] = answer
+        return answers
+
+    def _batched(self, calls: Sequence[Call], *, reading: bool) -> Sequence[Answer | None]:
+        if not reading:
+            self.pace.take(len(calls), self.link.session.clock)
+        kind, body = build_batch(calls)
+        # The discovery document's batchPath: /batch before the API's own path.
+        url = f"{self._root}/batch{urlsplit(self.base).path}"
+        answer = self.link.send("POST", url, body, {"Content-Type": kind}, reading=reading)
+        if answer.ok:
+            return parse_batch(answer, len(calls))
+        if answer.status in _NO_BATCHES:
+            return [self.send(call, reading=reading) for call in calls]
+        return [answer] * len(calls)
+
     @property
     def _root(self) -> str:
         parts = urlsplit(self.base)
         return f"{parts.scheme}://{parts.netloc}"
-
-    @property
-    def _batch(self) -> str:
-        # The discovery document's batchPath: /batch before the API's own path.
-        return f"{self._root}/batch{urlsplit(self.base).path}"

@@ -6,6 +6,7 @@ the API's reference (``Events``, ``CalendarList``), also as its discovery docume
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from typing import Any, TypeAlias
@@ -55,6 +56,7 @@ _RESPONSES = {
     "declined": Response.DECLINED,
     "needsAction": Response.NEEDS_ACTION,
 }
+_TZID = re.compile(r";TZID=([^;:]+)", re.IGNORECASE)
 _LONGEST_RULE = 2_000
 _MOST_LINES = 5_000
 
@@ -124,13 +126,14 @@ def _parse_event(event_id: str, entry: Json, uid: str | None) -> Event:
     adorned = ours and _is_adorned(entry)
     # What a plain block says must equal what we remember of having written it: no zone, no privacy, no answer.
     plain = ours and not adorned
+    recurrence = _recurrence(entry) if series is None else ()
     return Event(
         id=event_id,
         uid=None if ours else str(entry.get("iCalUID") or uid or "") or None,
         span=span.in_utc() if plain else span,
         series=series,
         original_start=original,
-        recurrence=_recurrence(entry) if series is None else (),
+        recurrence=recurrence,
         cancelled=cancelled,
         availability=_availability(entry),
         response=Response.NONE if plain else _response(entry),
@@ -139,6 +142,7 @@ def _parse_event(event_id: str, entry: Json, uid: str | None) -> Event:
         title=str(entry.get("summary") or ""),
         mark=mark,
         adorned=adorned,
+        parked=_unknown_zone(entry) if recurrence else None,
     )
 
 
@@ -183,10 +187,15 @@ def _recurrence(entry: Json) -> tuple[str, ...]:
     lines = entry.get("recurrence") or []
     if not isinstance(lines, list) or len(lines) > _MOST_LINES:
         raise ValueError("recurrence: is no list of reasonable length")
-    zone = str(entry["start"].get("timeZone") or "")
-    if lines and not entry["start"].get("date") and zone and resolve_zone(zone) is None:
-        raise ValueError("start.timeZone: the series' zone is unknown")
     return tuple(_line(str(line)) for line in lines)
+
+
+def _unknown_zone(entry: Json) -> str | None:
+    """Why a series can't be placed in time: a single event has an offset, a rule needs its zone (I-24)."""
+    zone = str(entry["start"].get("timeZone") or "UTC")
+    known = entry["start"].get("date") or resolve_zone(zone) is not None
+    lost = any(resolve_zone(name) is None for line in entry["recurrence"] for name in _TZID.findall(str(line)))
+    return None if known and not lost else "unknown time zone"
 
 
 def _line(line: str) -> str:
@@ -202,9 +211,7 @@ def _parameter(parameter: str) -> str:
     if name.upper() != "TZID":
         return parameter
     zone = resolve_zone(value)
-    if zone is None:
-        raise ValueError("recurrence: an unknown zone")
-    return f"TZID={zone.key}"
+    return f"TZID={zone.key}" if zone else parameter
 
 
 def _availability(entry: Json) -> Availability:

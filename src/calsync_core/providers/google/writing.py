@@ -58,9 +58,11 @@ class BlockWriter:
         answers = list(self.reader.service.send_all([call for _, call in calls], reading=False))
         for (intent, call), answer in zip(calls, answers, strict=True):
             try:
-                yield self._outcome(intent, self._again_alone(call, answer))
+                outcome = self._outcome(intent, self._again_alone(call, answer))
             except ProviderError as error:
                 stopped = stopped or error
+            else:
+                yield outcome
         if stopped is not None:
             raise stopped
 
@@ -96,7 +98,8 @@ class BlockWriter:
         if refusal.status == 412 or refusal.reason == "forbiddenForNonOrganizer":
             return Outcome(intent.id, Status.CHANGED)
         if refusal.status == 409:
-            return Outcome(intent.id, Status.TAKEN if create else Status.RETRY, message=str(refusal))
+            taken = create and refusal.reason != "conflict"
+            return Outcome(intent.id, Status.TAKEN if taken else Status.RETRY, message=str(refusal))
         if refusal.too_fast or refusal.status in {401, 403}:
             raise refusal.as_error(reading=False)
         passes = refusal.status >= 500 or refusal.status < 400 or not refusal.reason
