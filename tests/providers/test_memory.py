@@ -46,6 +46,7 @@ SHAPES: dict[str, dict[str, Any]] = {
     "no-etag-on-write": {"etag_on_write": False},
     "no-preconditions": {"enforce_preconditions": False},
     "no-tentative": {"shows_tentative": False},
+    "gives-ids": {"assigns_ids": True},
 }
 
 

@@ -18,6 +18,7 @@ from calsync_core.transport.link import (
     seconds_asked,
 )
 from calsync_core.transport.over_httpx import HttpxConnection
+from calsync_core.transport.parts import send_parts
 
 __all__ = [
     "MAX_BODY",
@@ -32,4 +33,5 @@ __all__ = [
     "gather",
     "problem_with",
     "seconds_asked",
+    "send_parts",
 ]

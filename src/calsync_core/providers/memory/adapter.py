@@ -185,7 +185,7 @@ class MemoryProvider:
 
     def _write(self, session: Session, calendar: Calendar, intent: Intent) -> Outcome:
         operation = intent.operation
-        etag = operation.etag
+        etag, key = operation.etag, operation.native_id
         creating = operation.kind is OperationKind.CREATE
         careful = not creating and (etag is None or not self._service.enforce_preconditions)
         if intent.in_doubt or careful:
@@ -196,13 +196,14 @@ class MemoryProvider:
             if there is not None and not creating:
                 if not self._service.enforce_preconditions and etag not in {None, there.etag}:
                     raise Conflict("the item has changed")
-                etag = etag or there.etag
+                # What is known by its name alone is written where it stands.
+                etag, key = etag or there.etag, there.key
         if operation.kind is OperationKind.DELETE:
-            self._service.erase(self._request(session), calendar.remote_id, operation.native_id, if_match=etag or "")
+            self._service.erase(self._request(session), calendar.remote_id, key, if_match=etag or "")
             return Outcome(intent.id, OutcomeStatus.DONE)
-        return self._store(session, calendar, intent, etag or "")
+        return self._store(session, calendar, intent, key, etag or "")
 
-    def _store(self, session: Session, calendar: Calendar, intent: Intent, etag: str) -> Outcome:
+    def _store(self, session: Session, calendar: Calendar, intent: Intent, key: str, etag: str) -> Outcome:
         operation = intent.operation
         username = self._request(session)
         event = build_event(operation.native_id, operation.content, shows_tentative=self._service.shows_tentative)
@@ -211,9 +212,7 @@ class MemoryProvider:
             if stored is None:
                 return self._taken(session, calendar, intent)
         else:
-            stored = self._service.replace(
-                username, calendar.remote_id, operation.native_id, event, operation.tag, if_match=etag
-            )
+            stored = self._service.replace(username, calendar.remote_id, key, event, operation.tag, if_match=etag)
             if stored is None:
                 return Outcome(intent.id, OutcomeStatus.MISSING)
         return self._done(intent, stored)

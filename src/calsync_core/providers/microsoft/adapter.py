@@ -31,14 +31,14 @@ from calsync_core.protocols import Clock, Push, PushRequest, ReadRequest, Sessio
 from calsync_core.providers.microsoft import auth
 from calsync_core.providers.microsoft.answers import judge_with
 from calsync_core.providers.microsoft.batch import BATCH_SIZE
+from calsync_core.providers.microsoft.gate import Gate
 from calsync_core.providers.microsoft.names import block_name
 from calsync_core.providers.microsoft.push import Subscriptions, parse_push
 from calsync_core.providers.microsoft.reading import CalendarReader
-from calsync_core.providers.microsoft.series import MAX_PAGES, page_of
-from calsync_core.providers.microsoft.service import PREFERENCES, Gate, Service
+from calsync_core.providers.microsoft.service import PREFERENCES, Service
 from calsync_core.providers.microsoft.wire import Json, parse_calendar
 from calsync_core.providers.microsoft.writing import BlockWriter
-from calsync_core.transport import Connections, HttpxConnection, Link, Permitted, checked_base
+from calsync_core.transport import Answer, Connections, HttpxConnection, Link, Permitted, checked_base
 
 __all__ = ["MicrosoftProvider"]
 
@@ -81,30 +81,24 @@ class MicrosoftProvider:
             service.call("GET", "mailboxSettings", query={"$select": "timeZone"}),
         ]
         who, settings = service.send_all(calls, reading=True)
-        if who is None:
-            raise Unavailable("Graph did not say whose login this is")
-        if not who.ok:
+        if who is not None and who.status == 403:
             refusal = service.refusal(who)
-            if refusal.status == 403 and refusal.codes:
-                raise AuthExpired(f"the login lacks a permission it needs ({refusal}): connect again and grant it")
-            raise refusal.as_error(reading=True)
-        user = who.json()
-        if not isinstance(user, dict) or not user.get("id"):
+            raise AuthExpired(f"the login lacks a permission it needs ({refusal}): connect again and grant it")
+        user = _told(service, who)
+        if not isinstance(user.get("id"), str) or not user["id"]:
             raise Unavailable("Graph did not say whose login this is")
         # The zone needs a permission of its own; without it, the host may say the zone.
-        zone = (
-            resolve_zone(str(settings.json().get("timeZone") or "")) if settings is not None and settings.ok else None
-        )
+        known = _told(service, settings) if settings is not None and settings.ok else {}
+        zone = resolve_zone(str(known.get("timeZone") or ""))
         address = user.get("mail") or user.get("userPrincipalName")
-        return Identity(str(user["id"]), str(address) if address else None, zone.key if zone else None)
+        return Identity(user["id"], str(address) if address else None, zone.key if zone else None)
 
     def list_calendars(self, session: Session) -> Sequence[RemoteCalendar]:
         """The calendars of all groups. Writable only as far as Graph and the granted scopes allow."""
         service = self._service(session)
         writable = auth.may_write(self._token(session).scopes)
-        paths: list[tuple[str, ...]] = [("calendars",)]
-        entries = self._list(service, "calendarGroups")
-        paths += [("calendarGroups", str(group.get("id")), "calendars") for group in entries]
+        groups = [str(group["id"]) for group in self._list(service, "calendarGroups") if group.get("id")]
+        paths = [("calendars",), *(("calendarGroups", group, "calendars") for group in groups)]
         found: dict[str, RemoteCalendar] = {}
         for path in paths:
             for entry in self._list(service, *path):
@@ -171,19 +165,8 @@ class MicrosoftProvider:
 
     def _list(self, service: Service, *segments: str) -> list[Json]:
         """All pages of a collection."""
-        answer = service.send(service.call("GET", *segments, query={"$top": _CALENDARS_AT_ONCE}), reading=True)
-        found: list[Json] = []
-        seen: set[str] = set()
-        while answer.ok:
-            entries, link, _ = page_of(answer)
-            found += entries
-            if link is None:
-                return found
-            if link in seen or len(seen) > MAX_PAGES:
-                raise Unavailable("Graph repeats a page")
-            seen.add(link)
-            answer = service.follow(link, PREFERENCES)
-        raise service.refusal(answer).as_error(reading=True)
+        first = service.send(service.call("GET", *segments, query={"$top": _CALENDARS_AT_ONCE}), reading=True)
+        return [entry for page in service.pages(first) for entry in page.entries]
 
     def _reader(self, session: Session, calendar: Calendar) -> CalendarReader:
         return CalendarReader(self._service(session), calendar.remote_id)
@@ -214,6 +197,17 @@ def _bearer(credential: Credential) -> BearerToken:
     if not isinstance(credential, BearerToken):
         raise InvalidValue("credentials: Microsoft takes an OAuth grant or a bearer token, not a password")
     return credential
+
+
+def _told(service: Service, answer: Answer | None) -> Json:
+    """The object in an answer. Raises what it means if there is none."""
+    if answer is None:
+        raise Unavailable("Graph gave no answer")
+    service.require(answer)
+    told = answer.json()
+    if not isinstance(told, dict):
+        raise Unavailable("the answer is no object")
+    return told
 
 
 def _read_only(calendar: RemoteCalendar) -> RemoteCalendar:

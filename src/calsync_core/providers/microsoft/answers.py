@@ -48,8 +48,11 @@ class Refusal:
 
     @property
     def cursor_lost(self) -> bool:
-        """On a delta link: it is no longer valid ("40X-series errors with codes such as syncStateNotFound")."""
-        return self.status == 410 or (self.status in {400, 404} and bool(_CURSOR_LOST & set(self.codes)))
+        """On a link of a delta round: it is no longer valid ("40X-series errors with codes such as syncStateNotFound").
+
+        400 with whatever code: nothing else is asked for than what the link says.
+        """
+        return self.status in {400, 410} or (self.status == 404 and bool(_CURSOR_LOST & set(self.codes)))
 
     @property
     def duplicate(self) -> bool:

@@ -32,6 +32,9 @@ _LIFECYCLE = {
 }
 _MOST_PUSHES = 10_000
 
+_NOT_THIS_ONE = frozenset({400, 403, 404, 405, 501})
+"""How a resource is refused that can't be subscribed to. A refused address is answered in the same way."""
+
 
 @define
 class Subscriptions:
@@ -43,11 +46,15 @@ class Subscriptions:
         """See ``PushProvider.subscribe``. Graph asks the address for an echo while this waits (I-29)."""
         resource = f"{self.service.mailbox}/calendars/{calendar.remote_id}/events"
         made = self._create(resource, secret, url)
-        if isinstance(made, Refusal) and calendar.primary and not made.too_fast:
+        if isinstance(made, Refusal) and made.codes and made.status in _NOT_THIS_ONE:
+            self.service.require_calendar(calendar.remote_id)
+            if not calendar.primary:
+                raise PushUnsupported(f"Graph does not let this calendar push ({made})")
             # Undocumented per calendar; "all events in the mailbox" is reported to mean the default calendar's.
             resource = f"{self.service.mailbox}/events"
             made = self._create(resource, secret, url)
         if isinstance(made, Refusal):
+            # What the mailbox's default calendar refuses too is the address, not the calendar.
             raise _no_subscription(made)
         self._end_strays(made, resource, url)
         return made
@@ -109,10 +116,7 @@ class Subscriptions:
 def _no_subscription(refusal: Refusal) -> ProviderError:
     if refusal.status == 409:
         return Conflict(f"an equal subscription exists ({refusal})")
-    error = refusal.as_error(reading=True)
-    # A refusal of the address and one of the calendar have the same code; that the address works is the host's to know.
-    refused = refusal.status in {400, 403, 404, 405, 501} and bool(refusal.codes)
-    return PushUnsupported(f"Graph does not let this calendar push ({refusal})") if refused else error
+    return refusal.as_error(reading=True)
 
 
 def _subscription(answer: Answer) -> Subscription:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from attrs import define, evolve, field
 
@@ -11,10 +11,19 @@ from calsync_core.errors import CursorExpired, Unavailable
 from calsync_core.models import ChangePage, Item, Lookup, Unreadable, Window
 from calsync_core.protocols import KnownItems, ReadRequest
 from calsync_core.providers.microsoft.cursor import Position, ahead
-from calsync_core.providers.microsoft.names import NAME_PROPERTY, is_block_name
-from calsync_core.providers.microsoft.series import EXPANDED, MAX_PAGES, SeriesReader, page_of, zulu
+from calsync_core.providers.microsoft.lookups import EXPANDED, ItemReader, zulu
+from calsync_core.providers.microsoft.names import is_block_name
 from calsync_core.providers.microsoft.service import PREFERENCES, Service
-from calsync_core.providers.microsoft.wire import Json, etag_of, is_series_etag, parse_item, series_of
+from calsync_core.providers.microsoft.wire import (
+    Json,
+    etag_of,
+    is_master,
+    is_series_etag,
+    is_sparse,
+    parse_item,
+    series_of,
+)
+from calsync_core.transport import Answer
 
 __all__ = ["CalendarReader"]
 
@@ -54,65 +63,27 @@ class CalendarReader:
 
     def lookup(self, keys: Sequence[str], now: datetime) -> Lookup:
         """See ``Provider.fetch_items``."""
-        wanted = list(dict.fromkeys(keys))
-        names = [key for key in wanted if is_block_name(key)]
         window = Window(now - _LONG_BACK, now + _LONG_AHEAD)
-        found = self._by_id(window).read([key for key in wanted if key not in names])
-        items = list(found.items)
-        for name in names:
-            # A name is no id here: what is called so stands under an id of Graph's.
-            items += [each for each in self.find_named(name) if each.key not in {item.key for item in items}]
-        return Lookup(tuple(items), (*found.gone, *names), tuple(found.unreadable))
+        return self.within(window).read(list(dict.fromkeys(keys)))
 
-    def find_named(self, name: str) -> list[Item]:
-        """The blocks with this name; one at the most, unless somebody plays tricks."""
-        condition = f"singleValueExtendedProperties/Any(ep: ep/id eq '{NAME_PROPERTY}' and ep/value eq '{name}')"
-        call = self.service.call(
-            "GET", "calendars", self.calendar_id, "events", query={"$filter": condition, **EXPANDED}
-        )
-        answer = self.service.send(call, reading=True)
-        if not answer.ok:
-            raise self.service.refusal(answer).as_error(reading=True)
-        # A copy has the property too, but no transaction id.
-        named = [entry for entry in page_of(answer)[0] if entry.get("transactionId") == name]
-        try:
-            return [parse_item(entry) for entry in named]
-        except ValueError as error:
-            raise Unavailable(f"a block can't be read ({error})") from None
+    def within(self, window: Window) -> ItemReader:
+        """Reads by id, with series shown as far as this window."""
+        return ItemReader(self.service, self.calendar_id, window)
 
     def blocks(self) -> Iterator[Item]:
         """See ``Provider.find_blocks``: every event, single ones and masters, whose transaction id is a block's."""
         query = {**EXPANDED, "$top": str(_PAGE_SIZE)}
-        answer = self.service.send(
-            self.service.call("GET", "calendars", self.calendar_id, "events", query=query), reading=True
-        )
-        seen: set[str] = set()
+        call = self.service.call("GET", "calendars", self.calendar_id, "events", query=query)
         unreadable = 0
-        while True:
-            if not answer.ok:
-                raise self.service.refusal(answer).as_error(reading=True)
-            entries, link, _ = page_of(answer)
-            for entry in entries:
+        for page in self.service.pages(self.service.send(call, reading=True)):
+            for entry in page.entries:
                 if is_block_name(entry.get("transactionId")):
                     try:
                         yield parse_item(entry)
                     except ValueError:
                         unreadable += 1
-            if link is None:
-                break
-            if link in seen or len(seen) > MAX_PAGES:
-                raise Unavailable("Graph repeats a page")
-            seen.add(link)
-            answer = self.service.follow(link, PREFERENCES)
         if unreadable:
             raise Unavailable(f"{unreadable} blocks could not be read")
-
-    def check_exists(self) -> None:
-        """Raise NotFound if there is no such calendar, or this login may not see it."""
-        self._by_id(Window(_ANY, _ANY)).check_exists()
-
-    def _by_id(self, window: Window) -> SeriesReader:
-        return SeriesReader(self.service, self.calendar_id, window)
 
     def _pages(self, position: Position | None, window: Window) -> Iterator[tuple[list[Json], str | None]]:
         """Entries page by page; the delta link comes with the last page, and only with it (I-11, I-13)."""
@@ -121,30 +92,23 @@ class CalendarReader:
         if position is not None:
             if not self.service.link.allows(position.link):
                 raise CursorExpired("the cursor leads to a host that is not allowed")
-            answer = self.service.follow(position.link, headers)
+            first = self.service.follow(position.link, headers)
         else:
             query = {"startDateTime": zulu(window.start), "endDateTime": zulu(window.end)}
             call = self.service.call("GET", "calendars", self.calendar_id, "calendarView", "delta", query=query)
-            answer = self.service.send(evolve(call, headers=headers), reading=True)
-        seen: set[str] = set()
-        for _ in range(MAX_PAGES):
-            if not answer.ok:
-                refusal = self.service.refusal(answer)
-                if refusal.cursor_lost:
-                    raise CursorExpired(f"the delta link is no longer valid ({refusal})")
-                raise refusal.as_error(reading=True)
-            entries, link, delta = page_of(answer)
-            if link is None:
-                if delta is None:
-                    raise Unavailable("the round ended without a delta link")
-                yield entries, delta
-                return
-            if link in seen:
-                raise Unavailable("Graph repeats a page")
-            seen.add(link)
-            yield entries, None
-            answer = self.service.follow(link, headers)
-        raise Unavailable(f"more than {MAX_PAGES} pages of events")
+            first = self.service.send(evolve(call, headers=headers), reading=True)
+            # Of a request that has no link in it, a 400 is our own fault.
+            self.service.require(first)
+        for page in self.service.pages(first, headers=headers, check=self._check_round):
+            last = page.following is None
+            if last and page.delta is None:
+                raise Unavailable("the round ended without a delta link")
+            yield page.entries, page.delta if last else None
+
+    def _check_round(self, answer: Answer) -> None:
+        if not answer.ok and self.service.refusal(answer).cursor_lost:
+            raise CursorExpired(f"the link is no longer valid ({self.service.refusal(answer)})")
+        self.service.require(answer)
 
 
 @define
@@ -153,14 +117,17 @@ class _Sorter:
 
     Attributes:
         series: Series that changed: a round shows them in parts, without what was cancelled, or as an id alone.
-        strangers: Blocks nobody knows here yet: a delta shows no tag, so that they are read by id once.
+        masters: Those of them that the round showed whole.
+        unseen: What must be read by id once: blocks that nobody knows here yet, since a delta shows no tag, and what is
+            not shown whole.
     """
 
     reader: CalendarReader
     window: Window
     known: KnownItems
     series: dict[str, None] = field(factory=dict)
-    strangers: dict[str, None] = field(factory=dict)
+    masters: dict[str, Json] = field(factory=dict)
+    unseen: dict[str, None] = field(factory=dict)
 
     def sort(self, entries: Sequence[Json]) -> ChangePage:
         """One page. Of several words about one id the last counts."""
@@ -182,11 +149,11 @@ class _Sorter:
                     self.series[event_id] = None
                 else:
                     removed.append(event_id)
-                    self.strangers.pop(event_id, None)
+                    self.unseen.pop(event_id, None)
             elif (series := series_of(entry)) is not None:
-                self.series[series] = None
-            elif is_block_name(entry.get("transactionId")) and event_id not in known:
-                self.strangers[event_id] = None
+                self._note_series(series, entry)
+            elif is_sparse(entry) or (is_block_name(entry.get("transactionId")) and event_id not in known):
+                self.unseen[event_id] = None
             else:
                 try:
                     items.append(parse_item(entry, shows_tag=False))
@@ -194,19 +161,21 @@ class _Sorter:
                     unreadable.append(Unreadable(event_id, str(error), etag_of(entry)))
         return ChangePage(tuple(items), (), tuple(removed), tuple(unreadable))
 
+    def _note_series(self, series: str, entry: Json) -> None:
+        self.series[series] = None
+        # A block that was made a series is read by id all the same: only there its tag is shown.
+        if is_master(entry) and not is_block_name(entry.get("transactionId")):
+            self.masters[series] = entry
+
     def finish(self, page: ChangePage) -> ChangePage:
         """The last page, with everything that had to be read by id."""
-        keys = [*self.series, *(key for key in self.strangers if key not in self.series)]
+        keys = [*self.series, *(key for key in self.unseen if key not in self.series)]
         if not keys:
             return page
-        reader = SeriesReader(self.reader.service, self.reader.calendar_id, self.window)
-        found = reader.read(keys)
+        found = self.reader.within(self.window).read(keys, series=self.series, masters=self.masters)
         return evolve(
             page,
             items=(*(item for item in page.items if item.key not in set(keys)), *found.items),
             removed=(*page.removed, *found.gone),
             unreadable=(*page.unreadable, *found.unreadable),
         )
-
-
-_ANY = datetime(2000, 1, 1, tzinfo=UTC)

@@ -1,49 +1,43 @@
-"""One session's way to Graph: paths, single calls and batches, and never more than four at a time."""
+"""One session's way to Graph: paths, single calls, batches and pages, and never more than four at a time."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from urllib.parse import quote, urlencode
 
-from attrs import define, field, frozen
+from attrs import field, frozen
 
-from calsync_core.errors import Unavailable
+from calsync_core.errors import RateLimited, Unavailable
 from calsync_core.providers.microsoft.answers import Refusal, refusal_of
 from calsync_core.providers.microsoft.batch import BATCH_SIZE, Call, build_batch, parse_batch
-from calsync_core.transport import Answer, Link
+from calsync_core.providers.microsoft.gate import Gate
+from calsync_core.providers.microsoft.wire import Json
+from calsync_core.transport import Answer, Link, send_parts
 
-__all__ = ["PREFERENCES", "Gate", "Service"]
-
-MOST_AT_ONCE = 4
-"""Requests at a time for one application and mailbox; the parts of a batch count one by one ("Throttling limits")."""
+__all__ = ["MAX_PAGES", "PREFERENCES", "Page", "Service"]
 
 PREFERENCES = {"Prefer": 'IdType="ImmutableId", outlook.timezone="UTC", outlook.body-content-type="text"'}
 """With every request, alone or in a batch: an id is immutable only where the request asks for it, and times are in UTC
 only then."""
 
+MAX_PAGES = 10_000
 
-@define
-class Gate:
-    """Lets so many requests through at a time. Thread-safe; one per login."""
+_NO_BATCHES = frozenset({400, 404, 405, 413, 501})
+"""How a server answers that speaks the API but has no such endpoint, or finds this batch too much."""
 
-    _free: int = MOST_AT_ONCE
-    _changed: threading.Condition = field(factory=threading.Condition, init=False, repr=False)
 
-    @contextmanager
-    def passing(self, count: int) -> Iterator[None]:
-        """Wait until there is room for so many at once; those of a large batch Graph itself puts in line."""
-        count = min(count, MOST_AT_ONCE)
-        with self._changed:
-            self._changed.wait_for(lambda: self._free >= count)
-            self._free -= count
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._free += count
-                self._changed.notify_all()
+@frozen
+class Page:
+    """A part of a listing.
+
+    Attributes:
+        following: The link to the next part; None: this is the last one.
+        delta: Of the last part of a delta round: the link to the next round.
+    """
+
+    entries: list[Json] = field(repr=False)
+    following: str | None = field(repr=False)
+    delta: str | None = field(repr=False)
 
 
 @frozen
@@ -71,7 +65,8 @@ class Service:
         headers: Mapping[str, str] | None = None,
     ) -> Call:
         """A call below the mailbox; the path's segments and the query are encoded here."""
-        path = "".join(f"/{quote(segment, safe='')}" for segment in segments)
+        # An id that was garbled on its way is asked for all the same, and found by nobody.
+        path = "".join(f"/{quote(segment, safe='', errors='replace')}" for segment in segments)
         asked = f"?{urlencode(query, quote_via=quote, safe='$')}" if query else ""
         return Call(method, f"{self.mailbox}{path}{asked}", body, headers or {})
 
@@ -105,13 +100,83 @@ class Service:
             chunk = calls[start : start + BATCH_SIZE]
             if len(chunk) == 1:
                 yield self.send(chunk[0], reading=reading)
-                continue
-            with self.gate.passing(len(chunk)):
-                body = build_batch(chunk, PREFERENCES)
-                headers = {"Content-Type": "application/json"}
-                answer = self.link.send("POST", f"{self.base}/$batch", body, headers, reading=reading)
-            yield from parse_batch(answer, len(chunk)) if answer.ok else [answer] * len(chunk)
+            else:
+                yield from self._send_batch(chunk, reading=reading)
+
+    def pages(
+        self,
+        first: Answer,
+        *,
+        headers: Mapping[str, str] | None = None,
+        check: Callable[[Answer], None] | None = None,
+    ) -> Iterator[Page]:
+        """A listing from its first answer on; an empty page is not the end (I-13).
+
+        Args:
+            first: The answer to the call that asked for the listing.
+            headers: Of the requests for what follows; preferences must be said again each time.
+            check: Raises what an answer that is no page means; None: ``require``.
+
+        Raises:
+            Unavailable: no list, a link that comes again or leads elsewhere, or no end of pages.
+        """
+        answer, seen = first, set[str]()
+        for _ in range(MAX_PAGES):
+            (check or self.require)(answer)
+            page = _page(answer)
+            yield page
+            if page.following is None:
+                return
+            if page.following in seen:
+                raise Unavailable("Graph repeats a page")
+            seen.add(page.following)
+            answer = self.follow(page.following, headers)
+        raise Unavailable(f"more than {MAX_PAGES} pages")
 
     def refusal(self, answer: Answer) -> Refusal:
         """What an answer that is no success says."""
         return refusal_of(answer, self.link.session.clock)
+
+    def require(self, answer: Answer) -> None:
+        """Raise what it means for reading if it is no success."""
+        if not answer.ok:
+            raise self.refusal(answer).as_error(reading=True)
+
+    def require_calendar(self, calendar_id: str) -> None:
+        """Raise NotFound if there is no such calendar, or this login may not see it."""
+        self.require(self.send(self.call("GET", "calendars", calendar_id, query={"$select": "id"}), reading=True))
+
+    def _send_batch(self, calls: Sequence[Call], *, reading: bool) -> Sequence[Answer | None]:
+        def send(some: Sequence[Call]) -> Sequence[Answer | None]:
+            return self._batched(some, reading=reading)
+
+        return send_parts(calls, send, self.link.session, self._limit)
+
+    def _limit(self, answer: Answer) -> RateLimited | None:
+        error = self.refusal(answer).as_error(reading=True)
+        return error if isinstance(error, RateLimited) else None
+
+    def _batched(self, calls: Sequence[Call], *, reading: bool) -> Sequence[Answer | None]:
+        headers = {"Content-Type": "application/json"}
+        with self.gate.passing(len(calls)):
+            # The parts have none of the outer request's headers.
+            body = build_batch(calls, PREFERENCES)
+            answer = self.link.send("POST", f"{self.base}/$batch", body, headers, reading=reading)
+        if answer.ok:
+            return parse_batch(answer, len(calls))
+        if answer.status in _NO_BATCHES:
+            return [self.send(call, reading=reading) for call in calls]
+        return [answer] * len(calls)
+
+
+def _page(answer: Answer) -> Page:
+    told = answer.json()
+    value = told.get("value") if isinstance(told, dict) else None
+    if not isinstance(value, list) or not all(isinstance(entry, dict) for entry in value):
+        raise Unavailable("the answer is no page of a list")
+    return Page(value, _link(told, "@odata.nextLink"), _link(told, "@odata.deltaLink"))
+
+
+def _link(told: Json, name: str) -> str | None:
+    link = told.get(name)
+    return link if isinstance(link, str) and link else None

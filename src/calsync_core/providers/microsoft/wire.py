@@ -30,7 +30,9 @@ __all__ = [
     "EVENT_FIELDS",
     "Json",
     "etag_of",
+    "is_master",
     "is_series_etag",
+    "is_sparse",
     "parse_calendar",
     "parse_item",
     "parse_series",
@@ -45,6 +47,9 @@ EVENT_FIELDS = (
     "body,lastModifiedDateTime"
 )
 """All that is looked at, for reads that may choose; a delta may not."""
+
+_WHOLE = ("start", "end", "isAllDay", "showAs")
+"""An event that lacks one of these was not shown whole."""
 
 _FRACTION = re.compile(r"(\.\d{6})\d+")
 _SERIES_ETAG = "series "
@@ -79,9 +84,19 @@ def parse_calendar(entry: Json, own_address: str | None) -> RemoteCalendar:
     )
 
 
+def is_master(entry: Json) -> bool:
+    """Whether it is a series as such, whose own time is nobody's."""
+    return entry.get("type") == "seriesMaster"
+
+
+def is_sparse(entry: Json) -> bool:
+    """Whether a delta shows so little of it that it must be read by id (I-14)."""
+    return any(name not in entry for name in _WHOLE)
+
+
 def series_of(entry: Json) -> str | None:
     """The id of the series that the entry is, or is an occurrence of; None for a single event."""
-    if entry.get("type") == "seriesMaster":
+    if is_master(entry):
         return str(entry.get("id"))
     master = entry.get("seriesMasterId")
     return master if isinstance(master, str) and master else None
@@ -130,7 +145,9 @@ def parse_series(master: Json, instances: list[Json]) -> Item:
         uid = str(master.get("iCalUId") or "") or None
         events = tuple(_event(entry, mark, uid=uid, series=series_id) for entry in instances)
         etag = f"{_SERIES_ETAG}{etag_of(master)}"
-        return Item(series_id, tuple({event.id: event for event in events}.values()), etag, _version(master))
+        # A master that a delta showed may be older than the instances that were read after it.
+        versions = [version for version in map(_version, (master, *instances)) if version is not None]
+        return Item(series_id, tuple({event.id: event for event in events}.values()), etag, max(versions, default=None))
     except (TypeError, AttributeError, KeyError, OverflowError) as error:
         raise ValueError(f"malformed: {type(error).__name__}") from None
 

@@ -33,47 +33,31 @@ class BlockWriter:
 
     def apply(self, intents: Sequence[Intent]) -> Iterator[Outcome]:
         """See ``Provider.apply``."""
-        looked_at = [each.operation.native_id for each in intents if each.operation.kind is not OperationKind.CREATE]
-        now = self.reader.service.link.session.clock.now()
-        lookup = self.reader.lookup(looked_at, now) if looked_at else Lookup()
+        looked_at = [each.operation.native_id for each in intents if _must_look(each)]
+        lookup = self._look(looked_at) if looked_at else Lookup()
         calls: list[tuple[Intent, Call]] = []
         for intent in intents:
-            settled = self._settle(intent, lookup)
+            settled = _settle(intent, lookup) if _must_look(intent) else None
             if settled is not None:
                 yield settled
             else:
                 calls.append((intent, self._call(intent, lookup)))
         yield from self._send(calls)
 
-    def _settle(self, intent: Intent, lookup: Lookup) -> Outcome | None:
-        """What a look already answers (decision 3); None: the write is still to be sent."""
-        operation = intent.operation
-        if operation.kind is OperationKind.CREATE:
-            return self._settle_create(intent) if intent.in_doubt else None
-        if any(each.key == operation.native_id for each in lookup.unreadable):
-            return Outcome(intent.id, Status.RETRY, message="it could not be read before the write")
-        item = _standing(intent, lookup)
-        if item is None:
-            missing = operation.kind is OperationKind.UPDATE
-            return Outcome(intent.id, Status.MISSING if missing else Status.DONE)
-        return _settle_standing(intent, item)
-
-    def _settle_create(self, intent: Intent) -> Outcome | None:
-        """Look for a create that may have happened; None: it did not."""
-        found = self.reader.find_named(intent.operation.native_id)
-        return _as_created(intent, found[0], replayed=True) if found else None
+    def _look(self, keys: Sequence[str]) -> Lookup:
+        return self.reader.lookup(keys, self.reader.service.link.session.clock.now())
 
     def _call(self, intent: Intent, lookup: Lookup) -> Call:
         operation = intent.operation
-        make = partial(self.reader.service.call, headers=None)
+        events = ("calendars", self.reader.calendar_id, "events")
         if operation.kind is OperationKind.CREATE:
-            return make("POST", "calendars", self.reader.calendar_id, "events", body=build_new(operation))
+            return self.reader.service.call("POST", *events, body=build_new(operation))
         item = _standing(intent, lookup)
         key = item.key if item is not None else operation.native_id
-        make = partial(make, headers={"If-Match": item.etag} if item is not None and item.etag else None)
+        make = partial(self.reader.service.call, headers={"If-Match": item.etag} if item and item.etag else None)
         if operation.kind is OperationKind.UPDATE:
-            return make("PATCH", "events", key, body=build_change(operation))
-        return make("DELETE", "events", key)
+            return make("PATCH", *events, key, body=build_change(operation))
+        return make("DELETE", *events, key)
 
     def _send(self, calls: Sequence[tuple[Intent, Call]]) -> Iterator[Outcome]:
         """Outcomes of all that was answered; what stops the whole account is raised after them."""
@@ -81,9 +65,11 @@ class BlockWriter:
         answers = list(self.reader.service.send_all([call for _, call in calls], reading=False))
         for (intent, _), answer in zip(calls, answers, strict=True):
             try:
-                yield self._outcome(intent, answer)
+                outcome = self._outcome(intent, answer)
             except ProviderError as error:
                 stopped = stopped or error
+            else:
+                yield outcome
         if stopped is not None:
             raise stopped
 
@@ -100,14 +86,15 @@ class BlockWriter:
             return Outcome(intent.id, Status.RETRY, message="the answer to the write can't be read")
         if intent.operation.kind is OperationKind.CREATE:
             # A replay may be answered with the first event as if it were new.
-            return _as_created(intent, item, replayed=False)
+            return _as_created(intent, item, item.events[0], sure=True)
         return Outcome(intent.id, Status.DONE, item.etag, _content(item.events[0]))
 
     def _refused(self, intent: Intent, refusal: Refusal) -> Outcome:
         """What a refusal means for one intent. Raises what it means for all of them."""
         kind = intent.operation.kind
         if refusal.duplicate and kind is OperationKind.CREATE:
-            return self._settle_create(intent) or Outcome(intent.id, Status.TAKEN, message=str(refusal))
+            settled = _settle(intent, self._look([intent.operation.native_id]))
+            return settled or Outcome(intent.id, Status.TAKEN, message=str(refusal))
         if refusal.gone or (refusal.undeletable and kind is OperationKind.DELETE):
             return self._nothing_there(intent, refusal)
         if refusal.status in {409, 412}:
@@ -121,14 +108,28 @@ class BlockWriter:
     def _nothing_there(self, intent: Intent, refusal: Refusal) -> Outcome:
         """The event is gone, unless it is the calendar, or only looks so (I-41)."""
         if not self._exists:
-            self.reader.check_exists()
+            self.reader.service.require_calendar(self.reader.calendar_id)
             self._exists = True
-        if refusal.undeletable:
-            now = self.reader.service.link.session.clock.now()
-            if not self.reader.lookup([intent.operation.native_id], now).gone:
-                raise refusal.as_error(reading=False)
+        if refusal.undeletable and not self._look([intent.operation.native_id]).gone:
+            raise refusal.as_error(reading=False)
         meaning = {OperationKind.DELETE: Status.DONE, OperationKind.UPDATE: Status.MISSING}
         return Outcome(intent.id, meaning.get(intent.operation.kind, Status.RETRY), message=str(refusal))
+
+
+def _must_look(intent: Intent) -> bool:
+    return intent.in_doubt or intent.operation.kind is not OperationKind.CREATE
+
+
+def _settle(intent: Intent, lookup: Lookup) -> Outcome | None:
+    """What a look already answers (decision 3); None: the write is still to be sent."""
+    operation = intent.operation
+    if any(each.key == operation.native_id for each in lookup.unreadable):
+        return Outcome(intent.id, Status.RETRY, message="it could not be read before the write")
+    item = _standing(intent, lookup)
+    if item is not None:
+        return _settle_standing(intent, item)
+    gone = {OperationKind.UPDATE: Status.MISSING, OperationKind.DELETE: Status.DONE}
+    return Outcome(intent.id, gone[operation.kind]) if operation.kind in gone else None
 
 
 def _standing(intent: Intent, lookup: Lookup) -> Item | None:
@@ -144,10 +145,13 @@ def _standing(intent: Intent, lookup: Lookup) -> Item | None:
 def _settle_standing(intent: Intent, item: Item) -> Outcome | None:
     """Whether an update has happened, or must not; whether a delete would take something of the user's."""
     operation = intent.operation
+    create = operation.kind is OperationKind.CREATE
     event = item.events[0] if len(item.events) == 1 else None
     native_id = item.key if item.key != operation.native_id else None
     if event is None or event.mark is None or event.adorned:
-        return Outcome(intent.id, Status.CHANGED, native_id=native_id)
+        return Outcome(intent.id, Status.TAKEN if create else Status.CHANGED, native_id=native_id)
+    if create:
+        return _as_created(intent, item, event, sure=intent.in_doubt)
     shown = _content(event)
     tagged = event.mark.tag == operation.tag
     if operation.kind is OperationKind.UPDATE and tagged and shown == operation.content:
@@ -159,13 +163,11 @@ def _settle_standing(intent: Intent, item: Item) -> Outcome | None:
     return Outcome(intent.id, Status.CHANGED, native_id=native_id) if changed else None
 
 
-def _as_created(intent: Intent, item: Item, *, replayed: bool) -> Outcome:
-    """A create that stands. One of which somebody has changed the time since must be judged as what it is."""
-    event = item.events[0]
+def _as_created(intent: Intent, item: Item, event: Event, *, sure: bool) -> Outcome:
+    """A create that stands, if it is ours for ``sure``. One that somebody moved since must be judged as what it is."""
     shown, meant = _content(event), intent.operation.content
     placed = (shown.span, shown.show_as) == (meant.span, meant.show_as)
-    mine = placed and not event.adorned and (not replayed or intent.in_doubt)
-    if not mine:
+    if not sure or not placed or event.adorned:
         return Outcome(intent.id, Status.TAKEN, native_id=item.key)
     return Outcome(intent.id, Status.DONE, item.etag, shown, item.key)
 

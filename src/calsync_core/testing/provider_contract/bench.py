@@ -145,6 +145,7 @@ class Bench:
     hands: RemoteHands
     window: Window = WINDOW
     _numbers: count[int] = field(factory=lambda: count(1), repr=False)
+    _places: dict[str, str] = field(factory=dict, repr=False)
 
     def read(self, cursor: Cursor | None = None, known: KnownItems = nothing_known) -> Reading:
         """Read to the end, and check what holds of the pages of every read."""
@@ -166,21 +167,34 @@ class Bench:
         )
 
     def lookup(self, *keys: str) -> Lookup:
-        """Read by id, and check that every key is answered exactly once."""
+        """Read by id, and check that every key is answered exactly once.
+
+        What was asked for by its name may stand under another id; then it is gone under the name.
+        """
         found = self.provider.fetch_items(self.session, self.calendar, keys)
         answered = [item.key for item in found.items] + list(found.gone) + [one.key for one in found.unreadable]
-        assert sorted(answered) == sorted(set(keys)), "every key is in exactly one of items, gone, unreadable"
+        elsewhere = [item.key for item in found.items if item.key not in keys and self._names_of(item) & {*found.gone}]
+        assert sorted(answered) == sorted({*keys, *elsewhere}), "every key is in one of items, gone, unreadable"
         return found
+
+    def _names_of(self, item: Item) -> set[str]:
+        marks = [event.mark for event in item.events if event.mark is not None]
+        return {self.native_id(mark.key, mark.generation) for mark in marks}
 
     def block(self, key: str, generation: int = 0) -> Item:
         """The block with this key, read by its id."""
-        found = self.lookup(self.native_id(key, generation))
+        found = self.lookup(self.standing(key, generation))
         assert len(found.items) == 1, f"there is no readable block {key}.{generation}"
         return found.items[0]
 
     def native_id(self, key: str, generation: int = 0) -> str:
-        """The id that this block has on the bench's calendar."""
+        """What this block is called on the bench's calendar; its id, unless the service gives ids itself."""
         return self.provider.native_id(self.calendar, key, generation)
+
+    def standing(self, key: str, generation: int = 0) -> str:
+        """The id of this block as a store would know it: where the outcomes of its writes said, else its name."""
+        name = self.native_id(key, generation)
+        return self._places.get(name, name)
 
     def intent(
         self,
@@ -191,12 +205,12 @@ class Bench:
         etag: str | None = None,
         in_doubt: bool = False,
     ) -> Intent:
-        """An intent for generation 0 of this block."""
+        """An intent for generation 0 of this block, by the id that a store would know."""
         operation = Operation(
             kind=kind,
             ref=f"{key}.0",
             target_id=self.calendar.id or 0,
-            native_id=self.native_id(key),
+            native_id=self.native_id(key) if kind is OperationKind.CREATE else self.standing(key),
             content=content,
             tag=TAG,
             reason=Reason.BOOKED,
@@ -210,6 +224,10 @@ class Bench:
         outcomes = list(self.provider.apply(self.session, self.calendar, intents))
         assert sorted(outcome.intent_id for outcome in outcomes) == sorted(intent.id for intent in intents)
         by_id = {outcome.intent_id: outcome for outcome in outcomes}
+        for intent in intents:
+            if by_id[intent.id].native_id is not None:
+                key, _, generation = intent.operation.ref.rpartition(".")
+                self._places[self.native_id(key, int(generation))] = by_id[intent.id].native_id or ""
         return [by_id[intent.id] for intent in intents]
 
     def create(self, key: str, content: BlockContent, *, in_doubt: bool = False) -> Outcome:

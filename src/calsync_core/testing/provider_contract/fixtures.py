@@ -12,6 +12,7 @@ from calsync_core.models import (
     Availability,
     BlockContent,
     Calendar,
+    OutcomeStatus,
     Span,
 )
 from calsync_core.protocols import Provider, Session
@@ -49,11 +50,13 @@ class Fixtures:
     Attributes:
         gives_masters: A series comes as a master with exceptions; otherwise as single occurrences (Graph).
         uses_known: Items whose etag the store has are not fetched but named in ``present``.
+        replayed: What becomes of a create whose block stands already, and which is not in doubt.
         forbidden_words: What the raw text of a block must not contain, in any case of letters.
     """
 
     gives_masters = True
     uses_known = True
+    replayed: frozenset[OutcomeStatus] = frozenset({OutcomeStatus.TAKEN})
     forbidden_words: tuple[str, ...] = ("attendee", "organizer", "valarm", "location", "conference")
 
     @pytest.fixture
