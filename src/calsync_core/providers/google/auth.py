@@ -22,7 +22,15 @@ from attrs import evolve, field, frozen
 from google.oauth2.credentials import Credentials
 from google.oauth2.service_account import Credentials as ServiceAccountCredentials
 
-from calsync_core.errors import AuthExpired, InvalidValue, ProviderError, RateLimited, Rejected, Unavailable
+from calsync_core.errors import (
+    AuthExpired,
+    CalsyncError,
+    InvalidValue,
+    ProviderError,
+    RateLimited,
+    Rejected,
+    Unavailable,
+)
 from calsync_core.models import Grant, OAuthGrant, ServiceAccountGrant
 from calsync_core.protocols import Clock
 from calsync_core.transport import Answer, problem_with, seconds_asked
@@ -182,7 +190,7 @@ def exchange_code(
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
     answer = wire(client.token_url or TOKEN_URL, "POST", urlencode(form).encode(), headers)
     if answer.status != 200:
-        raise _refused(wire.told.get("error"))
+        raise _refused(wire.told)
     granted = evolve(client, refresh_token=_text(wire.told, "refresh_token"), access_token=None, expires_at=None)
     if granted.refresh_token is None:
         raise AuthExpired("no refresh token came with the code: ask for consent again")
@@ -195,12 +203,10 @@ def renew(grant: Grant, clock: Clock, transport: httpx.BaseTransport | None = No
     credentials = _service_account(grant) if isinstance(grant, ServiceAccountGrant) else _person(grant)
     try:
         credentials.refresh(wire)  # type: ignore[no-untyped-call]
-    except ProviderError:
+    except CalsyncError:
         raise
-    except google.auth.exceptions.RefreshError as error:
-        if error.retryable:
-            raise Unavailable("the token server failed") from None
-        raise _refused(wire.told.get("error")) from None
+    except google.auth.exceptions.RefreshError:
+        raise _refused(wire.told) from None
     except (google.auth.exceptions.GoogleAuthError, ValueError) as error:
         raise Unavailable(f"the token server's answer can't be read ({type(error).__name__})") from None
     if isinstance(grant, ServiceAccountGrant):
@@ -231,25 +237,33 @@ def _service_account(grant: ServiceAccountGrant) -> ServiceAccountCredentials:
 
 
 def _renewed(grant: _Granted, wire: _TokenServer) -> _Granted:
-    token, seconds = _text(wire.told, "access_token"), wire.told.get("expires_in")
-    if token is None:
-        raise Unavailable("the token server's answer has no access token")
-    lasts = float(seconds) if isinstance(seconds, int | float) and not isinstance(seconds, bool) else 3600.0
     scope = _text(wire.told, "scope")
     return evolve(
         grant,
-        access_token=token,
-        expires_at=wire.clock.now() + timedelta(seconds=max(0.0, min(lasts, 366 * 86400.0))),
+        access_token=_text(wire.told, "access_token"),
+        expires_at=wire.clock.now() + timedelta(seconds=wire.told["expires_in"]),
         scopes=tuple(scope.split()) if scope else grant.scopes,
     )
 
 
-def _refused(error: object) -> ProviderError:
+def _refused(told: Mapping[str, Any]) -> ProviderError:
     """By the error's code alone: descriptions are prose, and may name people."""
-    code = error if isinstance(error, str) and error.isidentifier() and len(error) < 80 else "refused"
+    code = _code(told)
     if code in _APPLICATION_REFUSED:
         return Rejected(f"the token server refuses the application ({code})")
     return AuthExpired(f"the token server refuses the grant ({code})")
+
+
+def _code(told: Mapping[str, Any]) -> str | None:
+    error = _text(told, "error")
+    return error if error is not None and error.isidentifier() and len(error) < 80 else None
+
+
+def _seconds(told: Mapping[str, Any]) -> float:
+    """How long the access token lasts; an hour if that is not said so that it can be understood."""
+    lasts = told.get("expires_in")
+    number = float(lasts) if isinstance(lasts, int | float) and not isinstance(lasts, bool) else 3600.0
+    return max(0.0, min(number, 366 * 86400.0))
 
 
 def _text(told: Mapping[str, Any], name: str) -> str | None:
@@ -261,7 +275,7 @@ class _TokenServer(google.auth.transport.Request):
     """google-auth's way out: one request, no retry of its own, and failures in our words.
 
     Attributes:
-        told: The last answer's JSON.
+        told: The last answer's JSON: with an access token, or an error's code; ``expires_in`` is a number.
     """
 
     def __init__(self, clock: Clock, transport: httpx.BaseTransport | None) -> None:
@@ -293,19 +307,20 @@ class _TokenServer(google.auth.transport.Request):
         # After failures that pass google-auth would try again, by the wall clock.
         if answer.status >= 500 or answer.status == 408:
             raise Unavailable(f"the token server failed ({answer.status})")
-        try:
-            told = answer.json()
-        except Unavailable:
-            told = {}
-        self.told = told if isinstance(told, dict) else {}
-        if self.told.get("error") in _PASSES:
+        told = answer.json()
+        told = told if isinstance(told, dict) else {}
+        word = _text(told, "access_token") if answer.status == 200 else _code(told)
+        # Not a word of OAuth's is some proxy's, perhaps: it says nothing about the grant.
+        if word is None or word in _PASSES:
             raise Unavailable(f"the token server failed ({answer.status})")
-        return _TokenAnswer(answer)
+        self.told = {**told, "expires_in": _seconds(told)}
+        return _TokenAnswer(answer, json.dumps(self.told).encode())
 
 
 class _TokenAnswer(google.auth.transport.Response):
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: Answer, data: bytes) -> None:
         self._answer = answer
+        self._data = data
 
     @property
     def status(self) -> int:
@@ -320,4 +335,4 @@ class _TokenAnswer(google.auth.transport.Response):
     @property
     def data(self) -> bytes:
         """The body."""
-        return self._answer.body
+        return self._data
