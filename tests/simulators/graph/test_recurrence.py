@@ -117,6 +117,17 @@ def test_a_series_keeps_its_wall_clock_over_both_changes(world: GraphWorld, zone
     assert {"2026-10-19T07:00", "2026-10-26T08:00"} <= set(starts)
 
 
+def test_an_occurrence_ends_by_the_wall_clock_too(world: GraphWorld) -> None:
+    """[MS-OXOCAL] 2.2.1.44: both ends are minutes of the day. In the night of 29 March an hour is missing."""
+    world.put(series("2026-03-27T23:00:00", "2026-03-28T07:00:00", {"type": "daily"}))
+    nights = world.simulator.instances(world.calendar, utc("2026-03-27T12:00"), utc("2026-03-30T12:00"))
+    assert [(one["start"]["dateTime"][8:13], one["end"]["dateTime"][8:13]) for one in nights] == [
+        ("27T22", "28T06"),
+        ("28T22", "29T05"),
+        ("29T21", "30T05"),
+    ]
+
+
 def test_the_recurrence_zone_rules_over_the_events(world: GraphWorld) -> None:
     """A range may name a zone ("recurrencerange"); the event was written in UTC."""
     extent = {"type": "noEnd", "recurrenceTimeZone": BERLIN}
@@ -180,6 +191,15 @@ def test_a_retimed_series_loses_its_exceptions(world: GraphWorld) -> None:
     world.simulator.patch_event(master, timed("2026-03-02T10:00:00", "2026-03-02T11:00:00", zone=BERLIN))
     kinds = [one["type"] for one in world.simulator.instances(world.calendar, utc("2026-03-01"), utc("2026-04-01"))]
     assert kinds == ["occurrence"] * 4
+
+
+def test_a_series_with_another_range_has_its_deleted_occurrences_back(world: GraphWorld) -> None:
+    extent = {"type": "numbered", "numberOfOccurrences": 4, "startDate": "2026-03-02"}
+    master = world.put(series("2026-03-02T09:00:00", "2026-03-02T10:00:00", {"type": "daily"}, extent))
+    world.simulator.cancel_occurrence(master, date(2026, 3, 4))
+    longer = {"pattern": {"type": "daily", "interval": 1}, "range": extent | {"numberOfOccurrences": 5}}
+    world.simulator.patch_event(master, {"recurrence": longer})
+    assert len(world.simulator.instances(world.calendar, utc("2026-03-01"), utc("2026-04-01"))) == 5
 
 
 @pytest.mark.parametrize(

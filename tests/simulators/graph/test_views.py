@@ -314,3 +314,4 @@ def test_a_view_has_a_longest_range(world: GraphWorld) -> None:
 def test_an_unknown_path_is_an_error(world: GraphWorld) -> None:
     assert world.client.get("me/messages").status_code == 400
     assert world.client.get("https://graph.microsoft.com/beta/me").status_code == 400
+    assert world.client.get("https://graph.microsoft.com/v1.0").status_code == 400

@@ -140,6 +140,14 @@ def test_all_day_means_midnights_in_one_zone(
         assert code(answer) == "ErrorInvalidRequest"
 
 
+def test_a_null_is_a_default(world: GraphWorld) -> None:
+    nothing = dict.fromkeys(["attendees", "body", "categories", "location", "recurrence", "showAs", "isReminderOn"])
+    event = world.client.post("me/events", json=_BLOCK | nothing).json()
+    assert (event["attendees"], event["categories"], event["showAs"], event["isReminderOn"]) == ([], [], "busy", True)
+    world.client.patch(f"me/events/{event['id']}", json={"showAs": "free"})
+    assert world.client.patch(f"me/events/{event['id']}", json={"showAs": None}).json()["showAs"] == "busy"
+
+
 def test_a_body_needs_a_content_type_and_json(world: GraphWorld) -> None:
     plain = world.client.post("me/events", content=b"{}", headers={"Content-Type": "text/plain"})
     assert plain.status_code == 415

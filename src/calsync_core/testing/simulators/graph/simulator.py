@@ -242,7 +242,7 @@ class GraphSimulator(UserHands):
         self._tokens.login(request.bearer)
         if request.segments == ("v1.0", "$batch"):
             return self._batch(request)
-        if request.segments[1] == "subscriptions":
+        if request.segments[1:2] == ("subscriptions",):
             login = self._tokens.login(request.bearer)
             if (request.method, len(request.segments)) == ("POST", 2):
                 return self._subscriptions.create(request, login, self._knocked.outcome)

@@ -60,7 +60,16 @@ class Writer:
         key = f"{self._state.next_number():06d}{self._state.dice.getrandbits(48):012x}"
         uid = uid or f"{UID_STEM}{UID_NO_DATE}{self._state.dice.getrandbits(192):048X}"
         entry = Entry(
-            key, folder.mailbox, folder, uid, draft.start, draft.end, draft.fields, series, draft.transaction_id, held
+            key,
+            folder.mailbox,
+            folder,
+            uid,
+            draft.start,
+            draft.end,
+            _merged({}, draft.fields),
+            series,
+            draft.transaction_id,
+            held,
         )
         entry.organizer = organizer
         if series is not None and next(slots(entry), None) is None:
