@@ -14,10 +14,10 @@ __all__ = ["COMMANDS"]
 @click.command("demo")
 @json_option
 def demo(*, as_json: bool) -> int:
-    """Tell the whole story on this machine, with real CalDAV servers and no account needed.
+    """Tell the whole story on this machine, with no account needed.
 
-    Starts two servers, loads four calendars, syncs them and lets their owner change her mind a few times. Every step is
-    checked by listing the servers: exit code 0 only if all came out right.
+    Starts two real CalDAV servers, simulates Google and Microsoft, loads four calendars, syncs them and lets their
+    owner change her mind a few times. Every step is checked by listing them: exit code 0 only if all came out right.
     """
     require_demo()
     from calsync_core.cli.demo import tell_story  # noqa: PLC0415  (needs the extra just checked)

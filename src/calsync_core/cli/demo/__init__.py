@@ -1,4 +1,4 @@
-"""``calsync demo``: the whole story, on real servers, each step checked by listing them."""
+"""``calsync demo``: the whole story on this machine, each step checked by listing all calendars."""
 
 from calsync_core.cli.demo.telling import tell_story
 

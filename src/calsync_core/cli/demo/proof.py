@@ -1,4 +1,4 @@
-"""A second opinion: what should stand on the calendars, worked out from the raw files by another library.
+"""A second opinion: what should stand on the calendars, worked out from the services' raw listings by another library.
 
 Series are expanded by ``recurring_ical_events`` and judged by the dozen lines below; nothing here is shared with the
 engine, so that a mistake of the engine's can't hide in its own mirror.
@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 import recurring_ical_events
-from attrs import frozen
+from attrs import evolve, frozen
 from icalendar import Calendar, Event
 
 from calsync_core.cli.demo.town import EMAIL, ZONE, Town
@@ -59,12 +60,8 @@ def shown_week(town: Town, listings: Listings) -> dict[str, list[Shown]]:
 
 def shown_on(town: Town, listing: Mapping[str, str], *, own: set[str]) -> list[Shown]:
     """What one listing shows in the story's week, expanded and sorted."""
-    start = datetime.combine(town.monday, time(), ZoneInfo(ZONE))
     shown = [
-        _shown(event, block=name not in own)
-        for name, text in listing.items()
-        for event in recurring_ical_events.of(Calendar.from_ical(text)).between(start, start + timedelta(days=7))
-        if isinstance(event, Event)
+        evolve(each, block=name not in own) for name, text in listing.items() for each in _shown_by(text, town.monday)
     ]
     return sorted(shown, key=lambda each: (instant(each.start), instant(each.end), each.title))
 
@@ -94,7 +91,14 @@ def instant(moment: Moment) -> datetime:
     return datetime.combine(moment, time(), ZoneInfo(ZONE)).astimezone(UTC)
 
 
-def _shown(event: Event, *, block: bool) -> Shown:
+@lru_cache(maxsize=1024)  # every calendar is listed some twenty times, and most events stay what they are
+def _shown_by(text: str, monday: date) -> tuple[Shown, ...]:
+    start = datetime.combine(monday, time(), ZoneInfo(ZONE))
+    found = recurring_ical_events.of(Calendar.from_ical(text)).between(start, start + timedelta(days=7))
+    return tuple(_shown(event) for event in found if isinstance(event, Event))
+
+
+def _shown(event: Event) -> Shown:
     slot = event.RECURRENCE_ID or event.start
     return Shown(
         start=_local(event.start),
@@ -103,7 +107,7 @@ def _shown(event: Event, *, block: bool) -> Shown:
         title=str(event.get("SUMMARY", "")),
         uid=str(event["UID"]),
         slot=_local(slot),
-        block=block,
+        block=False,
     )
 
 

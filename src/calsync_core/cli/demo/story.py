@@ -65,7 +65,7 @@ def _rewrite(town: Town, calendar: str, name: str, *changes: tuple[str, str]) ->
         text, count = re.subn(pattern, replacement, text)
         if not count:
             raise AssertionError(f"{name} has no {pattern}")
-    desk.put(name, text)
+    desk.put({name: text})
 
 
 def _day(town: Town, weekday: int) -> str:
@@ -119,7 +119,7 @@ def _delete_block(town: Town) -> None:
     for name, text in desk.blocks(desk.listing()).items():
         shown = shown_on(town, {name: text}, own=set())
         if any(f"{each.start:%a %H:%M}" == "Fri 17:10" for each in shown):
-            desk.server.delete(desk.url, name)
+            desk.delete(name)
             return
     raise AssertionError("there is no block for the flight on the work calendar")
 

@@ -21,7 +21,7 @@ from calsync_core.cli.config import load_config
 from calsync_core.cli.demo.calendars import story_monday
 from calsync_core.cli.demo.proof import Shown, block_differences, shown_week
 from calsync_core.cli.demo.story import CHAPTERS, Chapter, Evidence, Listings
-from calsync_core.cli.demo.town import EMAIL, OWNER, PASSWORD, ZONE, Town, open_town
+from calsync_core.cli.demo.town import EMAIL, OWNER, ZONE, Login, Town, open_town
 from calsync_core.cli.demo.week import LEGEND, changes_table, week_table
 from calsync_core.cli.output import Output, plain_table, print_json
 from calsync_core.cli.progress import listening
@@ -35,14 +35,14 @@ T = TypeVar("T")
 
 _ACCOUNT = """
 [[accounts]]
-name = {name}
+name = "{name}"
 owner = "{owner}"
-provider = "caldav"
+provider = "{provider}"
 base_url = "{url}"
 email = "{email}"
 timezone = "{zone}"
-auth = {{ type = "password", username = "{owner}", password = "{password}" }}
-calendars = ["*"]
+auth = {{ {auth} }}
+calendars = ["{calendar}"]
 """
 
 
@@ -78,7 +78,7 @@ def tell_story(output: Output) -> int:
     began = clock.monotonic()
     console = Console(quiet=True) if output.as_json else output.console()
     monday = story_monday(clock.now().date())
-    _title(console, "Two CalDAV servers, four calendars, one Ana")
+    _title(console, "Google, Microsoft, two CalDAV servers, one Ana")
     with (
         open_town(monday) as town,
         tempfile.TemporaryDirectory(prefix="calsync-demo-") as folder,
@@ -107,14 +107,21 @@ def _write_config(town: Town, folder: Path) -> Path:
         # She deletes a block moments after it was made, which in real life is taken for the server's delay.
         "[policy]\nhorizon_days = 16\ngrace_seconds = 0\n"
     )
-    accounts = (
-        _ACCOUNT.format(
-            name=json.dumps(name), owner=OWNER, url=server.base_url, email=EMAIL, zone=ZONE, password=PASSWORD
-        )
-        for name, server in town.servers.items()
-    )
-    path.write_text(head + "".join(accounts), encoding="utf-8")
+    path.write_text(head + "".join(map(_account, town.logins)), encoding="utf-8")
     return path
+
+
+def _account(login: Login) -> str:
+    return _ACCOUNT.format(
+        name=login.name,
+        owner=OWNER,
+        provider=login.provider,
+        url=login.base_url,
+        email=EMAIL,
+        zone=ZONE,
+        auth=", ".join(f"{key} = {json.dumps(value)}" for key, value in login.auth.items()),
+        calendar=login.desk.name,
+    )
 
 
 @define
@@ -129,13 +136,14 @@ class _Telling:
 
     def all(self) -> list[Result]:
         """Every step, in order."""
-        for name, server in self.town.servers.items():
-            desks = ", ".join(f"{desk.name} ({len(desk.own)})" for desk in self.town.desks if desk.server is server)
-            self._say(f"{name}: a Radicale server at {server.base_url} with {desks}")
-        self._say("One calsync.toml names the two accounts; no calendar knows of the others yet.")
+        for login in self.town.logins:
+            desk = login.desk
+            self._say(f"{login.name}: {login.kept}, at {login.base_url} with {desk.name} ({len(desk.own)})")
+        self._say("Google and Microsoft are simulated on this machine; the CalDAV servers are real.")
+        self._say("One calsync.toml names the four accounts; no calendar knows of the others yet.")
         self._say("")
         self._say(f"Her week from {self.town.monday:%A, %d %B %Y}, as the servers show it (Berlin time):")
-        self.console.print(week_table(self._week(self.town.listings())))
+        self._show_week(self.town.listings())
         self._say(LEGEND, style="dim")
         align_accounts(self.installation)
         if self.installation.failures:
@@ -195,7 +203,7 @@ class _Telling:
         self._say("Purge removes every block, lists the calendars again, and leaves what is Ana's own as it was.")
         report, seconds = self._timed(lambda: self.installation.engine.purge(OWNER))
         after = self.town.listings()
-        self.console.print(week_table(self._week(after)))
+        self._show_week(after)
         wrong = [f"left: {each}" for each in report.residue]
         wrong += [f"{each.account}: {each.kind}: {each.message}" for each in report.errors]
         wrong += [
@@ -224,9 +232,13 @@ class _Telling:
         began = self.clock.monotonic()
         return work(), self.clock.monotonic() - began
 
+    def _show_week(self, listings: Listings) -> None:
+        services = {desk.name: desk.service for desk in self.town.desks}
+        self.console.print(week_table(self._week(listings), services))
+
     def _show_changes(self, before: Listings, after: Listings, *, first: bool) -> None:
         if first:
-            self.console.print(week_table(self._week(after)))
+            self._show_week(after)
             self._say(LEGEND, style="dim")
             return
         changes = changes_table(self._week(before), self._week(after))

@@ -1,90 +1,60 @@
-"""The demo's world: two real CalDAV servers, four calendars of one person, and what her calendar app does there.
+"""The demo's world: one person, and the services that keep her four calendars.
 
-Everything here talks to the servers directly and knows nothing of the engine, so that it can check the engine's work.
+Google and Microsoft are simulated in this process, and asked over HTTP like the real ones; the CalDAV servers are real.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import date
-from xml.etree import ElementTree
 
 import httpx
-from attrs import field, frozen
+from attrs import frozen
 
 from calsync_core.cli.demo.calendars import EXAMPLE_MONDAY, read_calendar, shift, split
-from calsync_core.testing.servers import CalDAVServer, RadicaleServer, ServerError
+from calsync_core.cli.demo.desks import CalDAVDesk, Desk
+from calsync_core.cli.demo.google import GoogleDesk
+from calsync_core.cli.demo.microsoft import WINDOWS_ZONES, GraphDesk
+from calsync_core.testing.servers import RadicaleServer
+from calsync_core.testing.simulators.google import GoogleSimulator
+from calsync_core.testing.simulators.graph import GraphSimulator
 
-__all__ = ["EMAIL", "OWNER", "PASSWORD", "ZONE", "Desk", "Town", "open_town"]
+__all__ = ["EMAIL", "OWNER", "ZONE", "Login", "Town", "open_town"]
 
-OWNER, PASSWORD, EMAIL, ZONE = "ana", "demo-password", "ana@example.com", "Europe/Berlin"
+OWNER, EMAIL, ZONE = "ana", "ana@example.com", "Europe/Berlin"
 
-_LAYOUT = {"company": {"work": "Work", "on-call": "On-call"}, "home": {"private": "Private", "family": "Family"}}
-_LIST = (
-    '<C:calendar-query xmlns="DAV:" xmlns:C="urn:ietf:params:xml:ns:caldav"><prop><C:calendar-data/></prop>'
-    '<C:filter><C:comp-filter name="VCALENDAR"><C:comp-filter name="VEVENT"/></C:comp-filter></C:filter>'
-    "</C:calendar-query>"
-)
+_PASSWORD = "demo-password"  # noqa: S105  (of servers that live as long as the story)
 
 
 @frozen
-class Desk:
-    """One calendar, as its owner's own app sees it.
+class Login:
+    """One account in the ``calsync.toml`` that the story is told with.
 
     Attributes:
-        own: The resources she made, as she last wrote them: everything else on the calendar is a busy block.
-        stored: The same as the server gave them back right after.
+        auth: The ``auth`` table.
+        kept: What keeps the calendar, in words.
     """
 
     name: str
-    url: str
-    server: CalDAVServer
-    own: dict[str, str] = field(factory=dict)
-    stored: dict[str, str] = field(factory=dict)
-
-    def put(self, name: str, text: str) -> None:
-        """She saves an event."""
-        self.server.put(self.url, name, text)
-        self.own[name] = text
-        self.stored[name] = self.server.read(self.url, name)
-
-    def listing(self) -> dict[str, str]:
-        """Every resource on the server, right now, by name."""
-        answer = httpx.request(
-            "REPORT",
-            self.url,
-            content=_LIST,
-            headers={"Depth": "1", "Content-Type": "application/xml; charset=utf-8"},
-            auth=(OWNER, PASSWORD),
-            timeout=30,
-            trust_env=False,
-        )
-        if answer.status_code != httpx.codes.MULTI_STATUS:
-            raise ServerError(f"radicale: REPORT gave {answer.status_code}")
-        tree = ElementTree.fromstring(answer.text)  # noqa: S314  (our own child process wrote it)
-        return {
-            (node.findtext("{DAV:}href") or "").rpartition("/")[2]: data.text or ""
-            for node in tree.iterfind("{DAV:}response")
-            for data in node.iter("{urn:ietf:params:xml:ns:caldav}calendar-data")
-        }
-
-    def blocks(self, listing: Mapping[str, str]) -> dict[str, str]:
-        """What of a listing isn't hers."""
-        return {name: text for name, text in listing.items() if name not in self.own}
-
-    def untouched(self, listing: Mapping[str, str]) -> bool:
-        """Whether all her own events are there, line for line as the server first stored them."""
-        return all(listing.get(name, "").splitlines() == text.splitlines() for name, text in self.stored.items())
+    provider: str
+    base_url: str
+    auth: dict[str, str]
+    kept: str
+    desk: Desk
 
 
 @frozen
 class Town:
-    """The servers by account name, and all calendars in the order they are shown."""
+    """Her accounts, in the order in which their calendars are shown."""
 
     monday: date
-    servers: dict[str, CalDAVServer]
-    desks: tuple[Desk, ...]
+    logins: tuple[Login, ...]
+
+    @property
+    def desks(self) -> tuple[Desk, ...]:
+        """All calendars."""
+        return tuple(login.desk for login in self.logins)
 
     def desk(self, name: str) -> Desk:
         """The calendar of this name."""
@@ -103,19 +73,46 @@ def open_town(monday: date) -> Iterator[Town]:
         ConfigurationError: Radicale or the example calendars aren't installed.
         ServerError: a server did not start.
     """
-    servers: dict[str, CalDAVServer] = {name: RadicaleServer({OWNER: PASSWORD}) for name in _LAYOUT}
-    days = (monday - EXAMPLE_MONDAY).days
-    try:
-        desks: list[Desk] = []
-        for account, calendars in _LAYOUT.items():
-            server = servers[account]
-            server.start()
-            for slug, name in calendars.items():
-                desk = Desk(name, server.add_calendar(OWNER, slug, name=name, timezone=ZONE), server)
-                for resource, text in split(shift(read_calendar(slug), days)).items():
-                    desk.put(resource, text)
-                desks.append(desk)
-        yield Town(monday, servers, tuple(desks))
-    finally:
-        for server in servers.values():
-            server.stop()
+    with ExitStack() as stack:
+        client = stack.enter_context(httpx.Client(timeout=30, trust_env=False))
+        logins = (
+            _open_microsoft(stack, client, "office", "Work"),
+            _open_caldav(stack, client, "operations", "On-call"),
+            _open_google(stack, client, "personal", "Private"),
+            _open_caldav(stack, client, "home", "Family"),
+        )
+        days = (monday - EXAMPLE_MONDAY).days
+        for login in logins:
+            login.desk.put(split(shift(read_calendar(login.desk.name.lower()), days)))
+        yield Town(monday, logins)
+
+
+def _open_caldav(stack: ExitStack, client: httpx.Client, name: str, calendar: str) -> Login:
+    server = RadicaleServer({OWNER: _PASSWORD})
+    stack.callback(server.stop)
+    server.start()
+    url = server.add_calendar(OWNER, calendar.lower(), name=calendar, timezone=ZONE)
+    desk = CalDAVDesk(calendar, client, url, server, (OWNER, _PASSWORD))
+    auth = {"type": "password", "username": OWNER, "password": _PASSWORD}
+    return Login(name, "caldav", server.base_url, auth, "a Radicale server", desk)
+
+
+def _open_google(stack: ExitStack, client: httpx.Client, name: str, calendar: str) -> Login:
+    google = stack.enter_context(GoogleSimulator())
+    primary = google.add_user(EMAIL, timezone=ZONE)
+    google.edit_line(primary, EMAIL, summaryOverride=calendar)
+    token = google.issue_token(EMAIL)
+    desk = GoogleDesk(calendar, client, google, primary, token)
+    return Login(name, "google", google.base_url, _bearer(token), "Google Calendar, simulated", desk)
+
+
+def _open_microsoft(stack: ExitStack, client: httpx.Client, name: str, calendar: str) -> Login:
+    graph = stack.enter_context(GraphSimulator())
+    graph.add_user(EMAIL, zone=WINDOWS_ZONES[ZONE])
+    token = graph.token(EMAIL)
+    desk = GraphDesk(calendar, client, graph, graph.add_calendar(EMAIL, calendar), EMAIL, ZONE, token)
+    return Login(name, "microsoft", graph.base_url, _bearer(token), "Microsoft 365, simulated", desk)
+
+
+def _bearer(token: str) -> dict[str, str]:
+    return {"type": "bearer", "token": token}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from attrs import frozen
@@ -43,9 +43,14 @@ class _Row:
         return "all day" if last == self.start else f"to {last:%a %d}"
 
 
-def week_table(week: Week) -> Table:
-    """The whole week; what a calendar shows of its own in bold, busy blocks in colour."""
-    table = _table(week, "", "")
+def week_table(week: Week, services: Mapping[str, str]) -> Table:
+    """The whole week; what a calendar shows of its own in bold, busy blocks in colour.
+
+    Args:
+        week: What each calendar shows.
+        services: Where each calendar is, in a word.
+    """
+    table = _table([f"{name}\n[dim not bold]{services[name]}[/]" for name in week], "", "")
     day = ""
     for row in _rows(week):
         if day and row.day != day:
@@ -73,7 +78,7 @@ def changes_table(before: Week, after: Week) -> Table:
     return table
 
 
-def _table(week: Week, *leading: str) -> Table:
+def _table(names: Iterable[str], *leading: str) -> Table:
     table = Table(
         box=box.HORIZONTALS,
         border_style="dim",
@@ -84,7 +89,7 @@ def _table(week: Week, *leading: str) -> Table:
     )
     for title in leading:
         table.add_column(title, style="dim", no_wrap=True)
-    for name in week:
+    for name in names:
         table.add_column(name, no_wrap=True, overflow="ellipsis", ratio=1)
     return table
 
