@@ -56,7 +56,10 @@ def credential_in(login: Login) -> Credential | None:
     """What a request carries for this login; None: a token must be had first."""
     if isinstance(login, Password | BearerToken):
         return login
-    return None if login.access_token is None else BearerToken(login.access_token)
+    if login.access_token is None:
+        return None
+    acts_for = login.subject if isinstance(login, ServiceAccountGrant) else login.acts_for
+    return BearerToken(login.access_token, login.scopes, acts_for)
 
 
 def fingerprint(login: Login) -> str:
@@ -73,7 +76,7 @@ def fingerprint(login: Login) -> str:
             parts = ("bearer", login.token)
         case OAuthGrant():
             proof = login.refresh_token or login.cache or login.access_token or ""
-            parts = ("oauth", login.client_id, proof)
+            parts = ("oauth", login.client_id, proof, *([login.acts_for] if login.acts_for else []))
         case ServiceAccountGrant():
             parts = ("service_account", login.key, login.subject)
     digest = hashlib.sha256()

@@ -27,7 +27,7 @@ class BearerToken:
 
     Attributes:
         scopes: As granted; empty: nobody said.
-        acts_for: Whom a service account acts for; None for a person's own login.
+        acts_for: Whom a service account, or an application, acts for; None for a person's own login.
     """
 
     token: str = field(repr=False)
@@ -53,6 +53,8 @@ class OAuthGrant:
         access_token: The one in use; None: none yet.
         expires_at: When that one ends, in UTC; None: nobody said.
         cache: The provider's library's own state (msal's serialised token cache).
+        acts_for: Address of the person whose calendars an application reads and writes with credentials of its own
+            (Microsoft's application permissions); None: a person's own grant.
     """
 
     client_id: str
@@ -63,6 +65,7 @@ class OAuthGrant:
     access_token: str | None = field(default=None, repr=False)
     expires_at: datetime | None = field(default=None, converter=_optional_utc)
     cache: str | None = field(default=None, repr=False)
+    acts_for: str | None = field(default=None, repr=False)
 
     def __attrs_post_init__(self) -> None:
         if not self.client_id:
