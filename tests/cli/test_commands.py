@@ -122,6 +122,7 @@ def test_a_wrong_password_fails_its_account_and_no_other(household: Household) -
     told = household.call("sync")
     assert told.exit_code == 1
     assert "club: AuthExpired" in told.stdout
+    assert household.json("status")["healthy"] is False
     household.write(
         *(household.account(*names) for names in (("office", "Work"), ("private", "Home"), ("club", "Club")))
     )
@@ -141,6 +142,8 @@ def test_a_login_refused_later_keeps_what_was_written(household: Household) -> N
     assert len(household.names("Home")) == 4
     accounts = {each["name"]: each["status"] for each in household.json("status")["accounts"]}
     assert accounts == {"office": "active", "private": "auth_expired"}
+    planned = household.json("plan", code=1)
+    assert [(each["account"], each["kind"]) for each in planned["errors"]] == [("private", "AuthExpired")]
     household.write(household.account("office", "Work"), household.account("private", "Home", "Club"))
     assert household.json("sync")["ok"] is True
     assert household.json("audit")["ok"] is True
@@ -160,6 +163,29 @@ def test_a_server_that_is_down_fails_its_account_and_no_other(household: Househo
     report = household.json("sync", code=1)
     assert [(each["account"], each["kind"]) for each in report["errors"]] == [("attic", "Unavailable")]
     assert report["busy_blocks_created"] == 3
+
+
+def test_a_new_login_is_not_tried_at_the_old_address(household: Household) -> None:  # I-38
+    """The account moves to a server that does not answer yet: the old one is not asked in the meantime."""
+    fill(household)
+    household.json("sync")
+    gone = RadicaleServer()
+    gone.start()
+    dead = gone.base_url
+    gone.stop()
+    moved = '{ type = "password", username = "ana", password = "for-the-new-server-only" }'
+    club = household.account("club", "Club", base_url=f'"{dead}"', auth=moved)
+    kept = household.account("office", "Work"), household.account("private", "Home")
+    household.write(*kept, household.account("club", "Club"))
+    household.json("sync")
+    household.write(*kept, club)
+    for _ in range(2):
+        report = household.json("sync", code=1)
+        assert [(each["account"], each["kind"]) for each in report["errors"]] == [("club", "Unavailable")]
+        assert report["calendars_processed"] == 2
+    household.write(*kept, household.account("club", "Club"))
+    assert household.json("sync")["calendars_processed"] == 3
+    assert household.json("audit")["ok"] is True
 
 
 def test_a_server_that_goes_down_later_loses_nothing(household: Household) -> None:  # I-07
@@ -317,7 +343,9 @@ def test_a_source_that_lists_empty_leaves_the_blocks_standing(emptied: Household
     assert len(emptied.names("Home")) == 6
     listed = emptied.json("held", "list")
     assert listed["count"] == 6
-    assert "held approve" in emptied.call("held", "list").stdout
+    shown = emptied.call("held", "list").stdout
+    assert "held approve" in shown
+    assert all(each["ref"][:12] in shown for each in listed["held"])  # in one piece, also on a narrow terminal
     audited = emptied.json("audit")
     assert (audited["ok"], audited["excepted"]) == (True, 6)
 

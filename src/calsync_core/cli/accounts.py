@@ -127,7 +127,13 @@ def _ready(installation: Installation, each: AccountConfig, account: Account | N
         base_url=each.account.base_url,
     )
     if wanted != account or account.status is AccountStatus.IDENTITY_CHANGED:
-        return installation.engine.connect(wanted, each.login)
+        try:
+            return installation.engine.connect(wanted, each.login)
+        except ProviderError:
+            if wanted.base_url != account.base_url:
+                # The store still has the old address: the login in the file is not meant for whoever answers there.
+                installation.engine.pause(account.key)
+            raise
     return account
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date, datetime
 
 import click
 from rich.console import Console
@@ -10,9 +11,9 @@ from rich.console import Console
 from calsync_core.cli.assembly import Installation
 from calsync_core.cli.context import Call, json_option
 from calsync_core.cli.output import Output, plain_table
-from calsync_core.cli.wording import calendar_names, spell_age
+from calsync_core.cli.wording import calendar_names, spell_age, spell_span
 from calsync_core.errors import InvalidValue
-from calsync_core.models import CalendarId, HeldDeletion
+from calsync_core.models import CalendarId, HeldDeletion, Moment, Span
 from calsync_core.system import SystemClock
 
 __all__ = ["COMMANDS"]
@@ -107,20 +108,27 @@ def _show(console: Console, found: Sequence[HeldDeletion], names: dict[CalendarI
         console.print("Nothing is held.")
         return
     now = SystemClock().now()
-    table = plain_table("ref", "block on", "for an event of", "from", "to", "held for", "decided")
+    table = plain_table("ref", "block on", "for an event of", "when", "held for", "decided")
+    table.columns[0].no_wrap = True  # to be typed or copied
     for each in found:
         table.add_row(
             each.ref[:_SHORT],
             names.get(each.target, str(each.target)),
             names.get(each.source, str(each.source)),
-            each.start,
-            each.end,
+            spell_span(Span(_moment(each.start), _moment(each.end))),
             spell_age((now - each.since).total_seconds()),
             "approved" if each.approved else "",
         )
     console.print(table)
     console.print()
     console.print("calsync held approve REF... lets them be deleted; calsync held drop REF... keeps the blocks.")
+
+
+def _moment(text: str) -> Moment:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return datetime.fromisoformat(text)
 
 
 COMMANDS = (held,)

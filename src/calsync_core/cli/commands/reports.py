@@ -39,6 +39,7 @@ def status(call: Call, *, owner: str | None, hours: float, as_json: bool) -> int
     output.report(
         {
             **health.as_dict(),
+            "healthy": health.healthy and all(_works(each) for each in accounts),
             "accounts": accounts,
             "runs": [run.as_dict() for run in runs],
             "metrics": metrics.as_dict(),
@@ -123,6 +124,11 @@ def _accounts(installation: Installation, owner: str | None) -> list[dict[str, A
             state = str(account.status) if name in stored else "not_connected"
             rows.append({**row, "status": state, "configured": name in configured})
     return sorted(rows, key=lambda row: (row["owner"], row["name"]))
+
+
+def _works(account: dict[str, Any]) -> bool:
+    """An account of the file that never connected has no calendar that could be unwell."""
+    return account["status"] == AccountStatus.ACTIVE or not account["configured"]
 
 
 def _show_status(
