@@ -231,7 +231,7 @@ def test_every_value_and_credential_keeps_its_secret_out_of_its_repr() -> None: 
         calsync_core.OAuthGrant("app", secret, secret, access_token=secret, cache=secret),
         calsync_core.ServiceAccountGrant(secret, secret, access_token=secret),
     )
-    for value in (*logins, calsync_core.StaticTokens(logins[1]), *map(KeptLogin.of, logins)):
+    for value in (*logins, calsync_core.StaticTokens(calsync_core.BearerToken(secret)), *map(KeptLogin.of, logins)):
         assert secret not in f"{value!r} {value}"
 
 

@@ -24,8 +24,10 @@ moments = st.none() | st.datetimes(timezones=st.just(UTC))
 scopes = st.lists(texts, max_size=2).map(tuple)
 logins: st.SearchStrategy[Login] = st.one_of(
     st.builds(Password, texts, texts),
-    st.builds(BearerToken, texts),
-    st.builds(OAuthGrant, st.text(min_size=1), optional, optional, optional, scopes, optional, moments, optional),
+    st.builds(BearerToken, texts, scopes, optional),
+    st.builds(
+        OAuthGrant, st.text(min_size=1), optional, optional, optional, scopes, optional, moments, optional, optional
+    ),
     st.builds(ServiceAccountGrant, texts, st.text(min_size=1), scopes, optional, moments),
 )
 LOGINS: list[Login] = [
@@ -136,6 +138,8 @@ def test_the_same_login_has_the_same_fingerprint_and_another_one_has_not() -> No
         evolve(grant, client_id="other"),
         OAuthGrant("app", cache="refresh2"),
         OAuthGrant("app"),
+        OAuthGrant("app", acts_for="ana@example.com"),
+        evolve(grant, acts_for="ana@example.com"),
         ServiceAccountGrant("app", "refresh"),
         ServiceAccountGrant("apprefresh", "x"),
         Password("app", "refresh"),

@@ -172,6 +172,9 @@ class LoginTokens:
 
     def _refresh(self, refused: Credential | None, *, spare: bool) -> None:
         """Have a good credential, wherever it comes from. Asked by one thread at a time."""
+        now = self._clock.monotonic()
+        if spare and now < self._patient_until:
+            return
         with _store_trouble():
             if not self._is_settled:
                 self._save()
@@ -180,11 +183,8 @@ class LoginTokens:
         grant = isinstance(self._kept.login, OAuthGrant | ServiceAccountGrant)
         if self._is_settled and (self._is_good(refused) or not grant):
             return
-        now = self._clock.monotonic()
         if self._failure is not None and now < self._failure.until:
             raise copy.copy(self._failure.error)
-        if spare and now < self._patient_until:
-            return
         try:
             with _store_trouble():
                 self._renew_alone(refused, wait=not spare)
