@@ -13,6 +13,7 @@ import pytest
 
 from calsync_core.testing.simulators.faults import HttpFault, HttpFaultKind
 from calsync_core.testing.simulators.graph import Habits, error_response
+from calsync_core.testing.simulators.messages import Request
 from graph_world import ANA, BO, GraphWorld, code
 
 
@@ -72,11 +73,23 @@ def test_a_batch_alone_runs_four_at_a_time(world: GraphWorld) -> None:
 
 def test_a_batch_beside_something_else_is_too_much_for_some_of_its_parts(world: GraphWorld) -> None:
     """M-THR: the limit covers the parts of batches."""
-    answers = _together(world, _batch(world.client, 8), *_gets(world.client, 2))
-    statuses = [one.status_code for one in answers]
-    inner = [one["status"] for one in answers[0].json()["responses"]]
-    assert statuses[0] == 200
-    assert [*inner, *statuses[1:]].count(429) > 0
+    arrived, answered = threading.Barrier(3), threading.Event()
+
+    def hold(request: Request) -> None:
+        if request.method == "GET":
+            arrived.wait(timeout=20)
+            answered.wait(timeout=20)
+
+    world.simulator.meanwhile = hold
+    with ThreadPoolExecutor(2) as pool:
+        waiting = [pool.submit(world.client.get, "me/calendars") for _ in range(2)]
+        arrived.wait(timeout=20)
+        _, method, what = _batch(world.client, 8)
+        inner = [one["status"] for one in world.client.request(method, **what).json()["responses"]]
+        answered.set()
+        assert {one.result(timeout=20).status_code for one in waiting} == {200}
+    # Two of each four that run together find room beside the two.
+    assert sorted(inner) == [200] * 4 + [429] * 4
     assert world.simulator.max_seen_concurrency() == 6
 
 
@@ -103,6 +116,18 @@ def test_ten_thousand_in_ten_minutes() -> None:
     refused = world.client.get("me/calendars")
     assert (refused.status_code, refused.headers["Retry-After"]) == (429, "360")
     world.clock.advance(timedelta(minutes=6))
+    assert world.client.get("me/calendars").status_code == 200
+
+
+def test_who_goes_on_asking_goes_on_being_refused() -> None:
+    """Refused requests count against the limit, too ("throttling")."""
+    world = GraphWorld(Habits(requests=2))
+    assert [world.client.get("me/calendars").status_code for _ in range(2)] == [200, 200]
+    world.clock.advance(timedelta(minutes=5))
+    assert [world.client.get("me/calendars").status_code for _ in range(2)] == [429, 429]
+    world.clock.advance(timedelta(minutes=5))
+    assert world.client.get("me/calendars").status_code == 429
+    world.clock.advance(timedelta(minutes=10))
     assert world.client.get("me/calendars").status_code == 200
 
 
