@@ -99,7 +99,7 @@ class Service:
         for start in range(0, len(calls), BATCH_SIZE):
             chunk = calls[start : start + BATCH_SIZE]
             if len(chunk) == 1:
-                yield self.send(chunk[0], reading=reading)
+                yield self._send_alone(chunk[0], reading=reading)
             else:
                 yield from self._send_batch(chunk, reading=reading)
 
@@ -145,6 +145,15 @@ class Service:
     def require_calendar(self, calendar_id: str) -> None:
         """Raise NotFound if there is no such calendar, or this login may not see it."""
         self.require(self.send(self.call("GET", "calendars", calendar_id, query={"$select": "id"}), reading=True))
+
+    def _send_alone(self, call: Call, *, reading: bool) -> Answer | None:
+        try:
+            return self.send(call, reading=reading)
+        except Unavailable:
+            # As in a batch: what can't be read fails nothing else (I-37). Of a write, the caller must hear.
+            if not reading:
+                raise
+            return None
 
     def _send_batch(self, calls: Sequence[Call], *, reading: bool) -> Sequence[Answer | None]:
         def send(some: Sequence[Call]) -> Sequence[Answer | None]:
