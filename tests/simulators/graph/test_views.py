@@ -106,20 +106,6 @@ def test_scopes_are_checked(world: GraphWorld) -> None:
     assert code(reader.post("me/events", json=_tagged("x"))) == "ErrorAccessDenied"
 
 
-def test_calendars_come_and_go_by_request(world: GraphWorld) -> None:
-    """As "user-post-calendars" and "calendar-delete" say: 201, 204, and not the default one."""
-    made = world.client.post("me/calendars", json={"name": "Volunteer"})
-    assert (made.status_code, made.json()["canEdit"], made.json()["isDefaultCalendar"]) == (201, True, False)
-    assert code(world.client.post("me/calendars", json={"name": "volunteer"})) == "ErrorFolderExists"
-    assert world.client.post("me/calendars", json={}).status_code == 400
-    calendar = made.json()["id"]
-    event = world.simulator.put_event(calendar, _tagged("x"))
-    assert world.client.delete(f"me/calendars/{calendar}").status_code == 204
-    assert code(world.client.get(f"me/events/{event}")) == "ErrorItemNotFound"
-    assert code(world.client.get(f"me/calendars/{calendar}")) == "ErrorItemNotFound"
-    assert world.client.delete(f"me/calendars/{world.calendar}").status_code == 403
-
-
 # -- ids ------------------------------------------------------------------------------------------------------------
 
 

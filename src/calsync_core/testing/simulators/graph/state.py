@@ -144,7 +144,6 @@ class Folder:
     group: str = "My Calendars"
     items: dict[str, Entry] = field(factory=dict)
     touched: dict[str, Touch] = field(factory=dict)
-    transactions: dict[str, str] = field(factory=dict)
 
 
 @frozen
@@ -165,6 +164,7 @@ class Mailbox:
         id: The user's object id.
         zone: The mailbox's time zone, by its Windows name.
         enabled: Whether there is a mailbox at all.
+        transactions: The key of the event that each ``transactionId`` made; how far one reaches is not documented.
     """
 
     id: str

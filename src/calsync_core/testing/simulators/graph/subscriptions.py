@@ -63,7 +63,7 @@ class Subscription:
         return frozenset(part.strip() for part in str(self.body["changeType"]).split(","))
 
     def json(self) -> Json:
-        """As Graph returns it, without the client state's secret on later reads."""
+        """As Graph returns it to the create request; later reads leave the client state out."""
         creator = self.login.mailbox.id if self.login.mailbox else self.login.app
         return {
             "id": self.id,
