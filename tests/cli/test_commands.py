@@ -337,12 +337,15 @@ def emptied(household: Household) -> Household:
     return household
 
 
-def test_a_source_that_lists_empty_leaves_the_blocks_standing(emptied: Household) -> None:  # I-08
+def test_a_source_that_lists_empty_leaves_the_blocks_standing(
+    emptied: Household, monkeypatch: pytest.MonkeyPatch
+) -> None:  # I-08
     report = emptied.json("sync")
     assert (report["held"], report["busy_blocks_deleted"], report["ok"]) == (6, 0, True)
     assert len(emptied.names("Home")) == 6
     listed = emptied.json("held", "list")
     assert listed["count"] == 6
+    monkeypatch.setenv("COLUMNS", "60")
     shown = emptied.call("held", "list").stdout
     assert "held approve" in shown
     assert all(each["ref"][:12] in shown for each in listed["held"])  # in one piece, also on a narrow terminal
