@@ -8,6 +8,7 @@ Exported here is what needs nothing but the base install. The kits need pytest a
 from calsync_core.testing.clock import VirtualClock
 from calsync_core.testing.faults import Died, DyingProvider, DyingStore, Fault, FaultKind, FaultyProvider, Toll
 from calsync_core.testing.simulators.google import GoogleSimulator
+from calsync_core.testing.simulators.graph import GraphSimulator
 
 __all__ = [
     "Died",
@@ -17,6 +18,7 @@ __all__ = [
     "FaultKind",
     "FaultyProvider",
     "GoogleSimulator",
+    "GraphSimulator",
     "Toll",
     "VirtualClock",
 ]
