@@ -45,6 +45,25 @@ def _batch(client: httpx.Client, size: int) -> tuple[httpx.Client, str, dict[str
     return (client, "POST", {"url": "$batch", "json": {"requests": requests}})
 
 
+def _beside(world: GraphWorld, gets: int, requests: list[dict[str, Any]]) -> list[int]:
+    """The statuses in a batch that is sent and answered while so many requests are in flight."""
+    arrived, answered = threading.Barrier(gets + 1), threading.Event()
+
+    def hold(request: Request) -> None:
+        if request.method == "GET":
+            arrived.wait(timeout=20)
+            answered.wait(timeout=20)
+
+    world.simulator.meanwhile = hold
+    with ThreadPoolExecutor(gets) as pool:
+        waiting = [pool.submit(world.client.get, "me/calendars") for _ in range(gets)]
+        arrived.wait(timeout=20)
+        inner = world.client.post("$batch", json={"requests": requests}).json()["responses"]
+        answered.set()
+        assert {one.result(timeout=20).status_code for one in waiting} == {200}
+    return [one["status"] for one in inner]
+
+
 def test_four_at_a_time_are_fine_and_the_fifth_is_not(world: GraphWorld) -> None:
     """M-THR: "4 concurrent requests" per app id and mailbox."""
     assert [one.status_code for one in _together(world, *_gets(world.client, 4))] == [200] * 4
@@ -73,21 +92,7 @@ def test_a_batch_alone_runs_four_at_a_time(world: GraphWorld) -> None:
 
 def test_a_batch_beside_something_else_is_too_much_for_some_of_its_parts(world: GraphWorld) -> None:
     """M-THR: the limit covers the parts of batches."""
-    arrived, answered = threading.Barrier(3), threading.Event()
-
-    def hold(request: Request) -> None:
-        if request.method == "GET":
-            arrived.wait(timeout=20)
-            answered.wait(timeout=20)
-
-    world.simulator.meanwhile = hold
-    with ThreadPoolExecutor(2) as pool:
-        waiting = [pool.submit(world.client.get, "me/calendars") for _ in range(2)]
-        arrived.wait(timeout=20)
-        _, method, what = _batch(world.client, 8)
-        inner = [one["status"] for one in world.client.request(method, **what).json()["responses"]]
-        answered.set()
-        assert {one.result(timeout=20).status_code for one in waiting} == {200}
+    inner = _beside(world, 2, [{"id": str(number), "method": "GET", "url": "/me/calendars"} for number in range(8)])
     # Two of each four that run together find room beside the two.
     assert sorted(inner) == [200] * 4 + [429] * 4
     assert world.simulator.max_seen_concurrency() == 6
@@ -98,6 +103,8 @@ def test_a_serial_batch_counts_once(world: GraphWorld) -> None:
     requests += [requests[0] | {"id": str(number), "dependsOn": [str(number - 1)]} for number in range(1, 5)]
     world.client.post("$batch", json={"requests": requests})
     assert world.simulator.max_seen_concurrency() == 1
+    assert _beside(world, 3, requests) == [200] * 5
+    assert world.simulator.max_seen_concurrency() == 4
 
 
 def test_the_directory_does_not_count(world: GraphWorld) -> None:
