@@ -71,7 +71,8 @@ def parse_calendar(entry: Json, own_address: str | None) -> RemoteCalendar:
     remote_id = entry.get("id")
     if not isinstance(remote_id, str) or not remote_id:
         raise ValueError("a calendar without an id")
-    owner = str((entry.get("owner") or {}).get("address") or "").lower()
+    told = entry.get("owner")
+    owner = str(told.get("address") or "").lower() if isinstance(told, Mapping) else ""
     owned = entry.get("canShare") is True or (bool(owner) and owner == (own_address or "").lower())
     role = CalendarRole.READER
     if entry.get("canEdit") is True:
