@@ -85,6 +85,15 @@ def test_a_guest_answers(world: GraphWorld, verb: str, answer: str) -> None:
     assert [mail.kind for mail in world.simulator.mails] == ["response"]
 
 
+def test_an_update_leaves_the_guests_own_properties_alone(world: GraphWorld) -> None:
+    event = world.put(_MEETING)
+    (copy,) = _copies(world)
+    world.login(BO).patch(f"me/events/{copy['id']}", json={"showAs": "oof", "categories": ["Red"]})
+    world.simulator.patch_event(event, {"subject": "Renamed", "showAs": "free", "categories": ["Blue"]})
+    (copy,) = _copies(world)
+    assert (copy["subject"], copy["showAs"], copy["categories"]) == ("Renamed", "oof", ["Red"])
+
+
 @pytest.mark.parametrize("habit", ["removed", "marked"])
 def test_a_declined_meeting_goes_or_stays_as_declined(habit: str) -> None:
     world = GraphWorld(Habits(declined=habit))  # type: ignore[arg-type]

@@ -121,10 +121,21 @@ def test_ids_of_both_kinds_lead_to_the_event_and_only_one_kind_survives_a_move(w
     assert plain.get(f"me/events/{event}").json()["id"] not in {event, mutable}
 
 
+def test_a_mutable_id_is_dead_even_after_the_event_came_back(world: GraphWorld) -> None:
+    event = world.put(_tagged("x"))
+    mutable = world.login(ANA, prefer="").get(f"me/events/{event}").json()["id"]
+    world.simulator.move_event(event, world.simulator.add_calendar(ANA, "Other"))
+    world.simulator.move_event(event, world.calendar)
+    assert code(world.client.get(f"me/events/{mutable}")) == "ErrorItemNotFound"
+
+
 def test_ids_have_a_case_and_a_form(world: GraphWorld) -> None:
     event = world.put(_tagged("x"))
     assert code(world.client.get(f"me/events/{event.lower()}")) == "ErrorInvalidIdMalformed"
     assert code(world.client.get("me/events/nonsense")) == "ErrorInvalidIdMalformed"
+    mutable = world.login(ANA, prefer="").get(f"me/events/{event}").json()["id"]
+    mixed = event[: event.index("MDAw")] + mutable[mutable.index("MDAw") :]
+    assert code(world.client.get(f"me/events/{mixed}")) == "ErrorInvalidIdMalformed"
 
 
 def test_an_event_is_found_only_below_its_own_calendar(world: GraphWorld) -> None:
