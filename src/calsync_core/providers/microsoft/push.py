@@ -145,12 +145,13 @@ def parse_push(request: PushRequest) -> Sequence[Push]:
 def _push(item: Mapping[str, Any]) -> Push:
     subscription = item.get("subscriptionId")
     lifecycle = item.get("lifecycleEvent")
-    if not isinstance(subscription, str) or not subscription or (lifecycle is not None and lifecycle not in _LIFECYCLE):
+    if not isinstance(subscription, str) or not subscription or not isinstance(lifecycle, str | None):
         raise InvalidValue("subscriptionId: this is no push of Graph's")
     state = item.get("clientState")
     return Push(
         subscription_id=subscription,
-        kind=PushKind.CHANGED if lifecycle is None else _LIFECYCLE[lifecycle],
+        # Something new that happened to a subscription: whatever it is, reading everything makes up for it.
+        kind=PushKind.CHANGED if lifecycle is None else _LIFECYCLE.get(lifecycle, PushKind.MISSED),
         secret=state if isinstance(state, str) else None,
         message=_message(subscription, item),
         expires_at=_instant(item.get("subscriptionExpirationDateTime")),
