@@ -57,7 +57,7 @@ from calsync_core.steps.plan import preview_owner
 from calsync_core.steps.purge import purge
 from calsync_core.steps.read import read_again_later
 from calsync_core.steps.run import Run
-from calsync_core.steps.sync import converge, read_all, report
+from calsync_core.steps.sync import read_all, report, sweep
 from calsync_core.system import SystemClock
 
 __all__ = ["SyncEngine"]
@@ -310,8 +310,7 @@ class SyncEngine:
             polling_fallback=kind is SyncType.POLLING,
         )
         owners = {calendar.owner for calendar in calendars} | set(also)
-        read_all(self._context, run, calendars, full=kind is SyncType.FULL)
-        converge(self._context, run, owners)
+        sweep(self._context, run, calendars, owners, full=kind is SyncType.FULL)
         return report(self._context, run, draft, sorted(owners))
 
     def _enabled(self, owner: str | None) -> list[Calendar]:

@@ -20,6 +20,7 @@
         ├── NotFound               the calendar or item does not exist, or is hidden from this login
         ├── Conflict               a precondition failed: somebody else wrote first
         ├── Unavailable            network, time-out, 5xx, unparseable answer: try again later
+        │   ├── Unreachable        no connection, or no answer in time: its server is asked nothing more for now
         │   └── UnreadableAnswer   it answered, but with something too large or malformed
         └── Rejected               permanently refused: the same request will never succeed
             ├── ReadOnly           this login may not write to this calendar
@@ -52,6 +53,7 @@ __all__ = [
     "Unavailable",
     "UnknownAccount",
     "UnknownCalendar",
+    "Unreachable",
     "UnreadableAnswer",
     "UsageError",
 ]
@@ -139,6 +141,10 @@ class Conflict(ProviderError):
 
 class Unavailable(ProviderError):
     """Network failure, time-out, 5xx or an answer that can't be read. Nothing may be concluded from it (I-07)."""
+
+
+class Unreachable(Unavailable):
+    """No connection, or no answer in time; the message names the server. A sync asks nothing more for this account."""
 
 
 class UnreadableAnswer(Unavailable):

@@ -13,7 +13,7 @@ from typing import TypeVar
 import structlog
 from attrs import define, field
 
-from calsync_core.errors import AuthExpired, CalsyncError, IdentityChanged, RateLimited
+from calsync_core.errors import AuthExpired, CalsyncError, IdentityChanged, RateLimited, Unreachable
 from calsync_core.models import Account, AccountId, Calendar, CalendarId, ChangeCount, OperationKind, SyncFailure
 from calsync_core.protocols import RequestMeter
 
@@ -61,7 +61,7 @@ class Run:
         with self._lock:
             if failure not in self.failures:
                 self.failures.append(failure)
-            if account is not None and isinstance(error, AuthExpired | IdentityChanged | RateLimited):
+            if account is not None and isinstance(error, AuthExpired | IdentityChanged | RateLimited | Unreachable):
                 self.refusals.add(account.key)
             if calendar is not None:
                 self.errors.setdefault(calendar.key, error)
@@ -92,7 +92,9 @@ class Run:
             raise error
 
     def refused(self, account: Account) -> bool:
-        """Whether this account's login was refused, or its rate limited, in this run: nothing more is asked of it."""
+        """Whether nothing more is asked of this account in this run: its login was refused, its rate limited, or its
+        server did not answer, and would be waited for again.
+        """
         return account.key in self.refusals
 
 

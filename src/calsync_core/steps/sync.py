@@ -19,7 +19,7 @@ from calsync_core.steps.plan import plan_owner
 from calsync_core.steps.read import read_calendar, settle_debts
 from calsync_core.steps.run import Run, each
 
-__all__ = ["apply_all", "converge", "read_all", "report"]
+__all__ = ["apply_all", "converge", "read_all", "report", "sweep"]
 
 log = structlog.get_logger("calsync_core")
 
@@ -27,10 +27,37 @@ _MOST_ROUNDS = 4
 """A conflict found while writing is planned and written again at once, but not for ever: the rest stays due."""
 
 
-def read_all(
-    context: Context, run: Run, calendars: Collection[Calendar], *, full: bool = False, afresh: bool = False
+def sweep(
+    context: Context, run: Run, calendars: Collection[Calendar], owners: Collection[str], *, full: bool = False
 ) -> None:
-    """Read these calendars: accounts side by side, the calendars of one account one after the other."""
+    """Read these calendars, and plan and write for these owners: each owner as soon as their own calendars are read, so
+    that a slow server delays nobody else (decision 15).
+    """
+    by_owner: dict[str, list[Calendar]] = defaultdict(list)
+    for calendar in calendars:
+        by_owner[calendar.owner].append(calendar)
+    everybody = sorted({*by_owner, *owners})
+    share = max(1, context.max_workers // max(1, len(everybody)))
+
+    def attend(owner: str) -> None:
+        read_all(context, run, by_owner.get(owner, ()), full=full, at_most=share)
+        converge(context, run, [owner], at_most=share)
+
+    each(attend, everybody, at_most=context.max_workers)
+
+
+def read_all(
+    context: Context,
+    run: Run,
+    calendars: Collection[Calendar],
+    *,
+    full: bool = False,
+    afresh: bool = False,
+    at_most: int | None = None,
+) -> None:
+    """Read these calendars: accounts side by side (``at_most`` so many), the calendars of one account one after the
+    other.
+    """
     by_account: dict[int, list[Calendar]] = defaultdict(list)
     for calendar in calendars:
         by_account[calendar.account_id].append(calendar)
@@ -46,7 +73,7 @@ def read_all(
                 if account is not None and not run.refused(account):
                     _read_one(context, run, account, calendar, full=full, afresh=afresh, patient=patient)
 
-    each(read_account, by_account, at_most=context.max_workers)
+    each(read_account, by_account, at_most=at_most or context.max_workers)
 
 
 def _read_one(
@@ -69,8 +96,9 @@ def _hours_since(context: Context, instant: datetime) -> float:
     return (context.clock.now() - instant).total_seconds() / 3600
 
 
-def converge(context: Context, run: Run, owners: Iterable[str]) -> None:
-    """Plan and write for each owner until a plan leaves nothing to do (owners side by side)."""
+def converge(context: Context, run: Run, owners: Iterable[str], *, at_most: int | None = None) -> None:
+    """Plan and write for each owner until a plan leaves nothing to do; ``at_most`` so many targets side by side."""
+    width = at_most or context.max_workers
 
     def settle(owner: str) -> None:
         with run.surviving(None):
@@ -80,12 +108,13 @@ def converge(context: Context, run: Run, owners: Iterable[str]) -> None:
                 targets = context.store.load_open_targets(owner, context.clock.now())
                 if not targets:
                     return
-                apply_all(context, run, targets)
+                apply_all(context, run, targets, at_most=width)
                 left = context.store.load_unplanned(owner)
                 if not (left.uids or left.keys):
                     return
 
-    each(settle, sorted(set(owners)), at_most=context.max_workers)
+    for owner in sorted(set(owners)):
+        settle(owner)
 
 
 def pay_debts_of_disabled(context: Context, run: Run, owner: str) -> None:
@@ -100,8 +129,8 @@ def pay_debts_of_disabled(context: Context, run: Run, owner: str) -> None:
                 settle_debts(context, run, context.session(account, run.meter), calendar, lease)
 
 
-def apply_all(context: Context, run: Run, targets: Collection[CalendarId]) -> None:
-    """Write the open intents of these targets, side by side."""
+def apply_all(context: Context, run: Run, targets: Collection[CalendarId], *, at_most: int) -> None:
+    """Write the open intents of these targets, ``at_most`` so many side by side."""
 
     def apply_one(calendar_id: CalendarId) -> None:
         with run.surviving(None):
@@ -122,7 +151,7 @@ def apply_all(context: Context, run: Run, targets: Collection[CalendarId]) -> No
                 note_refusal(context, account, error)
                 raise
 
-    each(apply_one, targets, at_most=context.max_workers)
+    each(apply_one, targets, at_most=at_most)
 
 
 def report(context: Context, run: Run, draft: SyncReport, owners: Collection[str]) -> SyncReport:

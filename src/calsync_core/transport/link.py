@@ -18,7 +18,15 @@ from weakref import WeakKeyDictionary
 from attrs import field, frozen
 
 from calsync_core import retry
-from calsync_core.errors import AuthExpired, ProviderError, RateLimited, Rejected, Unavailable, UnreadableAnswer
+from calsync_core.errors import (
+    AuthExpired,
+    ProviderError,
+    RateLimited,
+    Rejected,
+    Unavailable,
+    Unreachable,
+    UnreadableAnswer,
+)
 from calsync_core.models import Credential
 from calsync_core.protocols import Clock, Session, TokenSource
 from calsync_core.transport.addresses import Permitted, host_of
@@ -211,7 +219,7 @@ class Link:
         except ProviderError:
             raise
         except Exception as foreign:  # noqa: BLE001  (HTTP stacks raise what they like; nothing foreign may leave)
-            raise Unavailable(f"{method} failed: {type(foreign).__name__}") from None
+            raise Unreachable(f"{method} to {host_of(url)} failed: {type(foreign).__name__}") from None
 
 
 def gather(parts: Iterable[bytes], timeout: float) -> bytes:
@@ -228,7 +236,7 @@ def gather(parts: Iterable[bytes], timeout: float) -> bytes:
         if size > MAX_BODY:
             raise UnreadableAnswer(f"the answer is larger than {MAX_BODY} bytes")
         if time.monotonic() > limit:
-            raise Unavailable("the answer took too long")
+            raise Unreachable("the answer took too long")
         received.append(part)
     return b"".join(received)
 

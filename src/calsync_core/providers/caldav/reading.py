@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from attrs import Factory, define, evolve, frozen
 
-from calsync_core.errors import AuthExpired, CursorExpired, NotFound, Unavailable, UnreadableAnswer
+from calsync_core.errors import AuthExpired, CursorExpired, NotFound, Unavailable, Unreachable, UnreadableAnswer
 from calsync_core.models import ChangePage, Cursor, Item, KnownItem, Lookup, Unreadable
 from calsync_core.protocols import KnownItems, ReadRequest
 from calsync_core.providers.caldav.ical import Reader
@@ -262,8 +262,8 @@ class Collection:
 
     def _at_fault(self, failure: Unavailable) -> bool:
         """Whether it is this question's fault: a server may choke (500) on whatever touches one resource (I-37)."""
-        if isinstance(failure, UnreadableAnswer):
-            return True
+        if isinstance(failure, UnreadableAnswer | Unreachable):
+            return isinstance(failure, UnreadableAnswer)
         try:
             self._ctag()
         except Unavailable:

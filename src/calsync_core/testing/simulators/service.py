@@ -181,7 +181,7 @@ def _handler_for(service: SimulatedService) -> type[BaseHTTPRequestHandler]:
 
         do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve  # noqa: N815  (the base class's names)
 
-        def log_message(self, *_args: object) -> None:
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  (the base class's name)
             """Say nothing: the service keeps its own log."""
 
     return Handler
