@@ -436,6 +436,32 @@ def test_a_login_that_can_not_be_stored_now_is_stored_when_it_is_used() -> None:
     assert house.refresh_token("home") != grant.refresh_token
 
 
+def test_a_checked_login_that_can_not_be_stored_now_is_not_given_up_for_the_old_one() -> None:  # I-36, I-46
+    house = House()
+    both(house)
+    old = house.refresh_token("home")
+    engine = house.process()
+    engine.attach(house.account("home").key, house.server.consent("home"))
+    save = house.store.save_credential
+    broken = True
+
+    def sometimes(*args: Any) -> None:
+        if broken:
+            raise StoreError("not now")
+        save(*args)
+
+    house.store.save_credential = sometimes  # type: ignore[method-assign, assignment]
+    assert [error.kind for error in engine.sync_calendars_needing_polling().errors] == ["StoreError"]
+    assert house.refresh_token("home") == old
+    broken = False
+    spent = house.server.requests
+    sync(engine)
+    assert house.server.requests == spent
+    assert house.refresh_token("home") != old
+    house.clock.advance(2 * HOUR)
+    sync(house.process())
+
+
 def test_a_provider_without_grants_takes_none() -> None:  # I-44
     house = House()
     engine = house.process(providers={"memory": MemoryProvider(house.service)})

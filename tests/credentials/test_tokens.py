@@ -175,6 +175,21 @@ def test_while_another_worker_renews_a_good_token_is_used(desk: Desk) -> None:  
     assert tokens.credential() != first
 
 
+def test_while_another_thread_renews_a_good_token_is_used(desk: Desk) -> None:  # I-37
+    tokens = desk.tokens()
+    first = tokens.credential()
+    desk.clock.advance(timedelta(minutes=57))
+    meanwhile: list[Credential] = []
+
+    def ask_in_another_thread() -> None:
+        with ThreadPoolExecutor(1) as pool:
+            meanwhile.append(pool.submit(tokens.credential).result(timeout=30))
+
+    desk.server.meanwhile = ask_in_another_thread
+    assert tokens.credential() != first
+    assert meanwhile == [first]
+
+
 def test_a_dead_workers_lease_is_waited_out(desk: Desk) -> None:  # I-05
     tokens = desk.tokens()
     desk.clock.advance(timedelta(hours=2))
@@ -387,6 +402,16 @@ def test_a_worker_that_lost_its_lease_overwrites_nothing(desk: Desk) -> None:  #
     assert desk.stored().access_token == cast("BearerToken", renewed[0]).token
 
 
+def test_a_login_connected_again_does_not_undo_what_was_renewed_meanwhile(desk: Desk) -> None:  # I-36
+    engine, other = desk.process(), desk.tokens()
+    tokens = engine._context.logins.source_of(desk.account, desk.grant)
+    other.credential()
+    newer = other.credential(renew=True)
+    engine._context.logins.keep(desk.account, tokens)
+    assert desk.stored().access_token == cast("BearerToken", newer).token
+    assert tokens.credential() == newer
+
+
 # -- refused
 
 
@@ -403,6 +428,18 @@ def test_a_refused_grant_costs_no_further_request_until_a_new_one_comes(desk: De
         desk.clock.advance(timedelta(minutes=5))
     assert desk.server.requests == spent + 1
     desk.process().connect(desk.account, desk.server.consent("ana"))  # in another process
+    assert desk.works(tokens.credential())
+
+
+def test_a_new_grant_makes_the_old_ones_refusal_forgotten() -> None:  # I-35
+    desk = Desk(server=TokenServer(life=timedelta(minutes=5)))
+    tokens = desk.tokens()
+    desk.server.revoke("ana")
+    desk.clock.advance(timedelta(minutes=10))
+    with pytest.raises(AuthExpired):
+        tokens.credential()
+    desk.process().connect(desk.account, desk.server.consent("ana"))
+    desk.clock.advance(timedelta(minutes=10))  # the new one must be renewed first, within the hour
     assert desk.works(tokens.credential())
 
 
