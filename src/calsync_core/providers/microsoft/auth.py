@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
 import httpx
@@ -87,6 +87,7 @@ def begin_authorization(
     *,
     clock: Clock,
     scopes: Sequence[str] = WRITE_SCOPES,
+    response_mode: Literal["query", "form_post"] = "query",
     transport: httpx.BaseTransport | None = None,
 ) -> Authorization:
     """Begin a connection: the authorization code flow with PKCE.
@@ -96,6 +97,8 @@ def begin_authorization(
         redirect_uri: Where Microsoft sends the person back to; registered with the application.
         clock: For waits that the server asks for.
         scopes: What to ask for.
+        response_mode: How the person comes back: with the answer in the query, or by a POST with it as a form, which
+            keeps it out of logs but comes without the cookies of a browser session that are ``SameSite=Lax``.
         transport: For a server that is not across a network.
 
     Raises:
@@ -103,8 +106,11 @@ def begin_authorization(
         InvalidValue: its address is none that a secret may be sent to.
     """
     wire = _Wire(client, clock, transport)
-    flow = wire.ask(lambda app: app.initiate_auth_code_flow(_wanted(scopes), redirect_uri=redirect_uri))
-    return Authorization(str(flow["auth_uri"]), flow)
+    wishes = {"redirect_uri": redirect_uri, "response_mode": "form_post"}
+    flow = dict(wire.ask(lambda app: app.initiate_auth_code_flow(_wanted(scopes), **wishes)))
+    # msal warns whoever asks for anything but a form: what is asked for is the host's to weigh.
+    flow["auth_uri"] = str(flow["auth_uri"]).replace("response_mode=form_post", f"response_mode={response_mode}")
+    return Authorization(flow["auth_uri"], flow)
 
 
 def finish_authorization(
@@ -163,6 +169,8 @@ def finish_device_login(
     pause = float(flow.get("interval") or 5)
     ends = clock.monotonic() + float(flow.get("expires_in") or 900)
     while True:
+        # msal remembers the time of its last question by the wall clock; here the pauses are this clock's.
+        flow.pop("latest_attempt_at", None)
         told = wire.ask(lambda app: app.acquire_token_by_device_flow(flow, exit_condition=lambda _flow: True))
         if told.get("error") not in {"authorization_pending", "slow_down"}:
             return wire.granted(told)
@@ -303,6 +311,8 @@ class _Wire:
             raise RateLimited("the login server asks to wait (429)", retry_after=seconds_asked(answer, self.clock))
         if answer.status >= 500:
             raise Unavailable(f"the login server failed ({answer.status})")
+        # Of what is no JSON msal would write all into its log.
+        answer.json()
         return _Response(answer, plain=self._plain)
 
 
