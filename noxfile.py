@@ -5,6 +5,7 @@ Each session makes its own environment under ``.nox`` and keeps it for the next 
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import nox
@@ -63,7 +64,9 @@ def bare_import(session: nox.Session) -> None:
 
 
 def _run_tests(session: nox.Session) -> None:
-    session.install(".[all]", *_group("tests"))
+    # Microsoft's own client is large: installed where nothing may be skipped, as in CI.
+    official = os.environ.get("CALSYNC_REQUIRE_SERVERS", "0") not in {"", "0"}
+    session.install(".[all]", *_group("tests"), *(_group("official") if official else ()))
     session.run("pytest", "-n", "auto", *session.posargs)
 
 
@@ -77,3 +80,16 @@ def tests(session: nox.Session) -> None:
 def tests_on(session: nox.Session) -> None:
     """The tests on every Python that the classifiers name and this machine has."""
     _run_tests(session)
+
+
+@nox.session(default=False)
+def live(session: nox.Session) -> None:
+    """Real services, with the accounts that the environment has; see ``docs/live-run.md``."""
+    session.install("-e", ".[all]", *_group("tests"))
+    session.run(
+        *("python", "-m", "pytest", "live", "-q", "-o", "console_output_style=classic"),
+        *session.posargs,
+        # Interrupted, it removes its scratch calendars first; nox alone would give it a third of a second.
+        interrupt_timeout=120.0,
+        terminate_timeout=120.0,
+    )

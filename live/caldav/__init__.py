@@ -1,0 +1,1 @@
+"""CalDAV servers and iCloud, live."""
