@@ -162,6 +162,15 @@ def test_without_a_key_a_grant_is_renewed_in_memory_and_nothing_is_stored() -> N
     assert house.store.load_credentials() == {}
 
 
+def test_a_key_given_later_has_the_store_keep_what_was_checked_before() -> None:
+    house = House()
+    account = house.process(encryption_key=None).connect(Account("ana", "memory", "home"), Password("home", "pw"))
+    engine = house.process(tokens=lambda _account: Password("home", "pw"))
+    engine.enable(engine.discover(account.key)[0].key)
+    sync(engine)
+    assert house.stored("home") == Password("home", "pw")
+
+
 def test_a_disconnected_account_leaves_no_login() -> None:  # I-39
     house = House()
     both(house)
@@ -296,6 +305,26 @@ def test_processes_that_are_given_a_new_grant_at_once_use_it_once() -> None:  # 
         list(pool.map(one, engines))
     assert house.server.requests == spent + 2  # one for each account
     assert house.told(NoticeKind.REAUTHORIZATION_NEEDED) == 0
+
+
+def test_a_grant_connected_here_and_attached_there_at_once_is_used_once() -> None:  # I-36, I-46
+    house = House(clock=SystemClock())
+    both(house)
+    newer = house.server.consent("home")
+    account, spent, together = house.account("home"), house.server.requests, threading.Barrier(4)
+
+    def connect(engine: SyncEngine) -> None:
+        together.wait()
+        engine.connect(account, newer)
+
+    def attach(engine: SyncEngine) -> None:
+        engine.attach(account.key, newer)
+        together.wait()
+        sync(engine)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda deed: deed(house.process()), [connect, attach, connect, attach]))
+    assert house.server.requests == spent + 1
 
 
 def test_processes_that_connect_the_same_new_account_at_once_use_its_grant_once() -> None:  # I-36
@@ -501,6 +530,17 @@ def test_rotation_goes_on_past_what_no_key_opens_and_names_it() -> None:  # I-37
         house.process(encryption_key=[new, kept]).rotate_credentials()
     house.key = new
     assert isinstance(house.stored("work"), OAuthGrant)
+
+
+def test_rotation_seals_no_login_anew_for_an_account_it_is_not_for() -> None:  # I-39
+    house = House()
+    both(house)
+    home, work = house.account("home").key, house.account("work").key
+    lease = house.store.acquire_lease(f"credential:{home}", "thief", 60, house.clock.now())
+    house.store.save_credential(lease, home, house.store.load_credentials()[work], house.clock.now())
+    house.store.release_lease(lease)
+    with pytest.raises(ConfigurationError, match=f"accounts {home}$"):
+        house.process(encryption_key=[new_key(), house.key]).rotate_credentials()
 
 
 def test_a_lost_key_is_one_clear_error_until_the_account_is_connected_again() -> None:  # I-44

@@ -162,9 +162,25 @@ class Logins:
         """Where a source shall live as soon as it is known whose it is; None: it does already, or never will."""
         return self.place(account) if isinstance(source, LoginTokens) and not source.is_stored else None
 
-    def join(self, place: StoredLogin, source: TokenSource) -> None:
-        """Go on with what the store keeps, if it came from the same given login."""
-        found = place.load()
+    @contextmanager
+    def checking(self, account: Account, source: TokenSource, *, anew: bool = False) -> Iterator[bool]:
+        """While it is found out whose a source is: be the only one who checks a login that the store shall keep.
+
+        If another process checked and stored the same one while we waited, the source goes on with that.
+
+        Yields:
+            Whether the store shall keep the source's login, and does not yet.
+        """
+        place = self.place_for(account, source)
+        if place is None:
+            yield False
+            return
+        with place.alone():
+            self._join(place, source, anew=anew)
+            yield self.place_for(account, source) is not None
+
+    def _join(self, place: StoredLogin, source: TokenSource, *, anew: bool) -> None:
+        found = _load(place, anew=anew)
         if isinstance(source, LoginTokens) and found is not None and found.given == source.given:
             source.settle(place, found)
 

@@ -50,29 +50,21 @@ def check_identity(context: Context, account: Account, meter: RequestMeter) -> A
         AuthExpired: it is refused.
     """
     session = context.session(account, meter)
-    place = context.logins.place_for(account, session.tokens)
-    if place is None:
-        return _checked(context, account, session)
-    with place.alone():
-        # Another process may have checked and stored the same one while we waited.
-        context.logins.join(place, session.tokens)
-        return _checked(context, context.store.load_account(account.key), session)
+    with context.logins.checking(account, session.tokens) as to_keep:
+        # Afresh: another process may have checked it while we waited.
+        return _checked(context, context.store.load_account(account.key), session, to_keep=to_keep)
 
 
-def _checked(context: Context, account: Account, session: Session) -> Account:
+def _checked(context: Context, account: Account, session: Session, *, to_keep: bool) -> Account:
     mark = context.logins.mark(session.tokens)
-    if mark is None:
-        return account
-    to_keep = context.logins.place_for(account, session.tokens) is not None
-    if mark == account.login_mark:
-        if to_keep:
-            context.logins.keep(account, session.tokens)
-        return account
-    identity = context.provider_of(account).identify(session)
-    if account.subject not in {None, identity.subject}:
+    known = mark in {None, account.login_mark}
+    identity = None if known else context.provider_of(account).identify(session)
+    if identity is not None and account.subject not in {None, identity.subject}:
         raise IdentityChanged(f"the login of account {account.name!r} is somebody else's now")
     if to_keep:
         context.logins.keep(account, session.tokens)
+    if identity is None:
+        return account
     current = context.store.load_account(account.key)
     return context.store.save_account(evolve(current, subject=identity.subject, login_mark=mark))
 

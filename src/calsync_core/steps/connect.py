@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
-
 from attrs import evolve
 
 from calsync_core.credentials import Credentials
@@ -27,8 +25,7 @@ def connect(context: Context, account: Account, credentials: Credentials) -> Acc
     with context.logins.connecting(account):
         known = _same_account(context, account)
         tokens = context.logins.source_of(account, credentials, stored=known, anew=True)
-        place = None if known is None else context.logins.place_for(known, tokens)
-        with nullcontext() if place is None else place.alone():
+        with context.logins.checking(known or account, tokens, anew=True):
             return _connect(context, account, known, tokens)
 
 
