@@ -12,7 +12,7 @@ from calsync_core.errors import CalsyncError
 from calsync_core.models import Calendar
 from calsync_core.system import SystemClock
 from live.environment import Missing, Setup, read_setup
-from live.findings import Finding
+from live.findings import Finding, Unanswered
 from live.scratch import Scratch
 from live.service import LiveService
 from live.summary import Redaction, Summary
@@ -129,7 +129,7 @@ def pytest_runtest_makereport(
     report = yield
     if report.failed and call.excinfo is not None and not os.environ.get(VERBOSE):
         error = call.excinfo.value
-        told = f": {error}" if isinstance(error, CalsyncError) else ""
+        told = f": {error}" if isinstance(error, CalsyncError | Unanswered) else ""
         place = call.excinfo.traceback[-1]
         line = f"{place.path}:{place.lineno + 1}: {type(error).__name__}{told}\n  {str(place.statement).strip()}"
         report.longrepr = item.config.stash[_REDACTION].apply(line)

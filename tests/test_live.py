@@ -223,7 +223,7 @@ def test_a_failure_says_where_and_not_what(google: GoogleSimulator) -> None:
     run = start("live/google", environment, "-x")
     told = run.communicate(timeout=60)[0]
     assert run.returncode == 1, told
-    assert "Unanswered" in told
+    assert "Unanswered: GET gave 401" in told
     assert "a-refused-token" not in told
     assert calendars_of(google) == {ANA, OWN[1]}
 
