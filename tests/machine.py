@@ -1,7 +1,7 @@
 """Random histories: people at their calendars, networks, clocks, hosts and backups against the engine's promises.
 
 ``Histories`` is a Hypothesis state machine over a ``MemoryService``; subclass it to run the same histories on another
-store (``open_store``) or with another set of service shapes. After every sync, settled or not, no user event may have
+store (``open_store``) or another service (``open_service``). After every sync, settled or not, no user event may have
 changed (I-02) and no block may have been mirrored (I-15); once all is calm again, ``oracle.examine`` must agree with
 what stands (I-01, I-06), the audit with the oracle, and a second sync must write nothing (I-03).
 """
@@ -33,12 +33,12 @@ from calsync_core.models import (
     SyncPolicy,
 )
 from calsync_core.protocols import Store
-from calsync_core.providers.memory import MemoryProvider, MemoryService
+from calsync_core.providers.memory import MemoryService
 from calsync_core.stores import MemoryStore
 from calsync_core.testing.clock import VirtualClock
 from calsync_core.testing.faults import Fault, FaultKind, FaultyProvider
 from oracle import examine
-from world import PASSWORD, SECRET, START, World
+from world import PASSWORD, SECRET, START, Service, World, provider_of
 
 __all__ = ["TALLY", "Histories"]
 
@@ -103,13 +103,25 @@ class Histories(RuleBasedStateMachine):
     """One owner with three calendars, and later perhaps a second installation on the same ones."""
 
     world: World
-    service: MemoryService
+    service: Service
     faulty: FaultyProvider
     clock: VirtualClock
 
     def open_store(self) -> Store:
         """A new, empty store. One without ``snapshot`` and ``restore`` is never brought back from a backup."""
         return MemoryStore()
+
+    def open_service(self, **shape: Any) -> Service:
+        """A new, empty service; ``shape`` is of ``MemoryService``, another makes of it what it can."""
+        return MemoryService(**shape)
+
+    def spoil(self, fault: Fault) -> None:
+        """Let a request go wrong."""
+        self.faulty.schedule(fault)
+
+    def calm(self) -> None:
+        """From now on all requests go well."""
+        self.faulty.calm()
 
     @initialize(
         shape=st.fixed_dictionaries(
@@ -130,9 +142,9 @@ class Histories(RuleBasedStateMachine):
     def begin(
         self, *, shape: dict[str, Any], series: dict[str, bool], wary: bool, respect: bool, full_hours: int
     ) -> None:
-        self.service = MemoryService(**shape, **series)
-        self.faulty = FaultyProvider(MemoryProvider(self.service))
         self.clock = VirtualClock(START)
+        self.service = self.open_service(**shape, **series)
+        self.faulty = FaultyProvider(provider_of(self.service))
         self.guarded: dict[str, Any] = {"guard_max": 2, "guard_share": 0.2} if wary else {"guard_max": 10_000}
         self.policy = SyncPolicy(
             horizon_days=14,
@@ -316,7 +328,7 @@ class Histories(RuleBasedStateMachine):
 
     @rule(fault=st.sampled_from(FAULTS), skip=st.integers(0, 3), behind=st.integers(1, 3))
     def spoil_a_request(self, *, fault: Fault, skip: int, behind: int) -> None:
-        self.faulty.schedule(evolve(fault, skip=skip, behind=behind))
+        self.spoil(evolve(fault, skip=skip, behind=behind))
         counted(f"fault {fault.kind} on {fault.on}")
 
     @rule(name=calendars, pick=picks)
@@ -536,7 +548,7 @@ class Histories(RuleBasedStateMachine):
     @rule()
     def settle(self) -> None:
         """All is well again, time passes, and a few syncs later everything must be right."""
-        self.faulty.calm()
+        self.calm()
         self.connectable()
         self.mend_items()
         worlds = [self.world, *([self.other] if self.other else [])]

@@ -1,10 +1,10 @@
-"""A small world for engine tests: one owner's calendars at a service in memory, and an engine over them."""
+"""A small world for engine tests: one owner's calendars at one service, and an engine over them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeAlias
 
 from calsync_core.engine import SyncEngine
 from calsync_core.models import (
@@ -19,11 +19,16 @@ from calsync_core.models import (
     SyncPolicy,
     SyncReport,
 )
-from calsync_core.protocols import Provider, Store
+from calsync_core.protocols import Provider, Store, TokenSource
 from calsync_core.providers.memory import MemoryProvider, MemoryService
 from calsync_core.stores import MemoryStore
 from calsync_core.system import StaticTokens
 from calsync_core.testing.clock import VirtualClock
+from google_service import GoogleService
+from graph_service import GraphService
+
+Service: TypeAlias = MemoryService | GoogleService | GraphService
+"""What a world can stand on: they have the same hands."""
 
 START = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 """A Monday, four weeks before European clocks change."""
@@ -37,6 +42,11 @@ def at(day: int, hour: int = 9, minute: int = 0) -> datetime:
     return datetime(2026, 3, 2, hour, minute, tzinfo=UTC) + timedelta(days=day)
 
 
+def provider_of(service: Service) -> Provider:
+    """The adapter for a service."""
+    return MemoryProvider(service) if isinstance(service, MemoryService) else service.provider()
+
+
 class World:
     """One owner's calendars, each of its own account, and the engine that keeps them honest.
 
@@ -48,16 +58,16 @@ class World:
         names: Sequence[str] = ("work", "home", "club"),
         *,
         owner: str = "ana",
-        service: MemoryService | None = None,
+        service: Service | None = None,
         provider: Provider | None = None,
         clock: VirtualClock | None = None,
         store: Store | None = None,
         **engine: Any,
     ) -> None:
         self.owner = owner
-        self.clock = clock or VirtualClock(START)
-        self.service = service or MemoryService()
-        self.provider = provider or MemoryProvider(self.service)
+        self.service: Service = service or MemoryService()
+        self.clock = clock or (VirtualClock(START) if isinstance(self.service, MemoryService) else self.service.clock)
+        self.provider = provider or provider_of(self.service)
         self.store: Store = store if store is not None else MemoryStore()
         self.notices: list[Notice] = []
         self.options: dict[str, Any] = {
@@ -77,13 +87,25 @@ class World:
         self.options |= changes
         self.engine = SyncEngine(
             store=self.store,
-            providers={"memory": self.provider},
+            providers={self.kind: self.provider},
             notifier=self,
             clock=self.clock,
-            tokens=lambda account: StaticTokens(Password(f"{account.owner}-{account.name}", PASSWORD)),
+            tokens=lambda account: self.login(account.name, account.owner),
             **self.options,
         )
         return self.engine
+
+    @property
+    def kind(self) -> str:
+        """The provider's name."""
+        return "memory" if isinstance(self.service, MemoryService) else self.service.kind
+
+    def login(self, name: str, owner: str | None = None) -> TokenSource:
+        """What the account named so is connected with, of this owner or another one."""
+        user = f"{owner or self.owner}-{name}"
+        if not isinstance(self.service, MemoryService):
+            return self.service.login(user, PASSWORD)
+        return StaticTokens(Password(user, PASSWORD))
 
     def notify(self, notice: Notice) -> None:
         self.notices.append(notice)
@@ -102,9 +124,7 @@ class World:
 
     def connect(self, name: str) -> Calendar:
         """Connect, discover and enable a calendar that the service has."""
-        account = self.engine.connect(
-            Account(owner=self.owner, provider="memory", name=name), Password(f"{self.owner}-{name}", PASSWORD)
-        )
+        account = self.engine.connect(Account(owner=self.owner, provider=self.kind, name=name), self.login(name))
         found = {calendar.remote_id: calendar for calendar in self.engine.discover(account.key)}
         self.calendars[name] = self.engine.enable(found[self.remote[name]].key)
         return self.calendars[name]

@@ -385,6 +385,13 @@ def test_calendars_say_role_zone_and_name() -> None:
     assert gone.remote_id not in listed
 
 
+def test_a_calendar_that_is_listed_twice_is_one() -> None:  # I-14
+    """As lists do that change while they are paged through; the last word counts."""
+    named = [page({"id": "a", "summary": name, "accessRole": "owner"}, following=name) for name in ("Old", "Older")]
+    google = Google(*named, page({"id": "a", "summary": "New", "accessRole": "reader"}))
+    assert [(one.name, str(one.role)) for one in google.provider.list_calendars(google.session)] == [("New", "reader")]
+
+
 def _shape() -> str:
     google = Google(page(token="t"))
     cursor = read(google)[-1].cursor

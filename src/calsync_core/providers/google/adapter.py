@@ -97,8 +97,11 @@ class GoogleProvider:
         query = {"maxResults": _PAGE_OF_CALENDARS}
         pages = service.pages("users", "me", "calendarList", query=query, check=service.require)
         entries = [entry for page in pages for entry in page.get("items", [])]
-        found = [_calendar(entry) for entry in entries if not entry.get("deleted")]
-        return found if writable else [_read_only(calendar) for calendar in found]
+        # A calendar may come twice; the last word counts.
+        found = {calendar.remote_id: calendar for calendar in map(_calendar, entries)}
+        gone = {str(entry["id"]) for entry in entries if entry.get("deleted")}
+        listed = [calendar for key, calendar in found.items() if key not in gone]
+        return listed if writable else [_read_only(calendar) for calendar in listed]
 
     def native_id(self, calendar: Calendar, key: str, generation: int) -> str:  # noqa: ARG002  (the port's signature)
         """The event id: the public constant, the generation, the key."""
