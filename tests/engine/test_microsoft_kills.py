@@ -1,0 +1,21 @@
+"""Killed at every boundary over Graph: between a look and its write, a batch and the next (I-04, I-05, I-50)."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from calsync_core.testing.clock import VirtualClock
+from graph_service import GraphService
+from stories import STORIES, Story, kill_everywhere
+from world import START
+
+# A history costs ten times what it costs in memory: by default every so-manieth boundary, over all stories every kind
+# of boundary many times; on an evening's search all of them.
+EVERY = 1 if os.environ.get("HYPOTHESIS_PROFILE") in {"search", "torture"} else 23
+
+
+@pytest.mark.parametrize("story", STORIES, ids=lambda story: story.name)
+def test_killed_at_every_boundary(story: Story) -> None:  # I-02, I-04, I-05, I-50
+    kill_everywhere(story, lambda: GraphService(VirtualClock(START), page_size=5), every=EVERY)
