@@ -46,7 +46,7 @@ def throw(dice: random.Random, request: Request) -> HttpFault | None:
 
 
 class GraphHistories(Histories):
-    service: GraphService
+    service: GraphService  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def open_service(self, **shape: Any) -> GraphService:
         made = GraphService(self.clock, page_size=shape["page_size"])
@@ -98,4 +98,5 @@ class GraphHistories(Histories):
 
 TestOverGraph = GraphHistories.TestCase
 # A history costs more here than in memory; the profiles' proportions stay.
-TestOverGraph.settings = settings(stateful_step_count=25, max_examples=max(12, settings.default.max_examples // 8))
+EXAMPLES = settings.default.max_examples if settings.default else 100
+TestOverGraph.settings = settings(stateful_step_count=25, max_examples=max(12, EXAMPLES // 8))

@@ -259,6 +259,7 @@ def test_an_application_acts_for_a_mailbox() -> None:
     graph = platform()
     grant = renewed(graph, evolve(client(graph), acts_for=ANA))
     credential = credential_in(grant)
+    assert isinstance(credential, BearerToken)
     assert credential == BearerToken(grant.access_token or "", grant.scopes, ANA)
     calendar = calendar_of(graph)
     provider = MicrosoftProvider(transport=graph.transport())
