@@ -134,7 +134,7 @@ def test_404_of_a_vanished_calendar_is_no_deletion(bench: Bench) -> None:  # I-4
             bench.apply(bench.intent(kind, KEY, BUSY, etag=etag))
 
 
-@pytest.mark.parametrize("status", [301, 400, 402, 403, 404, 407, 410, 418, 451, 500, 502, 503, 520])
+@pytest.mark.parametrize("status", [301, 400, 402, 403, 404, 407, 410, 418, 451, 500, 502, 503, 504])
 @pytest.mark.parametrize("inner", [False, True])
 def test_a_proxy_s_answers_conclude_nothing(bench: Bench, status: int, *, inner: bool) -> None:  # I-07
     """No event is gone, no block is rejected for ever, no login is refused, because somebody in between says so."""
@@ -153,7 +153,7 @@ def test_a_proxy_s_answers_conclude_nothing(bench: Bench, status: int, *, inner:
     asks.append(lambda: bench.apply(*intents))
     for ask in asks:
         found, error = answer_or_error(ask)
-        assert error is None or type(error) in {Unavailable, CursorExpired}, error
+        assert error is None or isinstance(error, Unavailable | CursorExpired), error
         assert "Dentist" not in str(error)
         assert not getattr(found, "gone", ())
         if isinstance(found, list):
