@@ -171,7 +171,7 @@ class GraphService:
         elif edited.mark is not None:
             self._edit_block(event, edited)
         else:
-            self._put_whole(calendar_id, _as_exchange_means(edited) if edited.recurrence else edited)
+            self._put_whole(calendar_id, edited)
 
     def move(self, calendar_id: str, event_id: str, start: Moment, end: Moment | None = None) -> None:
         self.edit(calendar_id, event_id, start=start, end=end)
@@ -231,6 +231,7 @@ class GraphService:
         raise InvalidValue(f"event_id: nothing with the id {key!r}")
 
     def _put_whole(self, calendar_id: str, event: Event) -> None:
+        event = _as_exchange_means(event) if event.recurrence else event
         body = to_json(event)
         organizer = None if event.response is Response.NONE else _BOSS
         try:
