@@ -96,6 +96,12 @@ class World:
         return self.engine
 
     @property
+    def memory(self) -> MemoryService:
+        """The service, for what only the one in memory can do."""
+        assert isinstance(self.service, MemoryService)
+        return self.service
+
+    @property
     def kind(self) -> str:
         """The provider's name."""
         return "memory" if isinstance(self.service, MemoryService) else self.service.kind

@@ -428,7 +428,7 @@ def test_plan_shows_and_writes_nothing(world: World) -> None:
     world.book("work", "m1", at(1))
     plan = world.engine.plan()
     assert [str(operation.kind) for operation in plan.operations] == ["create", "create"]
-    assert world.service.writes == []
+    assert world.memory.writes == []
     assert "secret" not in str(plan.as_dict())
     assert world.sync().busy_blocks_created == 2
 

@@ -718,7 +718,7 @@ def test_an_audit_sees_a_deleted_block_that_stands_again() -> None:  # I-01, I-5
     (block,) = world.blocks("home")
     world.service.remove(world.remote["work"], "m1")
     world.sync()
-    world.service.put(world.remote["home"], block)
+    world.memory.put(world.remote["home"], block)
     audit = world.engine.audit()
     assert (audit.extra, audit.ok) == (1, False)
     assert world.engine.audit(repair=True).ok
@@ -732,6 +732,6 @@ def test_a_cursor_of_another_shape_has_everything_read_afresh() -> None:  # I-12
     world.sync()
     world.sync()
     assert world.sync().events_processed == 0
-    world.service.window_listing = True  # as a calendar's other time zone does with CalDAV
+    world.memory.window_listing = True  # as a calendar's other time zone does with CalDAV
     assert world.sync().events_processed == 6  # unchanged etags prove nothing
     world.check()
