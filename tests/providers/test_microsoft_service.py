@@ -249,6 +249,14 @@ def test_a_login_that_may_not_say_who_it_is_lacks_a_permission() -> None:  # I-4
         MicrosoftProvider(transport=graph.transport()).identify(session)
 
 
+def test_a_proxy_that_says_no_is_not_graph() -> None:  # I-35, I-46
+    """Without a code of Graph's nothing is known of the login: it is tried again, not given up."""
+    graph = Graph(httpx.Response(403, text="<h1>Blocked by policy</h1>"))
+    for ask in (graph.provider.identify, graph.provider.list_calendars):
+        with pytest.raises(Unavailable):
+            ask(graph.session)
+
+
 def test_a_login_without_a_mailbox_is_told_so() -> None:  # I-44
     graph = graph_of()
     graph.add_user("cy@contoso.example", mailbox=False)

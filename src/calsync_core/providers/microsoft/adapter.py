@@ -81,8 +81,8 @@ class MicrosoftProvider:
             service.call("GET", "mailboxSettings", query={"$select": "timeZone"}),
         ]
         who, settings = service.send_all(calls, reading=True)
-        if who is not None and who.status == 403:
-            refusal = service.refusal(who)
+        refusal = None if who is None else service.refusal(who)
+        if refusal is not None and refusal.status == 403 and refusal.codes:
             raise AuthExpired(f"the login lacks a permission it needs ({refusal}): connect again and grant it")
         user = _told(service, who)
         if not isinstance(user.get("id"), str) or not user["id"]:

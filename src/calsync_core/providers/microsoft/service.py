@@ -7,7 +7,7 @@ from urllib.parse import quote, urlencode
 
 from attrs import field, frozen
 
-from calsync_core.errors import RateLimited, Unavailable
+from calsync_core.errors import RateLimited, Unavailable, Unreachable
 from calsync_core.providers.microsoft.answers import Refusal, refusal_of
 from calsync_core.providers.microsoft.batch import BATCH_SIZE, Call, build_batch, parse_batch
 from calsync_core.providers.microsoft.gate import Gate
@@ -149,6 +149,8 @@ class Service:
     def _send_alone(self, call: Call, *, reading: bool) -> Answer | None:
         try:
             return self.send(call, reading=reading)
+        except Unreachable:
+            raise
         except Unavailable:
             # As in a batch: what can't be read fails nothing else (I-37). Of a write, the caller must hear.
             if not reading:
