@@ -236,6 +236,8 @@ class GraphService:
         organizer = None if event.response is Response.NONE else _BOSS
         try:
             entry = self._entry(calendar_id, event.uid or event.id)
+            if any(one.response is not Response.NONE for one in self._exceptions(entry)):
+                organizer = _BOSS
         except InvalidValue:
             made = self.graph.put_event(calendar_id, {**body, "organizer": {"emailAddress": organizer}})
             entry = self.graph._state.entries[EventId.read(made).key]
@@ -267,17 +269,23 @@ class GraphService:
                 self.graph.cancel_occurrence(entry.event_id(immutable=True), event.original_start)
             else:
                 occurrence = self.graph.occurrence(entry.event_id(immutable=True), event.original_start)
+                if event.response is not Response.NONE:
+                    # Only to somebody else's meeting an answer can be given.
+                    entry.organizer = _BOSS
                 body = to_json(evolve(event, series=None, original_start=None))
                 del body["recurrence"], body["iCalUId"]
                 self.graph.patch_event(occurrence, body)
             self._kept[entry.key].exceptions[at] = event
 
+    def _exceptions(self, entry: Entry) -> list[Event]:
+        kept = self._kept[entry.key].exceptions if entry.key in self._kept else {}
+        return [kept[at] for at in (*entry.exceptions, *entry.cancelled) if at in kept]
+
     def _item(self, entry: Entry) -> Item:
         version = max([entry.version, *(special.version for special in entry.exceptions.values())])
         if entry.key in self._kept and not is_block_name(entry.transaction_id):
-            kept = self._kept[entry.key]
-            exceptions = [kept.exceptions[at] for at in (*entry.exceptions, *entry.cancelled) if at in kept.exceptions]
-            return Item(kept.event.id, (kept.event, *exceptions), etag(version))
+            event = self._kept[entry.key].event
+            return Item(event.id, (event, *self._exceptions(entry)), etag(version))
         garbage, entry.garbage = entry.garbage, {}
         try:
             shown = self.graph._shown(itself(entry))
