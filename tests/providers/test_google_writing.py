@@ -124,8 +124,6 @@ def test_calls_that_meet_each_other_are_sent_alone(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("answer", "kind"),
     [
-        (refusal(403, "rateLimitExceeded"), RateLimited),
-        (refusal(429, "userRateLimitExceeded"), RateLimited),
         (refusal(403, "quotaExceeded"), RateLimited),
         (refusal(403, "forbidden"), ReadOnly),
         (refusal(403, "insufficientPermissions"), ReadOnly),
@@ -143,6 +141,25 @@ def test_what_stops_the_account_is_raised_after_what_was_done(
     outcomes, error = told(bench, *creates(bench, 4))
     assert type(error) is kind
     assert statuses(outcomes) == [OutcomeStatus.DONE] * 3
+
+
+@pytest.mark.parametrize(("status", "reason"), [(403, "rateLimitExceeded"), (429, "userRateLimitExceeded")])
+def test_a_part_that_is_put_off_for_a_moment_is_sent_again(bench: Bench, status: int, reason: str) -> None:  # I-33
+    google = google_of(bench)
+    google.habits.order = None
+    google.fail(HttpFault(HttpFaultKind.ANSWER, refusal(status, reason), inner=True, skip=1, times=2))
+    assert statuses(bench.apply(*creates(bench, 4))) == [OutcomeStatus.DONE] * 4
+    assert len(bench.hands.list_raw()) == 4
+
+
+def test_parts_that_are_put_off_again_and_again_stop_the_account(bench: Bench) -> None:  # I-33, I-34
+    google = google_of(bench)
+    google.habits.order = None
+    limit = refusal(403, "userRateLimitExceeded")
+    google.fail(HttpFault(HttpFaultKind.ANSWER, limit, inner=True, skip=1, times=100))
+    outcomes, error = told(bench, *creates(bench, 4))
+    assert isinstance(error, RateLimited)
+    assert statuses(outcomes) == [OutcomeStatus.DONE]
 
 
 def test_5xx_of_one_part_is_that_part_s_alone(bench: Bench) -> None:  # I-37

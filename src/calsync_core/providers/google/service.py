@@ -8,11 +8,11 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from attrs import frozen
 
-from calsync_core.errors import Unavailable
+from calsync_core.errors import RateLimited, Unavailable
 from calsync_core.providers.google.answers import Refusal, refusal_of
 from calsync_core.providers.google.batch import Call, build_batch, parse_batch
 from calsync_core.providers.google.pace import Pace
-from calsync_core.transport import Answer, Link
+from calsync_core.transport import Answer, Link, send_parts
 
 __all__ = ["BATCH_SIZE", "Service"]
 
@@ -115,16 +115,14 @@ class Service:
             raise self.refusal(answer).as_error(reading=True)
 
     def _send_batch(self, calls: Sequence[Call], *, reading: bool) -> Sequence[Answer | None]:
-        tokens = self.link.session.tokens
-        credential = tokens.credential()
-        answers = list(self._batched(calls, reading=reading))
-        refused = [place for place, answer in enumerate(answers) if answer is not None and answer.status == 401]
-        # An access token that has ended is refused part by part; the batch itself succeeds.
-        if refused and tokens.credential(renew=True) != credential:
-            again = self._batched([calls[place] for place in refused], reading=reading)
-            for place, answer in zip(refused, again, strict=True):
-                answers[place] = answer
-        return answers
+        def send(some: Sequence[Call]) -> Sequence[Answer | None]:
+            return self._batched(some, reading=reading)
+
+        return send_parts(calls, send, self.link.session, self._limit)
+
+    def _limit(self, answer: Answer) -> RateLimited | None:
+        error = self.refusal(answer).as_error(reading=True)
+        return error if isinstance(error, RateLimited) else None
 
     def _batched(self, calls: Sequence[Call], *, reading: bool) -> Sequence[Answer | None]:
         if not reading:
