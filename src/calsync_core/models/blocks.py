@@ -39,6 +39,11 @@ class BlockContent:
     title: str = field(repr=False)
     show_as: Availability = Availability.BUSY
 
+    @classmethod
+    def shown_by(cls, event: Event) -> BlockContent:
+        """What an event says, in the form in which contents are compared."""
+        return cls(event.span.in_utc(), event.title, event.availability)
+
 
 class BlockState(StrEnum):
     """Where a block is in its life."""
@@ -146,7 +151,7 @@ class Sighting:
     @property
     def content(self) -> BlockContent:
         """What it says, comparable with ``Block.seen``."""
-        return BlockContent(self.event.span.in_utc(), self.event.title, self.event.availability)
+        return BlockContent.shown_by(self.event)
 
 
 class OperationKind(StrEnum):

@@ -18,7 +18,7 @@ from calsync_core.transport.link import (
     seconds_asked,
 )
 from calsync_core.transport.over_httpx import HttpxConnection
-from calsync_core.transport.parts import send_parts
+from calsync_core.transport.parts import send_parts, tell_outcomes
 
 __all__ = [
     "MAX_BODY",
@@ -34,4 +34,5 @@ __all__ = [
     "problem_with",
     "seconds_asked",
     "send_parts",
+    "tell_outcomes",
 ]

@@ -1,16 +1,17 @@
-"""The parts of a batch that the server itself put off: sent again, because it said that they did not happen."""
+"""Batches: parts that the server put off are sent again, and each part has an outcome of its own."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeAlias, TypeVar
 
 from calsync_core import retry
 from calsync_core.errors import ProviderError, RateLimited
+from calsync_core.models import Intent, Outcome
 from calsync_core.protocols import Session
 from calsync_core.transport.link import Answer
 
-__all__ = ["send_parts"]
+__all__ = ["send_parts", "tell_outcomes"]
 
 _Call = TypeVar("_Call")
 _Send: TypeAlias = Callable[[Sequence[_Call]], Sequence[Answer | None]]
@@ -71,6 +72,30 @@ def send_parts(
     if left and session.tokens.credential(renew=True) != credential:
         send_patiently()
     return answers
+
+
+def tell_outcomes(
+    answered: Iterable[tuple[Intent, Answer | None]], judge: Callable[[Intent, Answer | None], Outcome]
+) -> Iterator[Outcome]:
+    """The outcomes of all that was answered; what stops the whole account is raised after them.
+
+    Args:
+        answered: What was written, and the answers to it.
+        judge: What an answer means for one intent; raises what it means for all of them.
+
+    Raises:
+        ProviderError: the first that ``judge`` raised.
+    """
+    stopped: ProviderError | None = None
+    for intent, answer in answered:
+        try:
+            outcome = judge(intent, answer)
+        except ProviderError as error:
+            stopped = stopped or error
+        else:
+            yield outcome
+    if stopped is not None:
+        raise stopped
 
 
 def _limit(answer: Answer | None, limit: Callable[[Answer], RateLimited | None]) -> RateLimited | None:

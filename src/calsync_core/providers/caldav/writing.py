@@ -201,21 +201,17 @@ def _settle(intent: Intent, now: _Now) -> Outcome | None:
         missing = {OperationKind.UPDATE: Status.MISSING, OperationKind.DELETE: Status.DONE}
         return Outcome(intent.id, missing[kind]) if kind in missing else None
     if event is not None and event.mark is not None and not event.adorned:
-        shown, meant = _content(event), wanted.content
+        shown, meant = BlockContent.shown_by(event), wanted.content
         # A server may have normalised the title of what we wrote; other times are somebody's edit.
         placed = (shown.span, shown.show_as) == (meant.span, meant.show_as)
         mine = kind is OperationKind.CREATE and event.mark.tag == wanted.tag and placed
         same = kind is OperationKind.UPDATE and shown == meant
         if mine or same:
-            return Outcome(intent.id, Status.DONE, etag=item.etag, seen=_content(event))
+            return Outcome(intent.id, Status.DONE, etag=item.etag, seen=BlockContent.shown_by(event))
     if kind is OperationKind.CREATE:
         return Outcome(intent.id, Status.TAKEN)
     changed = event is None or event.adorned or wanted.etag not in {None, item.etag}
     return Outcome(intent.id, Status.CHANGED) if changed else None
-
-
-def _content(event: Event) -> BlockContent:
-    return BlockContent(event.span.in_utc(), event.title, event.availability)
 
 
 def _local_names(answer: Answer) -> frozenset[str]:

@@ -7,10 +7,9 @@ from functools import partial
 
 from attrs import define, field
 
-from calsync_core.errors import ProviderError, Unavailable
+from calsync_core.errors import Unavailable
 from calsync_core.models import (
     BlockContent,
-    Event,
     Intent,
     Item,
     Lookup,
@@ -24,7 +23,7 @@ from calsync_core.providers.google.batch import Call
 from calsync_core.providers.google.bodies import build_block
 from calsync_core.providers.google.reading import CalendarReader
 from calsync_core.providers.google.wire import EVENT_FIELDS, parse_item
-from calsync_core.transport import Answer
+from calsync_core.transport import Answer, tell_outcomes
 
 __all__ = ["BlockWriter"]
 
@@ -53,18 +52,13 @@ class BlockWriter:
         yield from self._send(calls)
 
     def _send(self, calls: Sequence[tuple[Intent, Call]]) -> Iterator[Outcome]:
-        """Outcomes of all that was answered; what stops the whole account is raised after them."""
-        stopped: ProviderError | None = None
-        answers = list(self.reader.service.send_all([call for _, call in calls], reading=False))
-        for (intent, call), answer in zip(calls, answers, strict=True):
-            try:
-                outcome = self._outcome(intent, self._again_alone(call, answer))
-            except ProviderError as error:
-                stopped = stopped or error
-            else:
-                yield outcome
-        if stopped is not None:
-            raise stopped
+        sent = {intent.id: call for intent, call in calls}
+
+        def judge(intent: Intent, answer: Answer | None) -> Outcome:
+            return self._outcome(intent, self._again_alone(sent[intent.id], answer))
+
+        answers = list(self.reader.service.send_all(list(sent.values()), reading=False))
+        yield from tell_outcomes(zip((intent for intent, _ in calls), answers, strict=True), judge)
 
     def _again_alone(self, call: Call, answer: Answer | None) -> Answer | None:
         """Calls of one batch that met each other (409 ``conflict``): each alone goes through."""
@@ -141,7 +135,7 @@ def _settled(intent: Intent, item: Item) -> Outcome | None:
     kind, operation = intent.operation.kind, intent.operation
     event = item.events[0]
     plain = event.mark is not None and not event.adorned
-    shown = _content(event)
+    shown = BlockContent.shown_by(event)
     placed = (shown.span, shown.show_as) == (operation.content.span, operation.content.show_as)
     tagged = event.mark is not None and event.mark.tag == operation.tag
     if kind is OperationKind.CREATE:
@@ -159,8 +153,4 @@ def _written(intent: Intent, answer: Answer) -> Outcome:
         item = parse_item(answer.json())
     except (Unavailable, ValueError):
         return Outcome(intent.id, Status.RETRY, message="the answer to the write can't be read")
-    return Outcome(intent.id, Status.DONE, item.etag, _content(item.events[0]))
-
-
-def _content(event: Event) -> BlockContent:
-    return BlockContent(event.span.in_utc(), event.title, event.availability)
+    return Outcome(intent.id, Status.DONE, item.etag, BlockContent.shown_by(item.events[0]))

@@ -102,7 +102,7 @@ def parse_content(item: Item) -> BlockContent | None:
     if not item.events:
         return None
     event = item.events[0]
-    return BlockContent(event.span.in_utc(), event.title, event.availability)
+    return BlockContent.shown_by(event)
 
 
 def parse_in_window(resource: Resource, window: Window, zone: tzinfo) -> Item | None:

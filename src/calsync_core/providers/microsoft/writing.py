@@ -11,7 +11,7 @@ from functools import partial
 
 from attrs import define, field
 
-from calsync_core.errors import ProviderError, Unavailable
+from calsync_core.errors import Unavailable
 from calsync_core.models import BlockContent, Event, Intent, Item, Lookup, OperationKind, Outcome
 from calsync_core.models import OutcomeStatus as Status
 from calsync_core.providers.microsoft.answers import Refusal
@@ -19,7 +19,7 @@ from calsync_core.providers.microsoft.batch import Call
 from calsync_core.providers.microsoft.bodies import build_change, build_new
 from calsync_core.providers.microsoft.reading import CalendarReader
 from calsync_core.providers.microsoft.wire import parse_item
-from calsync_core.transport import Answer
+from calsync_core.transport import Answer, tell_outcomes
 
 __all__ = ["BlockWriter"]
 
@@ -60,18 +60,8 @@ class BlockWriter:
         return make("DELETE", *events, key)
 
     def _send(self, calls: Sequence[tuple[Intent, Call]]) -> Iterator[Outcome]:
-        """Outcomes of all that was answered; what stops the whole account is raised after them."""
-        stopped: ProviderError | None = None
         answers = list(self.reader.service.send_all([call for _, call in calls], reading=False))
-        for (intent, _), answer in zip(calls, answers, strict=True):
-            try:
-                outcome = self._outcome(intent, answer)
-            except ProviderError as error:
-                stopped = stopped or error
-            else:
-                yield outcome
-        if stopped is not None:
-            raise stopped
+        yield from tell_outcomes(zip((intent for intent, _ in calls), answers, strict=True), self._outcome)
 
     def _outcome(self, intent: Intent, answer: Answer | None) -> Outcome:
         if answer is None:
@@ -87,7 +77,7 @@ class BlockWriter:
         if intent.operation.kind is OperationKind.CREATE:
             # A replay may be answered with the first event as if it were new.
             return _as_created(intent, item, item.events[0], sure=True)
-        return Outcome(intent.id, Status.DONE, item.etag, _content(item.events[0]))
+        return Outcome(intent.id, Status.DONE, item.etag, BlockContent.shown_by(item.events[0]))
 
     def _refused(self, intent: Intent, refusal: Refusal) -> Outcome:
         """What a refusal means for one intent. Raises what it means for all of them."""
@@ -152,7 +142,7 @@ def _settle_standing(intent: Intent, item: Item) -> Outcome | None:
         return Outcome(intent.id, Status.TAKEN if create else Status.CHANGED, native_id=native_id)
     if create:
         return _as_created(intent, item, event, sure=intent.in_doubt)
-    shown = _content(event)
+    shown = BlockContent.shown_by(event)
     tagged = event.mark.tag == operation.tag
     if operation.kind is OperationKind.UPDATE and tagged and shown == operation.content:
         return Outcome(intent.id, Status.DONE, item.etag, shown, native_id)
@@ -165,12 +155,8 @@ def _settle_standing(intent: Intent, item: Item) -> Outcome | None:
 
 def _as_created(intent: Intent, item: Item, event: Event, *, sure: bool) -> Outcome:
     """A create that stands, if it is ours for ``sure``. One that somebody moved since must be judged as what it is."""
-    shown, meant = _content(event), intent.operation.content
+    shown, meant = BlockContent.shown_by(event), intent.operation.content
     placed = (shown.span, shown.show_as) == (meant.span, meant.show_as)
     if not sure or not placed or event.adorned:
         return Outcome(intent.id, Status.TAKEN, native_id=item.key)
     return Outcome(intent.id, Status.DONE, item.etag, shown, item.key)
-
-
-def _content(event: Event) -> BlockContent:
-    return BlockContent(event.span.in_utc(), event.title, event.availability)
