@@ -83,6 +83,25 @@ def tests_on(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def torture(session: nox.Session) -> None:
+    """A long search: random histories, and deaths at every boundary, over every service. Takes hours."""
+    session.install(".[all]", *_group("tests"))
+    session.run(
+        *("pytest", "-n", "auto", "-rP", "--timeout", "0", "tests/engine", "tests/stores/test_differential.py"),
+        *session.posargs,
+        env={"HYPOTHESIS_PROFILE": os.environ.get("HYPOTHESIS_PROFILE", "search")},
+    )
+
+
+@nox.session(default=False)
+def bench(session: nox.Session) -> None:
+    """Requests and seconds on two real CalDAV servers, as JSON lines."""
+    session.install(".[all]", *_group("tests"))
+    for server in ("radicale", "xandikos"):
+        session.run("python", "benchmarks/two_servers.py", "--server", server, *session.posargs)
+
+
+@nox.session(default=False)
 def live(session: nox.Session) -> None:
     """Real services, with the accounts that the environment has; see ``docs/live-run.md``."""
     session.install("-e", ".[all]", *_group("tests"))

@@ -201,6 +201,9 @@ def test_grants_become_values(tmp_path: Path) -> None:
     assert isinstance(login, ServiceAccountGrant)
     assert (json.loads(login.key)["client_email"], login.subject) == ("bot@example.com", "ana@example.com")
     assert load(tmp_path, google('type = "bearer", token = "t"')).accounts[0].login == BearerToken("t")
+    application = 'type = "oauth", client_id = "app", client_secret = "s", acts_for = "ana@contoso.example"'
+    microsoft = google(application).replace('"google"', '"microsoft"')
+    assert load(tmp_path, microsoft).accounts[0].login == OAuthGrant("app", "s", acts_for="ana@contoso.example")
 
 
 @pytest.mark.parametrize(
@@ -212,6 +215,7 @@ def test_grants_become_values(tmp_path: Path) -> None:
         ),
         ('type = "oauth", refresh_token = "r"', "client_id: is missing"),
         ('type = "oauth", client_id = "c"', "refresh_token: is missing"),
+        ('type = "oauth", client_id = "c", acts_for = "a@b.example"', 'acts_for: provider "google" has no such logins'),
         ('type = "oauth", client_id = "", refresh_token = "r"', "client_id: must not be empty"),
         ('type = "oauth", client_id = "c", refresh_tokn = "r"', 'refresh_tokn: unknown key (did you mean "refresh_t'),
         (

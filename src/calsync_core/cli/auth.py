@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-from ipaddress import ip_address
-from urllib.parse import SplitResult, urlsplit
 
 from calsync_core.cli.registry import AUTH_TYPES
 from calsync_core.cli.tables import Table, did_you_mean
 from calsync_core.models import BearerToken, Login, OAuthGrant, Password, ServiceAccountGrant
+from calsync_core.transport import problem_with
 
 __all__ = ["read_login", "web_address"]
 
 _KEYS = {
     "password": ("username", "password"),
     "bearer": ("token",),
-    "oauth": ("client_id", "client_secret", "refresh_token", "token_url"),
+    "oauth": ("client_id", "client_secret", "refresh_token", "token_url", "acts_for"),
     "service_account": ("key", "subject"),
 }
 
@@ -40,11 +39,20 @@ def read_login(auth: Table, provider: str) -> Login:
         return Password(auth.required("username"), auth.required("password"))
     if kind == "service_account":
         return ServiceAccountGrant(_key_file(auth), auth.required("subject"))
+    return _grant(auth, provider)
+
+
+def _grant(auth: Table, provider: str) -> OAuthGrant:
+    """A person's grant; or (``acts_for``) that of an application which acts for itself, which only Microsoft knows."""
+    acts_for = auth.text("acts_for")
+    if acts_for is not None and provider != "microsoft":
+        raise auth.error("acts_for", f'provider "{provider}" has no such logins')
     return OAuthGrant(
         client_id=auth.required("client_id"),
-        client_secret=auth.text("client_secret"),
-        refresh_token=auth.required("refresh_token"),
+        client_secret=auth.text("client_secret") if acts_for is None else auth.required("client_secret"),
+        refresh_token=auth.required("refresh_token") if acts_for is None else auth.text("refresh_token"),
         token_url=web_address(auth, "token_url"),
+        acts_for=acts_for,
     )
 
 
@@ -60,8 +68,7 @@ def _key_file(auth: Table) -> str:
 
 
 def web_address(table: Table, key: str) -> str | None:
-    """An ``https://`` address; plain ``http://`` goes to this very machine only. The value is never quoted: what is
-    wrong with it may be a password in it.
+    """An ``https://`` address; plain ``http://`` goes to this very machine only.
 
     Raises:
         ConfigurationError: it is neither.
@@ -69,23 +76,7 @@ def web_address(table: Table, key: str) -> str | None:
     address = table.text(key)
     if address is None:
         return None
-    try:
-        parts = urlsplit(address)
-        host, _ = parts.hostname, parts.port
-    except ValueError:
-        raise table.error(key, "is not a valid URL") from None
-    if parts.scheme not in {"http", "https"} or not host or any(letter.isspace() for letter in address):
-        raise table.error(key, "must be a URL that starts with https:// and names a host")
-    if parts.username is not None or parts.password is not None:
-        raise table.error(key, "must not contain a user name or password; they belong in auth")
-    if parts.scheme == "http" and not _loopback(parts):
-        raise table.error(key, "plain http:// is accepted for this machine (loopback) only; use https://")
+    problem = problem_with(address)
+    if problem is not None:
+        raise table.error(key, problem)
     return address
-
-
-def _loopback(parts: SplitResult) -> bool:
-    host = parts.hostname or ""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

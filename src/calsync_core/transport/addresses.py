@@ -22,11 +22,11 @@ def problem_with(url: str) -> str | None:
     except ValueError:
         return "is not a valid URL"
     if parts.scheme not in {"http", "https"} or not host or any(letter.isspace() for letter in url):
-        return "must be an http(s) URL with a host"
+        return "must be a URL that starts with https:// and names a host"
     if parts.username is not None or parts.password is not None:
-        return "must not hold a user name or password; they belong to the credential"
+        return "must not contain a user name or password; they belong to the login"
     if parts.scheme == "http" and not _loopback(host):
-        return "plain http is for loopback hosts only; use https"
+        return "plain http:// is accepted for this machine (loopback) only; use https://"
     return None
 
 
