@@ -397,3 +397,19 @@ def _shape() -> str:
     cursor = read(google)[-1].cursor
     assert cursor is not None
     return cursor.shape
+
+
+@pytest.mark.parametrize("company", [0, 3])
+def test_an_event_that_google_chokes_on_fails_nothing_else(company: int) -> None:  # I-07, I-37
+    """Asked for alone or among others: it counts as present, and is owed."""
+    bench = bench_of()
+    bad = bench.hands.put(meeting("bad"))
+    others = [bench.hands.put(meeting(f"good-{number}")) for number in range(company)]
+    chokes = HttpFault(
+        HttpFaultKind.ANSWER, refusal(500, "backendError"), path=f"/events/{bad}", times=9, inner=bool(company)
+    )
+    google_of(bench).fail(chokes)
+    found = bench.lookup(bad, *others)
+    assert [one.key for one in found.unreadable] == [bad]
+    assert [item.key for item in found.items] == others
+    assert found.gone == ()

@@ -8,7 +8,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from attrs import frozen
 
-from calsync_core.errors import RateLimited, Unavailable
+from calsync_core.errors import RateLimited, Unavailable, Unreachable
 from calsync_core.providers.google.answers import Refusal, refusal_of
 from calsync_core.providers.google.batch import Call, build_batch, parse_batch
 from calsync_core.providers.google.pace import Pace
@@ -71,7 +71,7 @@ class Service:
         for start in range(0, len(calls), BATCH_SIZE):
             chunk = calls[start : start + BATCH_SIZE]
             if len(chunk) == 1:
-                yield self.send(chunk[0], reading=reading)
+                yield self._send_alone(chunk[0], reading=reading)
             else:
                 yield from self._send_batch(chunk, reading=reading)
 
@@ -113,6 +113,17 @@ class Service:
         """Raise what it means for reading if it is no success."""
         if not answer.ok:
             raise self.refusal(answer).as_error(reading=True)
+
+    def _send_alone(self, call: Call, *, reading: bool) -> Answer | None:
+        try:
+            return self.send(call, reading=reading)
+        except Unreachable:
+            raise
+        except Unavailable:
+            # As in a batch: what can't be read fails nothing else (I-37). Of a write, the caller must hear.
+            if not reading:
+                raise
+            return None
 
     def _send_batch(self, calls: Sequence[Call], *, reading: bool) -> Sequence[Answer | None]:
         def send(some: Sequence[Call]) -> Sequence[Answer | None]:
