@@ -14,7 +14,7 @@ from attrs import evolve
 
 from calsync_core.cli.assembly import Installation
 from calsync_core.cli.config import AccountConfig
-from calsync_core.errors import ConfigurationError, InvalidValue, ProviderError
+from calsync_core.errors import AuthExpired, ConfigurationError, InvalidValue, ProviderError
 from calsync_core.models import Account, AccountStatus, Calendar, CalendarRole, SyncFailure
 
 __all__ = ["align_accounts", "choose"]
@@ -115,6 +115,8 @@ def _ready(installation: Installation, each: AccountConfig, account: Account | N
 
     Another password needs nothing here: the engine finds out whose it is before it uses it.
     """
+    if each.logs_in_by_device:
+        return _logged_in(installation, each, account)
     if account is None:
         return installation.engine.connect(each.account, each.login)
     installation.engine.attach(account.key, each.login)
@@ -134,6 +136,15 @@ def _ready(installation: Installation, each: AccountConfig, account: Account | N
                 # The store still has the old address: the login in the file is not meant for whoever answers there.
                 installation.engine.pause(account.key)
             raise
+    return account
+
+
+def _logged_in(installation: Installation, each: AccountConfig, account: Account | None) -> Account:
+    """The account of somebody who logged in by hand. Raises AuthExpired: they have not, or not at this address."""
+    if account is None or account.base_url != each.account.base_url:
+        raise AuthExpired(f"nobody is logged in: calsync credentials login {each.account.name}")
+    if account.status is AccountStatus.PAUSED:
+        account = installation.engine.resume(account.key)
     return account
 
 

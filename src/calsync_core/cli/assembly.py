@@ -125,7 +125,7 @@ def _push_address(config: Config) -> str | None:
 
 
 def _logins(config: Config, store: Store) -> Callable[[Account], Login | None]:
-    logins = {each.account.name: each.login for each in config.accounts}
+    logins = {each.account.name: each.login for each in config.accounts if not each.logs_in_by_device}
 
     def login(account: Account) -> Login | None:
         if account.name in logins:

@@ -16,11 +16,12 @@ _KEYS = {
     "bearer": ("token",),
     "oauth": ("client_id", "client_secret", "refresh_token", "token_url", "acts_for"),
     "service_account": ("key", "subject"),
+    "device": ("client_id", "token_url"),
 }
 
 
 def read_login(auth: Table, provider: str) -> Login:
-    """The login that an ``auth`` table describes.
+    """The login that an ``auth`` table describes; of the type ``device``, the client that a person logs in with.
 
     Raises:
         ConfigurationError: names the key; also for a type that the provider's service does not take.
@@ -37,6 +38,8 @@ def read_login(auth: Table, provider: str) -> Login:
         return BearerToken(auth.required("token"))
     if kind == "password":
         return Password(auth.required("username"), auth.required("password"))
+    if kind == "device":
+        return OAuthGrant(client_id=auth.required("client_id"), token_url=web_address(auth, "token_url"))
     if kind == "service_account":
         return ServiceAccountGrant(_key_file(auth), auth.required("subject"))
     return _grant(auth, provider)

@@ -12,7 +12,7 @@ from calsync_core.cli.tables import Table, load_toml
 from calsync_core.core.identity import Keyring
 from calsync_core.credentials import check_keys
 from calsync_core.errors import ConfigurationError, InvalidValue
-from calsync_core.models import Account, Login, SyncPolicy
+from calsync_core.models import Account, Login, OAuthGrant, SyncPolicy
 
 __all__ = ["AccountConfig", "Config", "load_config"]
 
@@ -51,6 +51,12 @@ class AccountConfig:
     publish: bool
     receive: bool
     where: str
+
+    @property
+    def logs_in_by_device(self) -> bool:
+        """Whether a person logs in by hand, and the store alone has what came of it."""
+        login = self.login
+        return isinstance(login, OAuthGrant) and not (login.refresh_token or login.acts_for)
 
 
 @frozen

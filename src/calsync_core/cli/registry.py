@@ -20,7 +20,7 @@ AUTH_TYPES = {
     "caldav": ("password", "bearer"),
     "icloud": ("password",),
     "google": ("bearer", "oauth", "service_account"),
-    "microsoft": ("bearer", "oauth"),
+    "microsoft": ("bearer", "oauth", "device"),
 }
 """What each service takes; iCloud's password is an app-specific one. A provider not named here may take anything."""
 

@@ -7,6 +7,8 @@ import click
 from calsync_core.cli.context import Call, json_option
 from calsync_core.cli.output import Output
 from calsync_core.errors import ConfigurationError, UnknownAccount
+from calsync_core.models import Login, OAuthGrant
+from calsync_core.system import SystemClock
 
 __all__ = ["COMMANDS"]
 
@@ -61,6 +63,48 @@ def forget(call: Call, *, account_name: str, as_json: bool) -> int:
         lambda console: console.print(f"The stored login of {account_name} is forgotten.", markup=False),
     )
     return 0
+
+
+@credentials.command("login")
+@click.argument("account_name", metavar="ACCOUNT")
+@json_option
+@click.pass_obj
+def login(call: Call, *, account_name: str, as_json: bool) -> int:
+    """Log in to an account by hand: type a code in on another device.
+
+    For accounts of Microsoft with auth = { type = "device", client_id = … }; the database keeps what comes of it.
+    """
+    output = Output(as_json=as_json)
+    with call.installation(output) as installation:
+        config = installation.config
+        each = next((each for each in config.accounts if each.account.name == account_name), None)
+        if each is None or not each.logs_in_by_device:
+            known = ", ".join(each.account.name for each in config.accounts if each.logs_in_by_device) or "none"
+            problem = f'"{account_name}" has no auth of the type "device" (those that have: {known})'
+            raise UnknownAccount(f"ACCOUNT: {problem}")
+        if not config.encryption_keys:
+            raise ConfigurationError(f"{config.path}: [store]: encryption_key: is missing, and the login would be lost")
+        grant = _log_in(each.login, output)
+        installation.engine.connect(each.account, grant)
+    output.report(
+        {"connected": account_name},
+        lambda console: console.print(f"{account_name} is logged in.", markup=False),
+    )
+    return 0
+
+
+def _log_in(client: Login, output: Output) -> OAuthGrant:
+    from calsync_core.providers.microsoft import (  # noqa: PLC0415  (needs its extra)
+        begin_device_login,
+        finish_device_login,
+    )
+
+    if not isinstance(client, OAuthGrant):
+        raise ConfigurationError("auth: a login by device needs a client_id")
+    clock = SystemClock()
+    code = begin_device_login(client, clock=clock)
+    output.errors().print(code.message, markup=False, soft_wrap=True)
+    return finish_device_login(client, code, clock=clock)
 
 
 COMMANDS = (credentials,)
