@@ -256,7 +256,7 @@ class SyncEngine:
             return None
         run = Run()
         finished = self._sync(SyncType.WEBHOOK, [calendar], run=run)
-        run.raise_for(calendar.key)
+        run.raise_for(calendar)
         if not finished.events_processed:
             with run.surviving(None, calendar):
                 read_again_later(self._context, calendar)

@@ -413,3 +413,18 @@ def test_an_event_that_google_chokes_on_fails_nothing_else(company: int) -> None
     assert [one.key for one in found.unreadable] == [bad]
     assert [item.key for item in found.items] == others
     assert found.gone == ()
+
+
+def test_an_event_hidden_from_this_login_does_not_hide_its_calendar() -> None:  # I-37, I-42
+    """403 to one event of a calendar that can be read is that event's; a calendar that can't be read says so."""
+    bench = bench_of()
+    hidden, shown = bench.hands.put(meeting("hidden")), bench.hands.put(meeting("shown"))
+    forbidden = HttpFault(HttpFaultKind.ANSWER, refusal(403, "forbidden"), path=f"/events/{hidden}", inner=True)
+    google_of(bench).fail(forbidden)
+    found = bench.lookup(hidden, shown)
+    assert [one.key for one in found.unreadable] == [hidden]
+    assert [item.key for item in found.items] == [shown]
+    google_of(bench).fail(forbidden)
+    google_of(bench).fail(HttpFault(HttpFaultKind.ANSWER, refusal(403, "forbidden"), path="/events$"))
+    with pytest.raises(NotFound):
+        bench.lookup(hidden, shown)

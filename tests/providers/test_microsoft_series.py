@@ -134,9 +134,9 @@ def test_an_unreadable_instance_makes_the_series_owed() -> None:  # I-07
     assert len(bench.lookup(key).items[0].events) == 5
 
 
-@pytest.mark.parametrize("status", [500, 404, 400, 424])
+@pytest.mark.parametrize("status", [500, 404, 400, 403, 424])
 def test_instances_that_are_not_answered_owe_the_series(status: int) -> None:  # I-07, I-37
-    """404 with a code of Graph's: it is gone in the meantime."""
+    """404 with a code of Graph's: it is gone in the meantime. 403: it is hidden, and the calendar is not."""
     bench = bench_of()
     graph = simulator_of(bench)
     key, other = bench.hands.put(series()), bench.hands.put(series("other"))

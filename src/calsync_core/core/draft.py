@@ -98,6 +98,7 @@ class Draft:
     _by_key: dict[tuple[CalendarId, str], list[Sighting]] = field(init=False)
     _loose: dict[tuple[CalendarId, Span], list[Sighting]] = field(init=False)
     _claimed: set[tuple[CalendarId, str]] = field(init=False)
+    _refs: set[str] = field(init=False)
     _generations: dict[str, int] = field(factory=dict, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -120,6 +121,7 @@ class Draft:
             if mark is not None and mark.key not in wished and not sighting.event.adorned:
                 self._loose[sighting.calendar_id, sighting.content.span].append(sighting)
         self._claimed = set()
+        self._refs = {block.ref for block in (*self.situation.blocks, *self.situation.others)}
         for block in (*self.situation.blocks, *self.situation.others):
             self._claim(block)
 
@@ -178,6 +180,10 @@ class Draft:
     def is_claimed(self, sighting: Sighting) -> bool:
         """Whether a block is recorded for it, by an earlier plan or by this one."""
         return (sighting.calendar_id, sighting.event.id) in self._claimed
+
+    def is_recorded(self, ref: str) -> bool:
+        """Whether a block of this name is recorded, by an earlier plan or by this one."""
+        return ref in self._refs or ref in self.records
 
     def next_generation(self, key: str) -> int:
         """The first generation of this key that was never used."""

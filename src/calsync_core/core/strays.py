@@ -61,7 +61,9 @@ def _judgeable(draft: Draft, source_id: CalendarId) -> bool:
 def _record(draft: Draft, sighting: Sighting, mark: Mark, source_id: CalendarId) -> Block:
     situation = draft.situation
     key, uid = mark.key, f"{STRAY}{mark.key}"
-    if mark.textual:
+    if mark.textual or draft.is_recorded(f"{mark.key}.{mark.generation}"):
+        # An older system's block has no key of ours; and where a block of ours turns up once more (moved to another
+        # calendar, or twice on one), its name is taken: the record of the first must not become the second's.
         uid = f"{uid}:{sighting.event.id}"
         target_ref = situation.scene.refs[sighting.calendar_id]
         key = situation.keyring.block_keys(situation.scene.owner, uid, "", target_ref)[0]

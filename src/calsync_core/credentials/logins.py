@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -15,7 +16,7 @@ from calsync_core.credentials.kept import KeptLogin, fingerprint
 from calsync_core.credentials.stored import OwnLeases, StoredLogin
 from calsync_core.credentials.tokens import LoginTokens
 from calsync_core.credentials.vault import Vault
-from calsync_core.errors import ConfigurationError, InvalidValue, UnknownAccount
+from calsync_core.errors import ConfigurationError, InvalidValue, ProviderError, UnknownAccount
 from calsync_core.models import (
     Account,
     AccountId,
@@ -56,6 +57,7 @@ class Logins:
     _leases: OwnLeases = field(repr=False, converter=OwnLeases, alias="lease")
     _sources: dict[AccountId, TokenSource] = field(factory=dict, init=False, repr=False)
     _verified: set[AccountId] = field(factory=set, init=False, repr=False)
+    _put_off: dict[AccountId, tuple[ProviderError, float]] = field(factory=dict, init=False, repr=False)
     _lock: threading.Lock = field(factory=threading.Lock, init=False, repr=False)
 
     def source(self, account: Account) -> TokenSource:
@@ -90,6 +92,7 @@ class Logins:
         with self._lock:
             self._sources[account_id] = source
             self._verified.discard(account_id)
+            self._put_off.pop(account_id, None)
             if checked:
                 self._verified.add(account_id)
 
@@ -98,6 +101,19 @@ class Logins:
         with self._lock:
             self._sources.pop(account_id, None)
             self._verified.discard(account_id)
+            self._put_off.pop(account_id, None)
+
+    def put_off(self, account_id: AccountId, error: ProviderError, seconds: float) -> None:
+        """Have nobody ask for a while whose login this is: the answer would be the same (I-35)."""
+        with self._lock:
+            self._put_off[account_id] = (error, self.clock.monotonic() + seconds)
+
+    def require_patience(self, account_id: AccountId) -> None:
+        """Raise what was answered last if it is too early to ask whose login this is."""
+        with self._lock:
+            error, until = self._put_off.get(account_id, (None, 0.0))
+        if error is not None and self.clock.monotonic() < until:
+            raise copy.copy(error)
 
     def is_verified(self, account_id: AccountId) -> bool:
         """Whether the credential in use is known to be the account's own person's."""

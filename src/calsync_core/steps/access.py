@@ -14,7 +14,20 @@ from calsync_core.protocols import RequestMeter, Session
 from calsync_core.steps.context import Context
 from calsync_core.steps.run import Run
 
-__all__ = ["admit", "check_identity", "note_recovery", "note_refusal", "set_calendar_status", "usable", "wait_as_told"]
+__all__ = [
+    "PROBE_SECONDS",
+    "admit",
+    "check_identity",
+    "note_recovery",
+    "note_refusal",
+    "set_calendar_status",
+    "usable",
+    "wait_as_told",
+]
+
+
+PROBE_SECONDS = 6 * 3600.0
+"""How often a refused login is tried without a new credential (I-35)."""
 
 
 def usable(account: Account, calendar: Calendar) -> bool:
@@ -30,10 +43,14 @@ def admit(context: Context, run: Run, account: Account) -> Account | None:
         return account
     admitted = None
     with run.surviving(account):
+        context.logins.require_patience(account.key)
         try:
             admitted = check_identity(context, account, run.meter)
-        except (AuthExpired, IdentityChanged) as error:
-            note_refusal(context, account, error)
+        except ProviderError as error:
+            refused = isinstance(error, AuthExpired | IdentityChanged)
+            if refused:
+                note_refusal(context, account, error)
+            context.logins.put_off(account.key, error, PROBE_SECONDS if refused else error.retry_after or 0.0)
             raise
         context.logins.verify(account.key)
     return admitted

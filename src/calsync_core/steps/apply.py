@@ -42,7 +42,7 @@ def apply_intents(context: Context, run: Run, account: Account, calendar: Calend
         ProviderError: the rest of the intents are kept for later; what happened before is recorded.
     """
     with context.at_work(account, calendar) as lease:
-        session = context.session(account, run.meter)
+        session = context.session(account, run.meter, lease)
         limit = context.provider_of(account).batch_size
         done = 0
         conflicts = False

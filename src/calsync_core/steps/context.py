@@ -59,6 +59,25 @@ class HeldLease:
         self._store.release_lease(self._lease)
 
 
+class _LeaseMeter(RequestMeter):
+    """Counts for another meter, and keeps a lease before each request: a provider may send many in one step."""
+
+    def __init__(self, inner: RequestMeter, lease: HeldLease) -> None:
+        super().__init__()
+        self._inner = inner
+        self._lease = lease
+
+    def count(self, requests: int = 1) -> None:
+        """See ``RequestMeter``. Raises LeaseLost: nothing more may be sent."""
+        self._lease.current()
+        self._inner.count(requests)
+
+    @property
+    def sent(self) -> int:
+        """See ``RequestMeter``."""
+        return self._inner.sent
+
+
 @define
 class Context:
     """One engine's surroundings. Thread-safe: only what its ``logins`` know ever changes, under a lock."""
@@ -103,13 +122,14 @@ class Context:
             message = f"provider: account {account.name!r} needs {account.provider!r}; this engine has: {known}"
             raise ConfigurationError(message) from None
 
-    def session(self, account: Account, meter: RequestMeter) -> Session:
-        """An account in use.
+    def session(self, account: Account, meter: RequestMeter, lease: HeldLease | None = None) -> Session:
+        """An account in use; a lease given is kept by its requests, and without it no more are sent.
 
         Raises:
             ConfigurationError: nobody gave its credential in this process, and the store has none that can be opened.
         """
-        return Session(account=account, tokens=self.logins.source(account), meter=meter, clock=self.clock)
+        counted = meter if lease is None else _LeaseMeter(meter, lease)
+        return Session(account=account, tokens=self.logins.source(account), meter=counted, clock=self.clock)
 
     def ref(self, account: Account, calendar: Calendar) -> str:
         """The calendar's name in keys and tags, the same in every store."""

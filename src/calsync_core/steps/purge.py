@@ -19,6 +19,7 @@ from calsync_core.models import (
     Item,
     Operation,
     OperationKind,
+    Outcome,
     OutcomeStatus,
     PurgeReport,
     Reason,
@@ -26,7 +27,7 @@ from calsync_core.models import (
     tombstone,
 )
 from calsync_core.steps.access import admit, wait_as_told
-from calsync_core.steps.context import Context
+from calsync_core.steps.context import Context, HeldLease
 from calsync_core.steps.run import Run
 from calsync_core.steps.sync import converge
 
@@ -75,11 +76,17 @@ class _Search:
     recorded: Mapping[str, Block]
     known: frozenset[str] = frozenset()
 
+    def recorded_as(self, key: str, event: Event) -> Block | None:
+        """The record of it: under its id, or by its name where the answer to its creation was lost."""
+        named = None if event.mark is None else f"{event.mark.key}.{event.mark.generation}"
+        same = (block for block in self.recorded.values() if block.ref == named)
+        return self.recorded.get(key) or next(same, None)
+
     def means(self, key: str, event: Event) -> bool:
         """Whether this is a block that this installation wrote for this owner, from these sources, and nothing more."""
         if event.mark is None or event.adorned:
             return False
-        block = self.recorded.get(key)
+        block = self.recorded_as(key, event)
         if block is not None:
             return self.sources is None or block.source_id in self.sources
         tag, keyring = event.mark.tag, self.context.keyring
@@ -128,10 +135,12 @@ def _clear(context: Context, run: Run, account: Account, search: _Search) -> lis
 
 def _take_back(context: Context, run: Run, account: Account, search: _Search) -> list[str]:
     """Delete whatever the search finds in a listing, list again, and name what is left."""
-    calendar, recorded = search.calendar, search.recorded
-    session = context.session(account, run.meter)
+    calendar = search.calendar
     provider = context.provider_of(account)
     with context.at_work(account, calendar) as lease:
+        session = context.session(account, run.meter, lease)
+
+        _give_up_creates(context, lease, search)
 
         def listed() -> list[Item]:
             listing = provider.find_blocks(session, calendar)
@@ -148,11 +157,28 @@ def _take_back(context: Context, run: Run, account: Account, search: _Search) ->
         left = listed()
         gone = {item.key for item in found} - {item.key for item in left}
         now = context.clock.now()
-        buried = [tombstone(recorded[key], now, Reason.SWITCHED_OFF) for key in sorted(gone & set(recorded))]
-        context.store.save_blocks(buried)
+        records = (search.recorded_as(item.key, item.events[0]) for item in found if item.key in gone)
+        buried = {block.ref: tombstone(block, now, Reason.SWITCHED_OFF) for block in records if block is not None}
+        context.store.save_blocks([block for _, block in sorted(buried.items())])
         changes = Changes(at=now, removed=tuple(sorted(gone)))
         context.store.save_changes(lease.current(), calendar.key, changes)
         return [item.key for item in left]
+
+
+def _give_up_creates(context: Context, lease: HeldLease, search: _Search) -> None:
+    """Close creates that wait to be tried again: what was taken back must not be made afterwards.
+
+    Whether one happened all the same is owed, and read by id.
+    """
+    calendar = search.calendar
+    outcomes = [
+        Outcome(intent.id, OutcomeStatus.MISSING)
+        for intent in context.store.load_intents(calendar.owner)
+        if intent.operation.kind is OperationKind.CREATE
+        and intent.operation.target_id == calendar.key
+        and (search.sources is None or intent.operation.source_id in search.sources)
+    ]
+    context.store.record_outcomes(lease.current(), calendar.key, outcomes, context.clock.now())
 
 
 def _deletion(context: Context, calendar: Calendar, number: int, item: Item) -> Intent:

@@ -30,14 +30,11 @@ from calsync_core.models import (
     Window,
 )
 from calsync_core.protocols import KnownItems, ReadRequest, Session, nothing_known
-from calsync_core.steps.access import set_calendar_status
+from calsync_core.steps.access import PROBE_SECONDS, set_calendar_status
 from calsync_core.steps.context import Context, HeldLease
 from calsync_core.steps.run import Run
 
 __all__ = ["read_again_later", "read_calendar", "settle_debts"]
-
-_PROBE_SECONDS = 6 * 3600.0
-"""How often a refused login is tried without a new credential (I-35)."""
 
 log = structlog.get_logger("calsync_core")
 
@@ -55,7 +52,8 @@ def read_calendar(
     """
     with context.at_work(account, calendar) as lease:
         state = context.store.load_read_state(calendar.key)
-        reading = _Reading(context, run, context.session(account, run.meter), calendar, lease, state)
+        session = context.session(account, run.meter, lease)
+        reading = _Reading(context, run, session, calendar, lease, state)
         try:
             reading.read(full=full, afresh=afresh)
             settle_debts(context, run, reading.session, calendar, lease)
@@ -84,6 +82,7 @@ def settle_debts(context: Context, run: Run, session: Session, calendar: Calenda
     unsettled = tuple(
         evolve(debts[item.key], attempts=debts[item.key].attempts + 1, due_at=retry_at(now, debts[item.key].attempts))
         for item in found.unreadable
+        if item.key in debts  # what a name led to may be unreadable under another key; it is owed under its name
     )
     changes = Changes(
         at=now,
@@ -129,7 +128,7 @@ class _Reading:
         """Remember the failure and when to try again; a vanished calendar keeps its events and blocks (I-42)."""
         now = self.context.clock.now()
         self.state = self.context.store.load_read_state(self.calendar.key)
-        pause = _PROBE_SECONDS if isinstance(error, AuthExpired) else error.retry_after
+        pause = PROBE_SECONDS if isinstance(error, AuthExpired) else error.retry_after
         self._save_state(
             failures=self.state.failures + 1,
             last_error=f"{type(error).__name__}: {error}",

@@ -33,6 +33,7 @@ class Run:
     failures: list[SyncFailure] = field(factory=list)
     calendars: set[CalendarId] = field(factory=set)
     errors: dict[CalendarId, Exception] = field(factory=dict)
+    account_errors: dict[AccountId, Exception] = field(factory=dict)
     refusals: set[AccountId] = field(factory=set)
     _lock: threading.Lock = field(factory=threading.Lock, init=False, repr=False)
 
@@ -65,6 +66,8 @@ class Run:
                 self.refusals.add(account.key)
             if calendar is not None:
                 self.errors.setdefault(calendar.key, error)
+            elif account is not None:
+                self.account_errors.setdefault(account.key, error)
         log.warning(
             "calendar_failed",
             account=account.id if account else None,
@@ -85,9 +88,9 @@ class Run:
             log.error("unexpected_error", kind=type(error).__name__, file=place.filename, line=place.lineno)  # noqa: TRY400
             self.fail(account, calendar, error, "unexpected; the log names the place")
 
-    def raise_for(self, calendar_id: CalendarId) -> None:
-        """Raise the first error that this calendar had, if it had one."""
-        error = self.errors.get(calendar_id)
+    def raise_for(self, calendar: Calendar) -> None:
+        """Raise the first error that this calendar had, or its account, if there was one."""
+        error = self.errors.get(calendar.key) or self.account_errors.get(calendar.account_id)
         if error is not None:
             raise error
 

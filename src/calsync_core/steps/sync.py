@@ -126,7 +126,7 @@ def pay_debts_of_disabled(context: Context, run: Run, owner: str) -> None:
         account = admit(context, run, stored) if stored.status is AccountStatus.ACTIVE else None
         if account is not None:
             with run.surviving(account, calendar), context.at_work(account, calendar) as lease:
-                settle_debts(context, run, context.session(account, run.meter), calendar, lease)
+                settle_debts(context, run, context.session(account, run.meter, lease), calendar, lease)
 
 
 def apply_all(context: Context, run: Run, targets: Collection[CalendarId], *, at_most: int) -> None:

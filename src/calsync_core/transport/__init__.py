@@ -17,7 +17,7 @@ from calsync_core.transport.link import (
     gather,
     seconds_asked,
 )
-from calsync_core.transport.over_httpx import HttpxConnection
+from calsync_core.transport.over_httpx import HttpxConnection, ask_once
 from calsync_core.transport.parts import send_parts, tell_outcomes
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "Judge",
     "Link",
     "Permitted",
+    "ask_once",
     "checked_base",
     "gather",
     "problem_with",

@@ -38,6 +38,7 @@ __all__ = [
     "Connections",
     "Judge",
     "Link",
+    "deadline",
     "gather",
     "seconds_asked",
 ]
@@ -211,11 +212,12 @@ class Link:
 
     def _exchange(self, method: str, url: str, body: bytes, headers: dict[str, str], credential: Credential) -> Answer:
         """One request on the wire. The only place where foreign errors arise, and where they end."""
+        # Whoever counts may also stop the work: a worker that lost its lease sends nothing more.
+        self.session.meter.count()
         try:
-            with self._connections.borrow(self.session.tokens, credential, self._timeout) as connection:
-                self.session.meter.count()
-                with _deadline(connection.close, self._timeout):
-                    return connection.exchange(method, url, headers, body, self._timeout)
+            borrowed = self._connections.borrow(self.session.tokens, credential, self._timeout)
+            with borrowed as connection, deadline(connection.close, self._timeout):
+                return connection.exchange(method, url, headers, body, self._timeout)
         except ProviderError:
             raise
         except Exception as foreign:  # noqa: BLE001  (HTTP stacks raise what they like; nothing foreign may leave)
@@ -258,7 +260,7 @@ def seconds_asked(answer: Answer, clock: Clock) -> float | None:
 
 
 @contextmanager
-def _deadline(abort: Callable[[], None], timeout: float) -> Iterator[None]:
+def deadline(abort: Callable[[], None], timeout: float) -> Iterator[None]:
     """Break the connection off when the time is over: HTTP libraries' own time-outs start anew with every byte."""
     watch = threading.Timer(timeout, abort)
     watch.daemon = True

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 import httpx
 
 from calsync_core.models import BearerToken, Credential
-from calsync_core.transport.link import Answer, gather
+from calsync_core.transport.link import Answer, deadline, gather
 
-__all__ = ["HttpxConnection"]
+__all__ = ["HttpxConnection", "ask_once"]
 
 
 class HttpxConnection:
@@ -51,3 +51,37 @@ class HttpxConnection:
     def close(self) -> None:
         """See ``Connection``."""
         self._client.close()
+
+
+def ask_once(
+    client: httpx.Client,
+    method: str,
+    url: str,
+    headers: Mapping[str, str],
+    body: bytes | None,
+    *,
+    timeout: float,
+    params: Mapping[str, str] | None = None,
+) -> Answer:
+    """One request by itself, as token servers are asked: with an end to all of it, and to the answer's size (I-34).
+
+    Args:
+        client: Closed when the time is over.
+        method: HTTP method.
+        url: Absolute.
+        headers: All of them.
+        body: None for none.
+        timeout: Seconds in all.
+        params: Added to the URL's query.
+
+    Raises:
+        ProviderError: too slow or too large.
+        httpx.HTTPError: and whatever else httpx raises.
+    """
+    with (
+        deadline(client.close, timeout),
+        client.stream(method, url, headers=dict(headers), content=body, params=params) as response,
+    ):
+        content = gather(response.iter_bytes(), timeout)
+    received = {name.lower(): value for name, value in response.headers.items()}
+    return Answer(response.status_code, received, content, url)

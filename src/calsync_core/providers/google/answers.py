@@ -46,6 +46,11 @@ class Refusal:
         return self.status == 429 or (self.status == 403 and self.reason in _TOO_FAST | _ABUSE)
 
     @property
+    def lacks_scope(self) -> bool:
+        """The login was not granted what this takes."""
+        return self.status == 403 and self.reason in _NO_SCOPE
+
+    @property
     def gone(self) -> bool:
         """Google itself says that there is no such thing (404), or no longer (410)."""
         return self.status in {404, 410} and bool(self.reason)
@@ -67,7 +72,7 @@ class Refusal:
     def _forbidden(self, *, reading: bool) -> ProviderError:
         if not reading:
             return ReadOnly(f"this login may not write to this calendar ({self})")
-        if self.reason in _NO_SCOPE:
+        if self.lacks_scope:
             return AuthExpired(f"the login lacks a permission it needs ({self}): connect again and grant it")
         return NotFound(f"this login may not read the calendar ({self})")
 

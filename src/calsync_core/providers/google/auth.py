@@ -33,7 +33,7 @@ from calsync_core.errors import (
 )
 from calsync_core.models import Grant, OAuthGrant, ServiceAccountGrant
 from calsync_core.protocols import Clock
-from calsync_core.transport import Answer, problem_with, seconds_asked
+from calsync_core.transport import Answer, ask_once, problem_with, seconds_asked
 
 __all__ = [
     "READ_SCOPES",
@@ -297,11 +297,11 @@ class _TokenServer(google.auth.transport.Request):
         if problem:
             raise InvalidValue(f"token_url: {problem}")
         try:
-            with httpx.Client(transport=self._transport, timeout=timeout or _TIMEOUT_SECONDS) as client:
-                response = client.request(method, url, content=body, headers=dict(headers or {}))
-        except (httpx.HTTPError, OSError, ValueError) as error:
+            seconds = timeout or _TIMEOUT_SECONDS
+            with httpx.Client(transport=self._transport, timeout=seconds) as client:
+                answer = ask_once(client, method, url, headers or {}, body, timeout=seconds)
+        except (httpx.HTTPError, OSError, ValueError, RuntimeError) as error:
             raise Unavailable(f"the token server can't be reached ({type(error).__name__})") from None
-        answer = Answer(response.status_code, dict(response.headers), response.content, url)
         if answer.status == 429:
             raise RateLimited("the token server asks to wait (429)", retry_after=seconds_asked(answer, self.clock))
         # After failures that pass google-auth would try again, by the wall clock.

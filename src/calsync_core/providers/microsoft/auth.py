@@ -17,7 +17,7 @@ from attrs import evolve, field, frozen
 from calsync_core.errors import AuthExpired, InvalidValue, ProviderError, RateLimited, Rejected, Unavailable
 from calsync_core.models import Grant, OAuthGrant
 from calsync_core.protocols import Clock
-from calsync_core.transport import Answer, Permitted, problem_with, seconds_asked
+from calsync_core.transport import Answer, Permitted, ask_once, problem_with, seconds_asked
 
 __all__ = [
     "READ_SCOPES",
@@ -301,12 +301,10 @@ class _Wire:
         body = urlencode(data).encode() if isinstance(data, Mapping) else data
         typed = {"Content-Type": "application/x-www-form-urlencoded"} if body else {}
         try:
-            response = self._client.request(
-                method, url, params=params or None, content=body, headers={**typed, **(headers or {})}
-            )
-        except (httpx.HTTPError, OSError, ValueError) as error:
+            sent = {**typed, **(headers or {})}
+            answer = ask_once(self._client, method, url, sent, body, timeout=_TIMEOUT_SECONDS, params=params or None)
+        except (httpx.HTTPError, OSError, ValueError, RuntimeError) as error:
             raise Unavailable(f"the login server can't be reached ({type(error).__name__})") from None
-        answer = Answer(response.status_code, dict(response.headers), response.content, url)
         if answer.status == 429:
             raise RateLimited("the login server asks to wait (429)", retry_after=seconds_asked(answer, self.clock))
         if answer.status >= 500:
