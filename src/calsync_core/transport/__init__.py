@@ -18,7 +18,7 @@ from calsync_core.transport.link import (
     seconds_asked,
 )
 from calsync_core.transport.over_httpx import HttpxConnection, ask_once
-from calsync_core.transport.parts import send_parts, tell_outcomes
+from calsync_core.transport.parts import send_calls, tell_outcomes
 
 __all__ = [
     "MAX_BODY",
@@ -34,6 +34,6 @@ __all__ = [
     "gather",
     "problem_with",
     "seconds_asked",
-    "send_parts",
+    "send_calls",
     "tell_outcomes",
 ]

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from attrs import frozen
 
-from calsync_core.errors import RateLimited, Unavailable, Unreachable
+from calsync_core.errors import Unavailable
 from calsync_core.providers.google.answers import Refusal, refusal_of
 from calsync_core.providers.google.batch import Call, build_batch, parse_batch
 from calsync_core.providers.google.pace import Pace
-from calsync_core.transport import Answer, Link, send_parts
+from calsync_core.transport import Answer, Link, send_calls
 
 __all__ = ["BATCH_SIZE", "Service"]
 
@@ -68,12 +69,15 @@ class Service:
         Raises:
             ProviderError: the request as a whole failed; the calls without an answer may have happened.
         """
-        for start in range(0, len(calls), BATCH_SIZE):
-            chunk = calls[start : start + BATCH_SIZE]
-            if len(chunk) == 1:
-                yield self._send_alone(chunk[0], reading=reading)
-            else:
-                yield from self._send_batch(chunk, reading=reading)
+        return send_calls(
+            calls,
+            BATCH_SIZE,
+            self.link.session,
+            alone=partial(self.send, reading=reading),
+            together=partial(self._send_batch, reading=reading),
+            meaning=lambda answer: self.refusal(answer).as_error(reading=True),
+            reading=reading,
+        )
 
     def pages(self, *segments: str, query: Mapping[str, str], check: Callable[[Answer], None]) -> Iterator[Any]:
         """A listing page by page, each a JSON object; an empty page is not the end (I-13).
@@ -114,28 +118,7 @@ class Service:
         if not answer.ok:
             raise self.refusal(answer).as_error(reading=True)
 
-    def _send_alone(self, call: Call, *, reading: bool) -> Answer | None:
-        try:
-            return self.send(call, reading=reading)
-        except Unreachable:
-            raise
-        except Unavailable:
-            # As in a batch: what can't be read fails nothing else (I-37). Of a write, the caller must hear.
-            if not reading:
-                raise
-            return None
-
     def _send_batch(self, calls: Sequence[Call], *, reading: bool) -> Sequence[Answer | None]:
-        def send(some: Sequence[Call]) -> Sequence[Answer | None]:
-            return self._batched(some, reading=reading)
-
-        return send_parts(calls, send, self.link.session, self._limit)
-
-    def _limit(self, answer: Answer) -> RateLimited | None:
-        error = self.refusal(answer).as_error(reading=True)
-        return error if isinstance(error, RateLimited) else None
-
-    def _batched(self, calls: Sequence[Call], *, reading: bool) -> Sequence[Answer | None]:
         if not reading:
             self.pace.take(len(calls), self.link.session.clock)
         kind, body = build_batch(calls)

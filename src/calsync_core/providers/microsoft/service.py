@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from urllib.parse import quote, urlencode
 
 from attrs import field, frozen
 
-from calsync_core.errors import RateLimited, Unavailable, Unreachable
+from calsync_core.errors import Unavailable
 from calsync_core.providers.microsoft.answers import Refusal, refusal_of
 from calsync_core.providers.microsoft.batch import BATCH_SIZE, Call, build_batch, parse_batch
 from calsync_core.providers.microsoft.gate import Gate
 from calsync_core.providers.microsoft.wire import Json
-from calsync_core.transport import Answer, Link, send_parts
+from calsync_core.transport import Answer, Link, send_calls
 
 __all__ = ["MAX_PAGES", "PREFERENCES", "Page", "Service"]
 
@@ -96,12 +97,15 @@ class Service:
         Raises:
             ProviderError: the request as a whole failed; the calls without an answer may have happened.
         """
-        for start in range(0, len(calls), BATCH_SIZE):
-            chunk = calls[start : start + BATCH_SIZE]
-            if len(chunk) == 1:
-                yield self._send_alone(chunk[0], reading=reading)
-            else:
-                yield from self._send_batch(chunk, reading=reading)
+        return send_calls(
+            calls,
+            BATCH_SIZE,
+            self.link.session,
+            alone=partial(self.send, reading=reading),
+            together=partial(self._send_batch, reading=reading),
+            meaning=lambda answer: self.refusal(answer).as_error(reading=True),
+            reading=reading,
+        )
 
     def pages(
         self,
@@ -146,28 +150,7 @@ class Service:
         """Raise NotFound if there is no such calendar, or this login may not see it."""
         self.require(self.send(self.call("GET", "calendars", calendar_id, query={"$select": "id"}), reading=True))
 
-    def _send_alone(self, call: Call, *, reading: bool) -> Answer | None:
-        try:
-            return self.send(call, reading=reading)
-        except Unreachable:
-            raise
-        except Unavailable:
-            # As in a batch: what can't be read fails nothing else (I-37). Of a write, the caller must hear.
-            if not reading:
-                raise
-            return None
-
     def _send_batch(self, calls: Sequence[Call], *, reading: bool) -> Sequence[Answer | None]:
-        def send(some: Sequence[Call]) -> Sequence[Answer | None]:
-            return self._batched(some, reading=reading)
-
-        return send_parts(calls, send, self.link.session, self._limit)
-
-    def _limit(self, answer: Answer) -> RateLimited | None:
-        error = self.refusal(answer).as_error(reading=True)
-        return error if isinstance(error, RateLimited) else None
-
-    def _batched(self, calls: Sequence[Call], *, reading: bool) -> Sequence[Answer | None]:
         headers = {"Content-Type": "application/json"}
         with self.gate.passing(len(calls)):
             # The parts have none of the outer request's headers.
