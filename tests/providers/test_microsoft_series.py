@@ -249,6 +249,19 @@ def test_a_block_made_a_series_is_released() -> None:  # I-45
     assert bench.update(KEY, LATER, None).status == "changed"
 
 
+def test_a_name_that_leads_to_an_unreadable_series_is_not_gone() -> None:  # I-07, I-43
+    bench = bench_of()
+    bench.create(KEY, BUSY)
+    key, name = bench.standing(KEY), bench.native_id(KEY)
+    simulator_of(bench).patch_event(key, {"recurrence": recurrence_json(series(start=START + DAY))})
+    simulator_of(bench).fail(HttpFault(HttpFaultKind.ANSWER, refusal(500, "x"), path="/instances", times=99))
+    for asked, owed in (((name,), {name}), ((name, key), {key})):
+        found = bench.lookup(*asked)
+        assert {one.key for one in found.unreadable} == owed
+        assert {*found.gone} == {*asked} - owed
+        assert found.items == ()
+
+
 def test_find_blocks_shows_all_before_it_complains() -> None:  # I-43
     bench = bench_of(page_size=1, longest_page=1)
     bench.create(KEY, BUSY)

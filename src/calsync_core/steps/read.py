@@ -82,7 +82,6 @@ def settle_debts(context: Context, run: Run, session: Session, calendar: Calenda
     unsettled = tuple(
         evolve(debts[item.key], attempts=debts[item.key].attempts + 1, due_at=retry_at(now, debts[item.key].attempts))
         for item in found.unreadable
-        if item.key in debts  # what a name led to may be unreadable under another key; it is owed under its name
     )
     changes = Changes(
         at=now,

@@ -214,7 +214,9 @@ class FaultyProvider:
         """See ``Provider``."""
         fault = self._begin("fetch_items", session)
         found = self._source(fault).fetch_items(session, calendar, keys)
-        if fault and fault.kind is FaultKind.UNREADABLE_ITEM:
+        # What only a name led to would be owed under the name, which the item does not tell.
+        spoils = fault is not None and fault.kind is FaultKind.UNREADABLE_ITEM
+        if spoils and all(item.key in keys for item in found.items[:1]):
             items, unreadable = _first_spoiled(found.items, found.unreadable)
             return evolve(found, items=items, unreadable=unreadable)
         return found

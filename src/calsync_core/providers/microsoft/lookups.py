@@ -52,7 +52,7 @@ class ItemReader:
         Raises:
             NotFound: there is no such calendar.
         """
-        found = _Found(dict(masters or {}))
+        found = _Found(frozenset(keys), dict(masters or {}))
         expected = {*series, *found.masters}
         calls = {("item", key): self._item(key) for key in keys if key not in found.masters}
         calls |= {("instances", key): self._instances(key) for key in keys if key in expected}
@@ -92,13 +92,13 @@ class ItemReader:
             if is_block_name(key):
                 # Nothing is known under a name as such; what is called so stands under an id of Graph's.
                 for entry in self._named(key, answer):
-                    found.take(str(entry.get("id")), entry)
+                    found.take(str(entry.get("id")), entry, name=key)
                 found.gone.append(key)
             else:
                 found.take(key, _entry(answer))
         except (*_OF_ONE, ValueError) as error:
             status = f" ({answer.status})" if answer is not None and not answer.ok else ""
-            found.unreadable.append(Unreadable(key, f"{error}{status}"))
+            found.fail(key, f"{error}{status}")
 
     def _named(self, name: str, answer: Answer) -> list[Json]:
         # A copy that somebody made has the property too, but no transaction id.
@@ -115,7 +115,7 @@ class ItemReader:
             instances = [entry for page in self.service.pages(answer) for entry in page.entries]
             found.items[key] = parse_series(master, instances)
         except (*_OF_ONE, ValueError) as error:
-            found.unreadable.append(Unreadable(key, str(error)))
+            found.fail(key, str(error))
 
     def _item(self, key: str) -> Call:
         path = ("calendars", self.calendar_id, "events")
@@ -139,21 +139,32 @@ class ItemReader:
 class _Found:
     """What the answers bring, bit by bit."""
 
+    asked: frozenset[str]
     masters: dict[str, Json]
+    names: dict[str, str] = field(factory=dict)
+    """By id, the name that alone led to it."""
     items: dict[str, Item] = field(factory=dict)
     gone: list[str] = field(factory=list)
     missing: list[str] = field(factory=list)
-    unreadable: list[Unreadable] = field(factory=list)
+    unreadable: dict[str, str] = field(factory=dict)
 
-    def take(self, key: str, entry: Json) -> None:
+    def take(self, key: str, entry: Json, *, name: str | None = None) -> None:
         """A whole event. Raises ValueError."""
+        if name is not None and key not in self.asked:
+            self.names[key] = name
         if is_master(entry):
             self.masters[key] = entry
         else:
             self.items[key] = parse_item(entry)
 
+    def fail(self, key: str, reason: str) -> None:
+        """It stays owed under the key that was asked for: a name that leads to something unreadable is not gone."""
+        self.unreadable[self.names.get(key, key)] = reason
+
     def lookup(self) -> Lookup:
-        return Lookup(tuple(self.items.values()), (*self.gone, *self.missing), tuple(self.unreadable))
+        gone = (key for key in (*self.gone, *self.missing) if key not in self.unreadable)
+        unreadable = (Unreadable(key, reason) for key, reason in self.unreadable.items())
+        return Lookup(tuple(self.items.values()), tuple(gone), tuple(unreadable))
 
 
 def _entry(answer: Answer) -> Json:
