@@ -61,6 +61,18 @@ from calsync_core.models.plans import (
     VerdictKind,
     Wanted,
 )
+from calsync_core.models.push import (
+    InboxReport,
+    Notification,
+    NotificationStatus,
+    PushKind,
+    PushReceipt,
+    PushState,
+    StoredNotice,
+    StoredSubscription,
+    SubscriptionReport,
+    Watch,
+)
 from calsync_core.models.reports import (
     AuditFinding,
     AuditReport,
@@ -78,6 +90,7 @@ from calsync_core.models.reports import (
     SyncFailure,
     SyncReport,
     SyncType,
+    Vitals,
 )
 from calsync_core.models.stored import ChangeCount, Changes, Debt, Due, Lease, ReadState, StoredEvent
 from calsync_core.models.time import Moment, Span, Window, is_all_day, require_utc, slot_of
@@ -116,6 +129,7 @@ __all__ = [
     "HeldDeletion",
     "Hold",
     "Identity",
+    "InboxReport",
     "Intent",
     "Item",
     "KnownItem",
@@ -128,6 +142,8 @@ __all__ = [
     "Moment",
     "Notice",
     "NoticeKind",
+    "Notification",
+    "NotificationStatus",
     "OAuthGrant",
     "Occurrence",
     "Operation",
@@ -140,6 +156,9 @@ __all__ = [
     "PlanState",
     "Progress",
     "PurgeReport",
+    "PushKind",
+    "PushReceipt",
+    "PushState",
     "ReadState",
     "Reason",
     "RemoteCalendar",
@@ -148,6 +167,9 @@ __all__ = [
     "Sighting",
     "Span",
     "StoredEvent",
+    "StoredNotice",
+    "StoredSubscription",
+    "SubscriptionReport",
     "SyncFailure",
     "SyncPolicy",
     "SyncReport",
@@ -157,7 +179,9 @@ __all__ = [
     "Unreadable",
     "Verdict",
     "VerdictKind",
+    "Vitals",
     "Wanted",
+    "Watch",
     "Window",
     "is_all_day",
     "require_utc",

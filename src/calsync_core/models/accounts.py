@@ -263,7 +263,11 @@ class SyncPolicy:
         on_block_deleted: What a user's deleting or editing a block means: ``restore`` it, or ``respect`` the wish
             until the source's times change.
         grace_seconds: A block younger than this that seems gone is provider lag, not the user's act.
-        full_hours: A calendar not wholly re-read for this long is, as a safety net.
+        full_hours: A calendar not wholly re-read for this long is, as a safety net; one whose push proves itself, seven
+            times as rarely.
+        polling_seconds: A calendar without healthy push is read at least this often; more often while it changes.
+        silence_hours: A calendar with healthy push that was not read for this long is read without one; the pause grows
+            to four times that while push proves itself.
 
     Raises:
         InvalidValue: names the field.
@@ -281,3 +285,5 @@ class SyncPolicy:
     )
     grace_seconds: float = field(default=60, validator=_number(0))
     full_hours: float = field(default=24, validator=_number(1))
+    polling_seconds: float = field(default=3600, validator=_number(60))
+    silence_hours: float = field(default=6, validator=_number(0.25))

@@ -27,6 +27,7 @@ __all__ = [
     "SyncFailure",
     "SyncReport",
     "SyncType",
+    "Vitals",
 ]
 
 
@@ -77,8 +78,12 @@ class SyncReport:
         api_calls: HTTP requests sent to providers.
         time_window: The horizon that was planned, as two ISO 8601 instants in UTC.
         held: Deletions held by the guard after this run.
+        reading_calls: Those of ``api_calls`` that read; writes cost the same whatever woke them.
+        calendars_read: How many calendars were read.
         webhook_triggered: A push woke it.
         polling_fallback: Calendars read because push is missing, silent or failing.
+        echo: A push woke it that told of nothing but our own writes; counted apart from the webhook share.
+        notified_at: When the first of the pushes came that woke it; with ``finished_at``, its latency.
         id: Given by the store.
     """
 
@@ -97,7 +102,11 @@ class SyncReport:
     busy_blocks_deleted: int = 0
     webhook_triggered: bool = False
     polling_fallback: bool = False
+    echo: bool = False
+    notified_at: datetime | None = None
     api_calls: int = 0
+    reading_calls: int = 0
+    calendars_read: int = 0
     time_window: tuple[str, str] | None = None
     held: int = 0
     errors: tuple[SyncFailure, ...] = ()
@@ -347,6 +356,15 @@ class NoticeKind(StrEnum):
     TARGET_READ_ONLY = "target_read_only"
     CALENDAR_VANISHED = "calendar_vanished"
     CALENDAR_RECOVERED = "calendar_recovered"
+    PUSH_DEGRADED = "push_degraded"
+    """Push fails again and again for a calendar: polling has taken over, and repair goes on."""
+    PUSH_SUSPENDED = "push_suspended"
+    """Push is given up for a calendar but for a slow probe."""
+    PUSH_RECOVERED = "push_recovered"
+    NOTIFICATIONS_FAILED = "notifications_failed"
+    """Notifications of a calendar could not be processed in four attempts; it is polled."""
+    AUDIT_FAILED = "audit_failed"
+    """A scheduled audit found something missing, extra or wrong; it was put right as far as it could be."""
 
 
 @frozen
@@ -359,6 +377,35 @@ class Notice:
     account: AccountId | None = None
     calendar: CalendarId | None = None
     detail: dict[str, Any] = field(factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return dict(plain(self))
+
+
+@frozen
+class Vitals:
+    """Whether an installation is alive, in numbers: no name of an owner, account or calendar, and no request.
+
+    Attributes:
+        calendars: Enabled ones.
+        failing: Enabled calendars whose last read failed, or whose account is refused.
+        push: Enabled calendars by the state of their push, as last saved.
+        backlog: Notifications that are not done with.
+        backlog_since: When the oldest of them came.
+        notices: Notices that the host has not taken yet.
+        open_intents: Writes decided and not yet known to have happened.
+        held: Deletions that the guard holds.
+    """
+
+    calendars: int = 0
+    failing: int = 0
+    push: dict[str, int] = field(factory=dict)
+    backlog: int = 0
+    backlog_since: datetime | None = None
+    notices: int = 0
+    open_intents: int = 0
+    held: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready."""

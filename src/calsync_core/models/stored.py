@@ -129,9 +129,12 @@ class Due:
     Attributes:
         owners: Owners with an unacknowledged journal, an outdated plan shape, or a horizon behind.
         targets: Calendars with open intents that may be tried now.
-        calendars: Enabled calendars whose ``due_at`` has come, or with debts due.
+        calendars: Enabled calendars whose ``ReadState.due_at`` or ``Watch.due_at`` has come, that have debts due, or
+            that have no Watch yet.
+        checks: Calendars whose ``Watch.check_at`` has come, disabled ones included.
     """
 
     owners: tuple[str, ...] = ()
     targets: tuple[CalendarId, ...] = ()
     calendars: tuple[CalendarId, ...] = ()
+    checks: tuple[CalendarId, ...] = ()

@@ -1,6 +1,7 @@
 """The ports: what an extension implements, with what holds before, what holds after, and every error."""
 
 from calsync_core.protocols.provider import (
+    EchoingProvider,
     ExclusiveProvider,
     GrantingProvider,
     KnownItems,
@@ -20,8 +21,11 @@ from calsync_core.protocols.store import (
     CredentialStore,
     DirectoryStore,
     EventStore,
+    InboxStore,
     LeaseStore,
+    NoticeStore,
     PlanStore,
+    PushStore,
     RunStore,
     Store,
 )
@@ -31,11 +35,14 @@ __all__ = [
     "Clock",
     "CredentialStore",
     "DirectoryStore",
+    "EchoingProvider",
     "EventStore",
     "ExclusiveProvider",
     "GrantingProvider",
+    "InboxStore",
     "KnownItems",
     "LeaseStore",
+    "NoticeStore",
     "Notifier",
     "PlanStore",
     "Provider",
@@ -43,6 +50,7 @@ __all__ = [
     "PushKind",
     "PushProvider",
     "PushRequest",
+    "PushStore",
     "ReadRequest",
     "RequestMeter",
     "RunStore",

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
-from enum import StrEnum
 from typing import Protocol, TypeAlias, runtime_checkable
 
 from attrs import field, frozen
@@ -35,12 +34,14 @@ from calsync_core.models import (
     KnownItem,
     Lookup,
     Outcome,
+    PushKind,
     RemoteCalendar,
     Window,
 )
 from calsync_core.protocols.services import Clock, RequestMeter, TokenSource
 
 __all__ = [
+    "EchoingProvider",
     "ExclusiveProvider",
     "GrantingProvider",
     "KnownItems",
@@ -212,20 +213,6 @@ class GrantingProvider(Provider, Protocol):
         """
 
 
-class PushKind(StrEnum):
-    """What a push says. None of them carries data: a push only marks a calendar dirty."""
-
-    CREATED = "created"
-    """The subscription itself begins (Google's ``sync``)."""
-    CHANGED = "changed"
-    MISSED = "missed"
-    """Pushes were lost: read everything (Graph's ``missed``, I-31)."""
-    ENDED = "ended"
-    """The subscription or its calendar is gone: make a new one (``subscriptionRemoved``, ``not_exists``)."""
-    REAUTHORIZE = "reauthorize"
-    """Renew the subscription with a fresh credential soon (``reauthorizationRequired``)."""
-
-
 @frozen
 class PushRequest:
     """What came to the host's endpoint.
@@ -250,6 +237,8 @@ class Push:
         resource: What is watched, as ``Subscription.resource`` names it; None where a push does not say.
         message: The same for a push that is delivered twice; None where nothing tells.
         expires_at: When the subscription ends, if the push says.
+        item: What changed, as ``Item.key`` names it, if the push says; with ``etag``, its revision after the change.
+            A push that names one of our blocks as we last wrote it is an echo, and costs no read.
     """
 
     subscription_id: str
@@ -258,6 +247,8 @@ class Push:
     resource: str | None = None
     message: str | None = None
     expires_at: datetime | None = None
+    item: str | None = None
+    etag: str | None = None
 
 
 @frozen
@@ -312,4 +303,16 @@ class PushProvider(Provider, Protocol):
 
         Raises:
             InvalidValue: it is no push of this provider, whoever sent it.
+        """
+
+
+@runtime_checkable
+class EchoingProvider(PushProvider, Protocol):
+    """A push provider that asks the endpoint to repeat a text before it believes the address."""
+
+    def read_handshake(self, request: PushRequest) -> str | None:
+        """What to answer with, as plain text and status 200; None: the request is no handshake. Pure.
+
+        Raises:
+            InvalidValue: it is one, and asks for more than a handshake does.
         """

@@ -54,7 +54,11 @@ class Notifier(Protocol):
     """Tells the host what it may want to know."""
 
     def notify(self, notice: Notice) -> None:
-        """Deliver one notice. May be called from several threads. What it raises is logged and goes no further."""
+        """Deliver one notice. May be called from several threads, but for one owner's notices only one after another.
+
+        Each is delivered at least once, and a calendar's in the order in which they came to be. What this raises is
+        logged; that notice, and later ones of its calendar, are delivered again later.
+        """
 
 
 class RequestMeter:

@@ -36,14 +36,21 @@ from calsync_core.models import (
     KnownItem,
     Lease,
     MirrorRule,
+    Notice,
+    Notification,
     Outcome,
     Plan,
     PlanState,
+    PushState,
     ReadState,
     Sighting,
     StoredEvent,
+    StoredNotice,
+    StoredSubscription,
     SyncReport,
     Unplanned,
+    Vitals,
+    Watch,
     Window,
 )
 
@@ -52,8 +59,11 @@ __all__ = [
     "CredentialStore",
     "DirectoryStore",
     "EventStore",
+    "InboxStore",
     "LeaseStore",
+    "NoticeStore",
     "PlanStore",
+    "PushStore",
     "RunStore",
     "Store",
 ]
@@ -83,8 +93,8 @@ class DirectoryStore(Protocol):
         """All accounts, or one owner's."""
 
     def delete_account(self, account_id: AccountId) -> None:
-        """Forget the account, its credential, its calendars, their items, events, debts and journal lines, and all
-        blocks and intents on these calendars. Unknown: nothing happens.
+        """Forget the account, its credential, its calendars, their items, events, debts, journal lines, subscriptions,
+        watches and notifications, and all blocks and intents on these calendars. Unknown: nothing happens.
         """
 
     def save_calendar(self, calendar: Calendar) -> Calendar:
@@ -253,6 +263,91 @@ class PlanStore(Protocol):
 
 
 @runtime_checkable
+class PushStore(Protocol):
+    """Subscriptions, and how far each calendar's push can be relied on."""
+
+    def save_subscription(self, lease: Lease, subscription: StoredSubscription, at: datetime) -> StoredSubscription:
+        """Insert (``id`` None) or replace; return it with its id. ``(provider, remote_id)`` is unique: an insert or
+        replacement takes the place of another one of that name.
+
+        Raises:
+            UnknownCalendar: its calendar is not in the store.
+        """
+
+    def load_subscriptions(self, calendar_id: CalendarId | None = None) -> list[StoredSubscription]:
+        """All subscriptions, or one calendar's, unconfirmed ones included. By id."""
+
+    def find_subscriptions(self, provider: str, remote_ids: Collection[str]) -> Mapping[str, StoredSubscription]:
+        """Those of a provider with these ids, by id. What strangers send is looked up here: any length, any text."""
+
+    def delete_subscription(self, lease: Lease, subscription_id: int, at: datetime) -> None:
+        """Forget it. Unknown: nothing happens."""
+
+    def load_watches(self, calendar_ids: Collection[CalendarId]) -> Mapping[CalendarId, Watch]:
+        """What is known of these calendars' push; those that have no Watch are left out."""
+
+    def save_watch(self, lease: Lease, calendar_id: CalendarId, watch: Watch, state: PushState, at: datetime) -> None:
+        """Insert or replace it, all but ``pushed_at``, which only ``save_notifications`` changes. ``state`` is what
+        ``load_vitals`` counts. The lease is the calendar's.
+
+        Raises:
+            UnknownCalendar: the calendar is not in the store.
+        """
+
+    def call_for_checks(self, calendar_ids: Collection[CalendarId], at: datetime) -> None:
+        """Have these calendars looked after: set ``check_at`` to the instant unless it is earlier, without a lease; for
+        a calendar that has no Watch, inserts a fresh one that says so. Unknown calendars are left out.
+        """
+
+
+@runtime_checkable
+class InboxStore(Protocol):
+    """Change notifications that came in. The lease that fences their processing is ``inbox:{owner}``."""
+
+    def save_notifications(self, notifications: Sequence[Notification]) -> int:
+        """Insert those that are new, in one transaction, durable when this returns (I-28), and set each calendar's
+        ``Watch.pushed_at`` to the latest ``received_at`` if that is later. Returns how many were new.
+
+        One whose ``(subscription_id, message)`` is there already, or earlier in the list, is the same one come twice; a
+        message of None is always new. Those of unknown calendars are left out.
+        """
+
+    def load_notified(self, at: datetime) -> list[CalendarId]:
+        """Calendars with a notification that can be claimed now: PENDING or RETRYING and due, or PROCESSING."""
+
+    def claim_notifications(self, lease: Lease, calendar_id: CalendarId, at: datetime) -> list[Notification]:
+        """Mark every PENDING, RETRYING and PROCESSING notification of the calendar, due or not, as PROCESSING, and
+        return them by id. One that is PROCESSING already was left by a worker that died, since the lease is ours.
+        """
+
+    def settle_notifications(self, lease: Lease, notifications: Sequence[Notification], at: datetime) -> None:
+        """Replace these, by id. An unknown id is ignored."""
+
+    def load_notifications(self, calendar_id: CalendarId | None = None, limit: int = 50) -> list[Notification]:
+        """Newest first."""
+
+    def count_waiting(self, calendar_id: CalendarId) -> int:
+        """How many of a calendar's notifications are PENDING, PROCESSING or RETRYING."""
+
+
+@runtime_checkable
+class NoticeStore(Protocol):
+    """Notices on their way to the host, until it has taken them. Whoever delivers holds ``notices:{owner}``."""
+
+    def save_notice(self, notice: Notice) -> None:
+        """Append it; durable when this returns."""
+
+    def load_notices(self, owner: str | None = None, limit: int = 100) -> list[StoredNotice]:
+        """Those not taken yet, oldest first, due or not."""
+
+    def put_off_notice(self, notice_id: int, attempts: int, due_at: datetime) -> None:
+        """The host's notifier raised. Unknown: nothing happens."""
+
+    def delete_notices(self, notice_ids: Collection[int]) -> None:
+        """They were taken. Unknown: nothing happens."""
+
+
+@runtime_checkable
 class LeaseStore(Protocol):
     """Who works on what."""
 
@@ -306,16 +401,34 @@ class RunStore(Protocol):
     def save_run(self, report: SyncReport) -> SyncReport:
         """Insert (``id`` None) or replace; return it with its id."""
 
-    def load_runs(self, calendar_id: CalendarId | None = None, limit: int = 50) -> list[SyncReport]:
-        """Newest first; with a calendar, only runs whose ``calendars`` name it."""
+    def load_runs(
+        self, calendar_id: CalendarId | None = None, limit: int = 50, *, since: datetime | None = None
+    ) -> list[SyncReport]:
+        """Newest first; with a calendar, only runs whose ``calendars`` name it; ``since``: finished at or after it."""
+
+    def load_vitals(self) -> Vitals:
+        """Count what is needed to say whether the installation is alive, without reading whole tables of events."""
 
     def cleanup(self, before: datetime) -> int:
-        """Forget runs finished, and records of blocks whose slot ended, before the instant; return how many rows went.
+        """Forget runs finished, records of blocks whose slot ended, and notifications COMPLETED or FAILED, before the
+        instant; return how many rows went.
 
         Blocks that stand in the past stay where they are, found by their tag alone.
         """
 
 
 @runtime_checkable
-class Store(DirectoryStore, EventStore, BlockStore, PlanStore, LeaseStore, CredentialStore, RunStore, Protocol):
+class Store(
+    DirectoryStore,
+    EventStore,
+    BlockStore,
+    PlanStore,
+    PushStore,
+    InboxStore,
+    NoticeStore,
+    LeaseStore,
+    CredentialStore,
+    RunStore,
+    Protocol,
+):
     """Everything the engine needs of a database."""
