@@ -10,17 +10,39 @@ Every sentence of ``calsync_core.protocols.store`` that can be broken has a test
 """
 
 from calsync_core.testing.store_contract.absorbing import AbsorbingContract
-from calsync_core.testing.store_contract.bench import NOW, StoreBench, a_block, an_event, an_item, an_operation
+from calsync_core.testing.store_contract.bench import (
+    NOW,
+    StoreBench,
+    a_block,
+    a_notification,
+    a_subscription,
+    an_event,
+    an_item,
+    an_operation,
+)
 from calsync_core.testing.store_contract.blocks import BlockStoreContract
 from calsync_core.testing.store_contract.credentials import CredentialsContract
 from calsync_core.testing.store_contract.directory import DirectoryContract
 from calsync_core.testing.store_contract.finding import FindingContract
+from calsync_core.testing.store_contract.inbox import InboxContract
 from calsync_core.testing.store_contract.journal import JournalContract
+from calsync_core.testing.store_contract.notices import NoticesContract, VitalsContract
 from calsync_core.testing.store_contract.outcomes import OutcomesContract
 from calsync_core.testing.store_contract.plans import PlansContract
+from calsync_core.testing.store_contract.push import SubscriptionsContract, WatchesContract
 from calsync_core.testing.store_contract.work import LeasesContract, RunsContract
 
-__all__ = ["NOW", "StoreBench", "StoreContract", "a_block", "an_event", "an_item", "an_operation"]
+__all__ = [
+    "NOW",
+    "StoreBench",
+    "StoreContract",
+    "a_block",
+    "a_notification",
+    "a_subscription",
+    "an_event",
+    "an_item",
+    "an_operation",
+]
 
 
 class StoreContract(
@@ -31,6 +53,11 @@ class StoreContract(
     BlockStoreContract,
     PlansContract,
     OutcomesContract,
+    SubscriptionsContract,
+    WatchesContract,
+    InboxContract,
+    NoticesContract,
+    VitalsContract,
     LeasesContract,
     CredentialsContract,
     RunsContract,

@@ -6,6 +6,7 @@ from calsync_core.stores.memory.blocks import MemoryBlocks
 from calsync_core.stores.memory.directory import MemoryDirectory
 from calsync_core.stores.memory.events import MemoryEvents
 from calsync_core.stores.memory.plans import MemoryPlans
+from calsync_core.stores.memory.push import MemoryInbox, MemoryNotices, MemoryPush
 from calsync_core.stores.memory.rows import Rows
 from calsync_core.stores.memory.work import MemoryCredentials, MemoryLeases, MemoryRuns
 
@@ -13,7 +14,16 @@ __all__ = ["MemoryStore"]
 
 
 class MemoryStore(
-    MemoryDirectory, MemoryEvents, MemoryBlocks, MemoryPlans, MemoryLeases, MemoryCredentials, MemoryRuns
+    MemoryDirectory,
+    MemoryEvents,
+    MemoryBlocks,
+    MemoryPlans,
+    MemoryPush,
+    MemoryInbox,
+    MemoryNotices,
+    MemoryLeases,
+    MemoryCredentials,
+    MemoryRuns,
 ):
     """Everything ``Store`` asks for, in dictionaries behind one lock.
 

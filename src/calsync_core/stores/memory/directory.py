@@ -63,10 +63,13 @@ class MemoryDirectory(Role):
         for key in list(rows.items[calendar_id]):
             rows.drop_item(calendar_id, key)
         del rows.calendars[calendar_id]
-        for table in (rows.read_states, rows.items, rows.reaches, rows.debts):
+        for table in (rows.read_states, rows.items, rows.reaches, rows.debts, rows.watches, rows.pushed):
             table.pop(calendar_id, None)
         rows.journal = {key: row for key, row in rows.journal.items() if row.calendar_id != calendar_id}
         rows.intents = {key: row for key, row in rows.intents.items() if row.intent.operation.target_id != calendar_id}
+        rows.subscriptions = {key: row for key, row in rows.subscriptions.items() if row.calendar_id != calendar_id}
+        for number in [number for number, row in rows.notifications.items() if row.calendar_id == calendar_id]:
+            rows.drop_notification(number)
 
     def save_calendar(self, calendar: Calendar) -> Calendar:
         """See ``DirectoryStore.save_calendar``."""

@@ -132,13 +132,20 @@ class MemoryPlans(Role):
                 calendars=tuple(
                     key for key, each in sorted(rows.calendars.items()) if each.enabled and self._due(key, at)
                 ),
+                checks=tuple(
+                    key
+                    for key, (watch, _) in sorted(rows.watches.items())
+                    if watch.check_at is not None and watch.check_at <= at
+                ),
             )
 
     def _due(self, calendar_id: CalendarId, at: datetime) -> bool:
-        due_at = self._rows.read_states.get(calendar_id, ReadState()).due_at
-        if due_at is not None and due_at <= at:
+        if calendar_id not in self._rows.watches:
             return True
-        return any(debt.due_at <= at for debt in self._rows.debts[calendar_id].values())
+        watch, _ = self._rows.watches[calendar_id]
+        times = [self._rows.read_states.get(calendar_id, ReadState()).due_at, watch.due_at]
+        times += [debt.due_at for debt in self._rows.debts[calendar_id].values()]
+        return any(due_at is not None and due_at <= at for due_at in times)
 
 
 def _nearest_first(row: OpenIntent) -> tuple[datetime, int]:

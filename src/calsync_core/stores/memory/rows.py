@@ -23,9 +23,14 @@ from calsync_core.models import (
     Intent,
     Lease,
     MirrorRule,
+    Notification,
     PlanState,
+    PushState,
     ReadState,
+    StoredNotice,
+    StoredSubscription,
     SyncReport,
+    Watch,
     require_utc,
 )
 
@@ -75,6 +80,12 @@ class Rows:
     leases: dict[str, Lease] = field(factory=dict)
     tokens: dict[str, int] = field(factory=dict)
     runs: dict[int, SyncReport] = field(factory=dict)
+    subscriptions: dict[int, StoredSubscription] = field(factory=dict)
+    watches: dict[CalendarId, tuple[Watch, PushState]] = field(factory=dict)
+    pushed: dict[CalendarId, datetime] = field(factory=dict)
+    notifications: dict[int, Notification] = field(factory=dict)
+    messages: dict[tuple[int, str], int] = field(factory=dict)
+    notices: dict[int, StoredNotice] = field(factory=dict)
 
     def copy(self) -> Rows:
         """The same rows, independent of these."""
@@ -84,8 +95,9 @@ class Rows:
             theirs.update({key: dict(inner) for key, inner in mine.items()})
         for name in ("accounts", "credentials", "calendars", "read_states", "journal", "blocks", "plan_states"):
             setattr(copied, name, dict(getattr(self, name)))
-        for name in ("leases", "tokens", "runs"):
+        for name in ("leases", "tokens", "runs", "subscriptions", "watches", "pushed", "notifications", "messages"):
             setattr(copied, name, dict(getattr(self, name)))
+        copied.notices = dict(self.notices)
         copied.rules = {owner: list(rules) for owner, rules in self.rules.items()}
         copied.intents = {key: evolve(row) for key, row in self.intents.items()}
         return copied
@@ -157,6 +169,19 @@ class Rows:
         """Append to the journal."""
         for line in lines:
             self.journal[self.next_id()] = Journaled(line, calendar_id)
+
+    def put_notification(self, notification_id: int, notification: Notification) -> None:
+        """Insert or replace a notification by its id."""
+        self.drop_notification(notification_id)
+        self.notifications[notification_id] = evolve(notification, id=notification_id)
+        if notification.message is not None:
+            self.messages[notification.subscription_id, notification.message] = notification_id
+
+    def drop_notification(self, notification_id: int) -> None:
+        """Delete a notification, if it is there."""
+        dropped = self.notifications.pop(notification_id, None)
+        if dropped is not None and dropped.message is not None:
+            self.messages.pop((dropped.subscription_id, dropped.message), None)
 
     def forget_shape(self, owners: Iterable[str]) -> None:
         """Have these owners planned again from scratch."""

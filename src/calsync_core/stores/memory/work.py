@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
@@ -10,7 +11,18 @@ from attrs import evolve
 from calsync_core.core.extent import slot_end
 from calsync_core.core.recording import is_newest
 from calsync_core.errors import LeaseBusy, LeaseLost, UnknownAccount
-from calsync_core.models import AccountId, CalendarId, Lease, SyncReport, require_utc
+from calsync_core.models import (
+    AccountId,
+    AccountStatus,
+    Calendar,
+    CalendarId,
+    Lease,
+    ReadState,
+    SyncReport,
+    Vitals,
+    require_utc,
+)
+from calsync_core.stores.memory.push import is_done, is_waiting
 from calsync_core.stores.memory.rows import Role
 
 __all__ = ["MemoryCredentials", "MemoryLeases", "MemoryRuns"]
@@ -85,11 +97,41 @@ class MemoryRuns(Role):
             self._rows.runs[saved.id or 0] = saved
             return saved
 
-    def load_runs(self, calendar_id: CalendarId | None = None, limit: int = 50) -> list[SyncReport]:
+    def load_runs(
+        self, calendar_id: CalendarId | None = None, limit: int = 50, *, since: datetime | None = None
+    ) -> list[SyncReport]:
         """See ``RunStore.load_runs``."""
+        since = None if since is None else require_utc("since", since)
         with self._lock:
             runs = [run for _, run in sorted(self._rows.runs.items(), reverse=True)]
-        return [run for run in runs if calendar_id is None or calendar_id in run.calendars][: max(0, limit)]
+        return [
+            run
+            for run in runs
+            if (calendar_id is None or calendar_id in run.calendars)
+            and (since is None or (run.finished_at is not None and run.finished_at >= since))
+        ][: max(0, limit)]
+
+    def load_vitals(self) -> Vitals:
+        """See ``RunStore.load_vitals``."""
+        with self._lock:
+            rows = self._rows
+            enabled = [calendar for calendar in rows.calendars.values() if calendar.enabled]
+            states = [str(rows.watches[each.key][1]) for each in enabled if each.key in rows.watches]
+            backlog = [each.received_at for each in rows.notifications.values() if is_waiting(each)]
+            return Vitals(
+                calendars=len(enabled),
+                failing=sum(self._fails(calendar) for calendar in enabled),
+                push=dict(sorted(Counter(states).items())),
+                backlog=len(backlog),
+                backlog_since=min(backlog, default=None),
+                notices=len(rows.notices),
+                open_intents=len(rows.intents),
+                held=sum(block.held_since is not None for block in rows.blocks.values()),
+            )
+
+    def _fails(self, calendar: Calendar) -> bool:
+        usable = self._rows.accounts[calendar.account_id].status in {AccountStatus.ACTIVE, AccountStatus.PAUSED}
+        return not usable or self._rows.read_states.get(calendar.key, ReadState()).failures > 0
 
     def cleanup(self, before: datetime) -> int:
         """See ``RunStore.cleanup``."""
@@ -98,8 +140,11 @@ class MemoryRuns(Role):
             rows = self._rows
             runs = [key for key, run in rows.runs.items() if run.finished_at is not None and run.finished_at < before]
             past = [ref for ref, block in rows.blocks.items() if slot_end(block) < before]
+            done = [key for key, each in rows.notifications.items() if is_done(each, before)]
             for key in runs:
                 del rows.runs[key]
             for ref in past:
                 rows.drop_block(ref)
-            return len(runs) + len(past)
+            for key in done:
+                rows.drop_notification(key)
+            return len(runs) + len(past) + len(done)

@@ -7,13 +7,27 @@ from calsync_core.stores.sql.credentials import SQLCredentials
 from calsync_core.stores.sql.database import Database
 from calsync_core.stores.sql.directory import SQLDirectory
 from calsync_core.stores.sql.events import SQLEvents
+from calsync_core.stores.sql.inbox import SQLInbox
+from calsync_core.stores.sql.notices import SQLNotices
 from calsync_core.stores.sql.plans import SQLPlans
+from calsync_core.stores.sql.push import SQLPush
 from calsync_core.stores.sql.work import SQLLeases, SQLRuns
 
 __all__ = ["SQLStore"]
 
 
-class SQLStore(SQLDirectory, SQLEvents, SQLBlocks, SQLPlans, SQLLeases, SQLCredentials, SQLRuns):
+class SQLStore(
+    SQLDirectory,
+    SQLEvents,
+    SQLBlocks,
+    SQLPlans,
+    SQLPush,
+    SQLInbox,
+    SQLNotices,
+    SQLLeases,
+    SQLCredentials,
+    SQLRuns,
+):
     """Everything ``Store`` asks for, in a SQL database. So far SQLite (a file, or ``sqlite:///:memory:``).
 
     Nothing is opened before the first use in each process, so a store made before a fork works after it (an in-memory

@@ -15,9 +15,10 @@ from calsync_core.stores.sql import tables
 from calsync_core.stores.sql.codec import decode, digest, encode
 from calsync_core.stores.sql.rows import Role, chunks, lock_owners, note, replace, require_targets
 
-__all__ = ["SQLBlocks", "load_blocks_at", "load_blocks_by_ref", "replace_blocks"]
+__all__ = ["HELD", "SQLBlocks", "load_blocks_at", "load_blocks_by_ref", "replace_blocks"]
 
-_BEGINNING = datetime(1000, 1, 1, tzinfo=UTC)
+HELD = tables.blocks.c.held_since >= datetime(1000, 1, 1, tzinfo=UTC)
+"""The guard holds the block's deletion. A range, because "is not null" alone uses no index in SQLite."""
 
 
 class SQLBlocks(Role):
@@ -47,8 +48,7 @@ class SQLBlocks(Role):
     def load_held(self, owner: str | None = None) -> list[Block]:
         """See ``BlockStore.load_held``."""
         table = tables.blocks
-        # A range, because "is not null" alone uses no index in SQLite.
-        wanted = sa.select(table.c.value).where(table.c.held_since >= _BEGINNING)
+        wanted = sa.select(table.c.value).where(HELD)
         if owner is not None:
             wanted = wanted.where(table.c.owner == owner)
         with self._database.reading() as connection:

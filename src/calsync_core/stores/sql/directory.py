@@ -34,7 +34,12 @@ class SQLDirectory(Role):
     def save_account(self, account: Account) -> Account:
         """See ``DirectoryStore.save_account``."""
         table = tables.accounts
-        columns = {"owner": account.owner, "name": account.name, "value": encode(evolve(account, id=None))}
+        columns = {
+            "owner": account.owner,
+            "name": account.name,
+            "status": str(account.status),
+            "value": encode(evolve(account, id=None)),
+        }
         with self._database.writing() as connection:
             if account.id is not None:
                 require_account(connection, account.id)

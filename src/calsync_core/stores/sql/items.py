@@ -38,7 +38,12 @@ def read_state(connection: sa.Connection, calendar_id: CalendarId) -> ReadState:
 
 def save_state(connection: sa.Connection, calendar_id: CalendarId, state: ReadState) -> None:
     """Replace a calendar's read state."""
-    row = {"calendar_id": calendar_id, "due_at": state.due_at, "value": encode(state)}
+    row = {
+        "calendar_id": calendar_id,
+        "due_at": state.due_at,
+        "failures": state.failures,
+        "value": encode(state),
+    }
     replace(connection, tables.read_states.c.calendar_id, {calendar_id: row})
 
 

@@ -133,7 +133,8 @@ class SQLPlans(Role):
             return Due(
                 owners=tuple(sorted(connection.scalars(_owners_due(shape, horizon_end)))),
                 targets=tuple(_open_targets(connection, None, at)),
-                calendars=tuple(sorted({*connection.scalars(_reads_due(at)), *connection.scalars(_debts_due(at))})),
+                calendars=tuple(sorted(_calendars_due(connection, at))),
+                checks=tuple(sorted(connection.scalars(_checks_due(at)))),
             )
 
 
@@ -226,13 +227,19 @@ def _owners_due(shape: str, horizon_end: datetime) -> sa.Select[str]:
     return sa.select(state.c.owner).where((behind & has_calendar) | has_lines)
 
 
-def _reads_due(at: datetime) -> sa.Select[int]:
-    calendar, state = tables.calendars, tables.read_states
-    joined = sa.select(calendar.c.id).join(state, state.c.calendar_id == calendar.c.id)
-    return joined.where(calendar.c.enabled, state.c.due_at <= at)
+def _calendars_due(connection: sa.Connection, at: datetime) -> set[CalendarId]:
+    """Enabled ones, each reason with a search in an index of its own."""
+    calendar, state, watch, debt = tables.calendars, tables.read_states, tables.watches, tables.debts
+    of_each = sa.select(calendar.c.id).where(calendar.c.enabled)
+    reasons = (
+        of_each.join(state, state.c.calendar_id == calendar.c.id).where(state.c.due_at <= at),
+        of_each.join(watch, watch.c.calendar_id == calendar.c.id).where(watch.c.due_at <= at),
+        of_each.join(debt, debt.c.calendar_id == calendar.c.id).where(debt.c.due_at <= at),
+        of_each.outerjoin(watch, watch.c.calendar_id == calendar.c.id).where(watch.c.state.is_(None)),
+    )
+    return {calendar_id for reason in reasons for calendar_id in connection.scalars(reason)}
 
 
-def _debts_due(at: datetime) -> sa.Select[int]:
-    calendar, debt = tables.calendars, tables.debts
-    joined = sa.select(calendar.c.id).join(debt, debt.c.calendar_id == calendar.c.id)
-    return joined.where(calendar.c.enabled, debt.c.due_at <= at)
+def _checks_due(at: datetime) -> sa.Select[int]:
+    watch = tables.watches
+    return sa.select(watch.c.calendar_id).where(watch.c.check_at <= at)

@@ -22,11 +22,15 @@ __all__ = [
     "journal",
     "leases",
     "metadata",
+    "notices",
+    "notifications",
     "plan_states",
     "read_states",
     "rules",
     "run_calendars",
     "runs",
+    "subscriptions",
+    "watches",
 ]
 
 metadata = sa.MetaData(
@@ -51,6 +55,7 @@ accounts = Table(
     Column("owner", NAME, nullable=False),
     Column("name", NAME, nullable=False),
     Column("value", JSON_TEXT, nullable=False),
+    Column("status", _STATUS, nullable=False),
     UniqueConstraint("owner", "name"),
     sqlite_autoincrement=True,
 )
@@ -101,6 +106,7 @@ read_states = Table(
     _calendar(primary_key=True, autoincrement=False),
     Column("due_at", INSTANT, index=True),
     Column("value", JSON_TEXT, nullable=False),
+    Column("failures", sa.Integer, nullable=False),
 )
 
 items = Table(
@@ -200,6 +206,61 @@ intents = Table(
     Index(None, "target_id", "slot_at", "id"),
     Index(None, "due_at", "target_id"),
     Index(None, "owner", "due_at", "target_id"),
+    sqlite_autoincrement=True,
+)
+
+# ``name_hash`` stands for provider and remote id together: neither has an end, and requests of strangers are looked up.
+subscriptions = Table(
+    "subscriptions",
+    metadata,
+    Column("id", ID, primary_key=True, autoincrement=True),
+    _calendar(nullable=False, index=True),
+    Column("name_hash", HASH, nullable=False, unique=True),
+    Column("value", JSON_TEXT, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+# Without a state and a value it is no Watch yet: a push came first. Instants in columns are not in ``value``.
+watches = Table(
+    "watches",
+    metadata,
+    _calendar(primary_key=True, autoincrement=False),
+    Column("due_at", INSTANT, index=True),
+    Column("check_at", INSTANT, index=True),
+    Column("pushed_at", INSTANT),
+    Column("state", _STATUS),
+    Column("value", JSON_TEXT),
+)
+
+# ``message_hash`` stands for subscription and message together; the same one twice is refused, nameless ones never.
+# ``subscription_id`` is no foreign key: what came is processed, also when its subscription was replaced meanwhile.
+notifications = Table(
+    "notifications",
+    metadata,
+    Column("id", ID, primary_key=True, autoincrement=True),
+    _calendar(nullable=False),
+    Column("message_hash", HASH, unique=True),
+    Column("status", _STATUS, nullable=False),
+    Column("received_at", INSTANT, nullable=False),
+    Column("due_at", INSTANT, nullable=False),
+    Column("finished_at", INSTANT),
+    Column("value", JSON_TEXT, nullable=False),
+    Index(None, "calendar_id", "id"),
+    Index(None, "calendar_id", "status"),
+    Index(None, "status", "due_at", "calendar_id"),
+    Index(None, "status", "finished_at"),
+    sqlite_autoincrement=True,
+)
+
+notices = Table(
+    "notices",
+    metadata,
+    Column("id", ID, primary_key=True, autoincrement=True),
+    Column("owner", NAME, nullable=False),
+    Column("due_at", INSTANT, nullable=False),
+    Column("attempts", sa.Integer, nullable=False),
+    Column("value", JSON_TEXT, nullable=False),
+    Index(None, "owner", "id"),
     sqlite_autoincrement=True,
 )
 

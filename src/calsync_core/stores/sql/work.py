@@ -10,10 +10,12 @@ from sqlalchemy.exc import IntegrityError
 
 from calsync_core.core.recording import is_newest
 from calsync_core.errors import LeaseBusy, LeaseLost
-from calsync_core.models import CalendarId, Lease, SyncReport, require_utc
+from calsync_core.models import CalendarId, Lease, SyncReport, Vitals, require_utc
 from calsync_core.stores.sql import tables
 from calsync_core.stores.sql.codec import decode, encode
+from calsync_core.stores.sql.inbox import DONE
 from calsync_core.stores.sql.rows import Role, insert, insert_one, lease_now
+from calsync_core.stores.sql.vitals import count_vitals
 
 __all__ = ["SQLLeases", "SQLRuns"]
 
@@ -78,20 +80,32 @@ class SQLRuns(Role):
             insert(connection, link, calendars)
         return evolve(report, id=run_id)
 
-    def load_runs(self, calendar_id: CalendarId | None = None, limit: int = 50) -> list[SyncReport]:
+    def load_runs(
+        self, calendar_id: CalendarId | None = None, limit: int = 50, *, since: datetime | None = None
+    ) -> list[SyncReport]:
         """See ``RunStore.load_runs``."""
         table, link = tables.runs, tables.run_calendars
         wanted = sa.select(table.c.id, table.c.value).order_by(table.c.id.desc()).limit(max(0, limit))
         if calendar_id is not None:
             wanted = wanted.join(link, link.c.run_id == table.c.id).where(link.c.calendar_id == calendar_id)
+        if since is not None:
+            wanted = wanted.where(table.c.finished_at >= since)
         with self._database.reading() as connection:
             return [evolve(decode(SyncReport, row.value), id=row.id) for row in connection.execute(wanted)]
 
+    def load_vitals(self) -> Vitals:
+        """See ``RunStore.load_vitals``."""
+        with self._database.reading() as connection:
+            return count_vitals(connection)
+
     def cleanup(self, before: datetime) -> int:
         """See ``RunStore.cleanup``."""
-        run, block = tables.runs, tables.blocks
+        run, block, notification = tables.runs, tables.blocks, tables.notifications
         before = require_utc("before", before)
+        old = (
+            sa.delete(block).where(block.c.slot_end < before),
+            sa.delete(run).where(run.c.finished_at < before),
+            sa.delete(notification).where(notification.c.status.in_(DONE), notification.c.finished_at < before),
+        )
         with self._database.writing() as connection:
-            past = connection.execute(sa.delete(block).where(block.c.slot_end < before))
-            runs = connection.execute(sa.delete(run).where(run.c.finished_at < before))
-            return past.rowcount + runs.rowcount
+            return sum(connection.execute(statement).rowcount for statement in old)

@@ -22,20 +22,37 @@ from calsync_core.models import (
     Item,
     Lease,
     Mark,
+    Notification,
     Operation,
     OperationKind,
     Outcome,
     OutcomeStatus,
     Plan,
     PlanState,
+    PushKind,
+    PushState,
     Reason,
     Span,
+    StoredSubscription,
     Tag,
     Unplanned,
+    Watch,
 )
 from calsync_core.protocols import Store
 
-__all__ = ["CURSOR", "NOW", "SHAPE", "StoreBench", "WithBench", "a_block", "an_event", "an_item", "an_operation"]
+__all__ = [
+    "CURSOR",
+    "NOW",
+    "SHAPE",
+    "StoreBench",
+    "WithBench",
+    "a_block",
+    "a_notification",
+    "a_subscription",
+    "an_event",
+    "an_item",
+    "an_operation",
+]
 
 NOW = datetime(2026, 11, 24, 9, tzinfo=UTC)
 SHAPE = "policy-1"
@@ -91,6 +108,24 @@ def an_operation(block: Block, kind: OperationKind = OperationKind.CREATE, **fie
     return Operation(kind, block.ref, block.target_id, **{**values, **fields})
 
 
+def a_subscription(calendar: Calendar, remote_id: str = "s1", **fields: Any) -> StoredSubscription:
+    """A promise of a week to push for a calendar."""
+    values: dict[str, Any] = {
+        "provider": "memory",
+        "secret_hash": "5ec2e7" * 10,
+        "url": "https://calsync.example/push/memory",
+        "created_at": NOW,
+        "expires_at": NOW + timedelta(days=7),
+    }
+    return StoredSubscription(calendar.key, remote_id=remote_id, **{**values, **fields})
+
+
+def a_notification(calendar: Calendar, message: str | None = "m1", **fields: Any) -> Notification:
+    """A push that came for a calendar just now."""
+    values: dict[str, Any] = {"subscription_id": 1, "kind": PushKind.CHANGED, "received_at": NOW, "due_at": NOW}
+    return Notification(calendar.key, message=message, **{**values, **fields})
+
+
 @define
 class StoreBench:
     """A store with an owner ``ana`` who has a source and a target."""
@@ -131,6 +166,16 @@ class StoreBench:
         """Store one page of a read."""
         changes = Changes(**{"at": NOW, "items": items, **fields})
         return self.store.save_changes(self.lease_of(calendar), calendar.key, changes)
+
+    def watch(self, calendar: Calendar, state: PushState = PushState.ACTIVE, **fields: Any) -> Watch:
+        """Save a watch on a calendar; nothing is due by it unless said otherwise."""
+        watch = Watch(**fields)
+        self.store.save_watch(self.lease_of(calendar), calendar.key, watch, state, NOW)
+        return watch
+
+    def watched(self, calendar: Calendar) -> Watch | None:
+        """The stored watch on a calendar."""
+        return self.store.load_watches([calendar.key]).get(calendar.key)
 
     def read_completely(self, calendar: Calendar, *items: Item) -> None:
         """Commit a snapshot of one page."""

@@ -203,6 +203,8 @@ class PlansContract(WithBench):
     def test_nothing_is_due_when_all_is_done(self, bench: StoreBench) -> None:
         """I-03."""
         bench.read_completely(bench.source, an_item())
+        for calendar in (bench.source, bench.target):
+            bench.watch(calendar)
         bench.forget_what_is_unplanned()
         assert bench.store.load_due(NOW, SHAPE, _HORIZON) == Due()
 
@@ -233,6 +235,8 @@ class PlansContract(WithBench):
             state = ReadState(due_at=NOW + _DAY)
             bench.store.save_read_state(bench.lease_of(calendar), calendar.key, state, NOW)
             bench.save(calendar, debts=(Debt("d", "x", NOW, NOW + 2 * _DAY),))
+            bench.watch(calendar)
+        bench.watch(bench.target)
         bench.save(bench.target, debts=(Debt("d", "x", NOW, NOW + 2 * _DAY),))
         assert bench.store.load_due(NOW, SHAPE, _HORIZON).calendars == ()
         assert bench.store.load_due(NOW + _DAY, SHAPE, _HORIZON).calendars == (bench.source.key,)

@@ -11,9 +11,18 @@ import pytest
 from attrs import evolve
 
 from calsync_core.errors import InvalidValue, LeaseBusy, LeaseLost
-from calsync_core.models import BlockContent, BlockState, Lease, Span, SyncFailure, SyncReport, SyncType
+from calsync_core.models import (
+    BlockContent,
+    BlockState,
+    Lease,
+    NotificationStatus,
+    Span,
+    SyncFailure,
+    SyncReport,
+    SyncType,
+)
 from calsync_core.protocols import Store
-from calsync_core.testing.store_contract.bench import NOW, StoreBench, WithBench, a_block
+from calsync_core.testing.store_contract.bench import NOW, StoreBench, WithBench, a_block, a_notification
 
 __all__ = ["LeasesContract", "RunsContract"]
 
@@ -133,6 +142,12 @@ class RunsContract(WithBench):
             events_processed=7,
             busy_blocks_created=2,
             webhook_triggered=True,
+            polling_fallback=True,
+            echo=True,
+            notified_at=NOW - _MINUTE,
+            api_calls=5,
+            reading_calls=4,
+            calendars_read=2,
             time_window=("2026-11-24T09:00:00+00:00", "2027-02-22T00:00:00+00:00"),
             errors=(SyncFailure("a", None, "Unavailable", "time-out"), SyncFailure("a", "b", "X", "y")),
         )
@@ -154,6 +169,18 @@ class RunsContract(WithBench):
         assert store.load_runs(9, limit=1) == [runs[4]]
         assert store.load_runs(limit=0) == []
 
+    def test_runs_since_an_instant_finished_at_or_after_it(self, store: Store) -> None:
+        """Newest first, of one calendar if asked for; those that never finished did not finish since."""
+        times = [NOW, None, NOW - timedelta(microseconds=1), NOW + _DAY, NOW]
+        runs = [
+            store.save_run(SyncReport(SyncType.POLLING, NOW - _DAY, at, calendars=(n % 2, 9)))
+            for n, at in enumerate(times)
+        ]
+        assert store.load_runs(since=NOW) == [runs[4], runs[3], runs[0]]
+        assert store.load_runs(1, since=NOW) == [runs[3]]
+        assert store.load_runs(9, 2, since=NOW - _DAY) == [runs[4], runs[3]]
+        assert store.load_runs(since=NOW + 2 * _DAY) == []
+
     def test_a_run_outlives_its_calendar(self, bench: StoreBench) -> None:
         """It says what happened."""
         run = bench.store.save_run(SyncReport(SyncType.FULL, NOW, NOW, calendars=(bench.source.key,)))
@@ -167,6 +194,26 @@ class RunsContract(WithBench):
         assert store.cleanup(NOW) == 2
         assert store.load_runs() == store.load_runs(1) == [runs[3], runs[2]]
         assert store.cleanup(NOW) == 0
+
+    def test_old_notifications_are_forgotten(self, bench: StoreBench) -> None:
+        """COMPLETED or FAILED before the instant; not at it, and never what waits. What is forgotten is new again."""
+        waiting = {NotificationStatus.PENDING, NotificationStatus.PROCESSING, NotificationStatus.RETRYING}
+        times = (NOW - _DAY, NOW, None)
+        bench.store.save_notifications(
+            [
+                a_notification(bench.source, f"{status} {at}", status=status, finished_at=at)
+                for status in NotificationStatus
+                for at in times
+            ]
+        )
+        assert bench.store.cleanup(NOW) == 2
+        left = {(each.status, each.finished_at) for each in bench.store.load_notifications()}
+        assert left == {
+            (status, at) for status in NotificationStatus for at in times if status in waiting or at != times[0]
+        }
+        assert bench.store.cleanup(NOW) == 0
+        again = [a_notification(bench.source, f"{status} {times[0]}") for status in NotificationStatus]
+        assert bench.store.save_notifications(again) == 2
 
     def test_records_of_past_blocks_are_forgotten(self, bench: StoreBench) -> None:
         """I-50: not before their slot is past, whatever they show now; until then a late write could still land."""
