@@ -23,16 +23,22 @@ from calsync_core.models import (
     Mark,
     MirrorRule,
     Moment,
+    Notification,
+    NotificationStatus,
     Operation,
     OperationKind,
+    PushKind,
+    PushState,
     ReadState,
     Reason,
     Response,
     Span,
+    StoredSubscription,
     SyncFailure,
     SyncReport,
     SyncType,
     Tag,
+    Watch,
 )
 
 ZONES = ("Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Pacific/Apia", "Asia/Kathmandu", "UTC")
@@ -160,6 +166,9 @@ reports = st.builds(
     busy_blocks_deleted=st.integers(0, 9),
     webhook_triggered=flags,
     polling_fallback=flags,
+    echo=flags,
+    notified_at=st.none() | instants,
+    reading_calls=st.integers(0, 9),
     time_window=st.none() | st.tuples(text, text),
     errors=st.lists(st.builds(SyncFailure, text, st.none() | text, text, text), max_size=2).map(tuple),
     id=st.none() | ids,
@@ -208,6 +217,61 @@ calendars = st.builds(
     id=st.none() | ids,
 )
 
+seconds = st.floats(0, 10**9, allow_nan=False)
+
+subscriptions = st.builds(
+    StoredSubscription,
+    calendar_id=ids,
+    provider=names,
+    remote_id=text,
+    secret_hash=text,
+    url=text,
+    created_at=instants,
+    expires_at=instants,
+    resource=st.none() | text,
+    confirmed=flags,
+    renewed_at=st.none() | instants,
+    id=st.none() | ids,
+)
+
+notifications = st.builds(
+    Notification,
+    calendar_id=ids,
+    subscription_id=ids,
+    kind=st.sampled_from(PushKind),
+    received_at=instants,
+    due_at=instants,
+    message=st.none() | text,
+    item=st.none() | text,
+    etag=st.none() | text,
+    status=st.sampled_from(NotificationStatus),
+    attempts=st.integers(0, 9),
+    finished_at=st.none() | instants,
+    seconds=st.none() | seconds,
+    error=st.none() | text,
+    id=st.none() | ids,
+)
+
+watches = st.builds(
+    Watch,
+    pushed_at=st.none() | instants,
+    read_at=st.none() | instants,
+    interval=seconds,
+    due_at=st.none() | instants,
+    check_at=st.none() | instants,
+    written_at=st.none() | instants,
+    unechoed_since=st.none() | instants,
+    doubted_at=st.none() | instants,
+    proven_at=st.none() | instants,
+    subscribed_at=st.none() | instants,
+    expires_at=st.none() | instants,
+    failures=st.integers(0, 99),
+    failed_at=st.none() | instants,
+    last_error=st.none() | text,
+    unsupported_at=st.none() | instants,
+    told=st.sampled_from(PushState),
+)
+
 VALUES = {
     Event: events(),
     BlockContent: contents,
@@ -218,4 +282,7 @@ VALUES = {
     ReadState: read_states,
     Account: accounts,
     Calendar: calendars,
+    StoredSubscription: subscriptions,
+    Notification: notifications,
+    Watch: watches,
 }

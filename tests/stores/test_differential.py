@@ -126,6 +126,8 @@ class Both(RuleBasedStateMachine):
         saved = self.both(save)
         if saved[0]:
             self.calendars.append(saved)
+            # Without a Watch it would be due whatever else is.
+            self.both(lambda store, side: store.call_for_checks([saved[side].key], NOW))
 
     def new_calendar(self, pick: int, remote: str, owner: str, *, enabled: bool) -> None:
         if len(self.calendars) < 5:
@@ -384,7 +386,8 @@ class Both(RuleBasedStateMachine):
         due = store.load_due(NOW + HOUR, "s", NOW + HOUR)
         yield list(store.load_credentials().values())
         yield [store.load_credential(pair[side].key) for pair in self.accounts]
-        yield due.owners, [names[key] for key in due.targets], [names[key] for key in due.calendars]
+        yield due.owners, [[names[key] for key in keys] for keys in (due.targets, due.calendars, due.checks)]
+        yield store.load_vitals()
         for owner in OWNERS:
             yield [account.name for account in store.load_accounts(owner)]
             yield [names[calendar.key] for calendar in store.load_calendars(owner=owner)]
@@ -402,6 +405,7 @@ class Both(RuleBasedStateMachine):
             yield [names[key] for key in store.load_open_targets(owner, NOW + HOUR)]
         yield [self.plain(block, side) for block in store.load_blocks_by_key(["k0", "k2"])]
         yield [self.plain(run, side) for run in store.load_runs()]
+        yield [self.plain(run, side) for run in store.load_runs(since=NOW + HOUR)]
         for calendar in store.load_calendars():
             yield store.load_read_state(calendar.key)
             yield store.load_items(calendar.key), store.load_items(calendar.key, KEYS[:2])

@@ -16,7 +16,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from calsync_core.errors import ConfigurationError
-from calsync_core.models import Account
+from calsync_core.models import Account, AccountStatus, Calendar, ReadState
 from calsync_core.stores.sql import SQLStore
 from calsync_core.stores.sql.schema import VERSION_TABLE, migration_config
 from calsync_core.stores.sql.tables import metadata
@@ -104,7 +104,7 @@ def test_migrations_make_the_tables_that_the_code_uses(file_store: SQLStore) -> 
 
 
 def test_an_older_database_is_brought_up_to_date_with_all_that_is_in_it(url: str, tmp_path: Path) -> None:
-    _make_0001(url)
+    _make(url, "0001")
     with sqlite3.connect(tmp_path / "calsync.db") as raw:
         raw.execute("PRAGMA foreign_keys = ON")
         raw.executescript(_ROWS_0001)
@@ -123,21 +123,42 @@ def test_an_older_database_is_brought_up_to_date_with_all_that_is_in_it(url: str
     store.close()
 
 
+def test_what_is_counted_is_right_for_rows_written_before_it_was(url: str, tmp_path: Path) -> None:
+    _make(url, "0002")
+    with sqlite3.connect(tmp_path / "calsync.db") as raw:
+        raw.execute("PRAGMA foreign_keys = ON")
+        raw.executescript(_ROWS_0002)
+    raw.close()
+    store = SQLStore(url)
+    vitals = store.load_vitals()
+    assert (vitals.calendars, vitals.failing, vitals.push) == (4, 2, {})
+    assert [store.load_read_state(key).failures for key in (1, 2, 3, 4)] == [0, 3, 0, 0]
+    assert store.load_due(NOW, "s", NOW).calendars == (1, 2, 3, 4)  # none has a Watch yet
+    store.close()
+
+
 def test_an_upgrade_can_be_taken_back(file_store: SQLStore) -> None:
-    account = file_store.save_account(Account("ana", "memory", "a"))
-    with file_store._database.writing() as connection:
-        command.downgrade(migration_config(connection), "0001")
-        assert "credentials" not in sa.inspect(connection).get_table_names()
-    file_store.close()
-    assert file_store.load_accounts() == [account]
-    assert file_store.load_credentials() == {}
+    account = file_store.save_account(Account("ana", "memory", "a", status=AccountStatus.AUTH_EXPIRED))
+    calendar = file_store.save_calendar(Calendar(account.key, "ana", "r", "R", enabled=True))
+    lease = file_store.acquire_lease("x", "w", 60, NOW)
+    file_store.save_read_state(lease, calendar.key, ReadState(failures=2), NOW)
+    file_store.save_credential(lease, account.key, "sealed", NOW)
+    for revision, gone in (("0002", "watches"), ("0001", "credentials")):
+        with file_store._database.writing() as connection:
+            command.downgrade(migration_config(connection), revision)
+            assert gone not in sa.inspect(connection).get_table_names()
+        file_store.close()
+        assert file_store.load_accounts() == [account]
+        assert file_store.load_read_state(calendar.key) == ReadState(failures=2)
+        assert file_store.load_vitals().failing == 1
+        assert file_store.load_credentials() == ({account.key: "sealed"} if revision == "0002" else {})
 
 
-def _make_0001(url: str) -> None:
-    """A database as the first release left it."""
+def _make(url: str, revision: str) -> None:
+    """A database as an older version left it."""
     engine = sa.create_engine(url.partition("?")[0])
     with engine.connect() as connection, connection.begin():
-        command.upgrade(migration_config(connection), "0001")
+        command.upgrade(migration_config(connection), revision)
     engine.dispose()
 
 
@@ -148,6 +169,18 @@ INSERT INTO accounts VALUES
 INSERT INTO calendars VALUES
   (7, 4, 'ana', 'hash', 1, '{"account_id":4,"owner":"ana","remote_id":"r1","name":"R","enabled":true}');
 INSERT INTO leases VALUES ('credential:4', 'somebody', 41, NULL);
+"""
+_ROWS_0002 = """
+INSERT INTO accounts VALUES
+  (1, 'ana', 'fine', '{"owner":"ana","provider":"memory","name":"fine"}'),
+  (2, 'ana', 'refused', '{"owner":"ana","provider":"memory","name":"refused","status":"auth_expired"}'),
+  (3, 'ana', 'paused', '{"owner":"ana","provider":"memory","name":"paused","status":"paused"}');
+INSERT INTO calendars VALUES
+  (1, 1, 'ana', 'a', 1, '{"account_id":1,"owner":"ana","remote_id":"r1","name":"R","enabled":true}'),
+  (2, 1, 'ana', 'b', 1, '{"account_id":1,"owner":"ana","remote_id":"r2","name":"R","enabled":true}'),
+  (3, 2, 'ana', 'a', 1, '{"account_id":2,"owner":"ana","remote_id":"r1","name":"R","enabled":true}'),
+  (4, 3, 'ana', 'a', 1, '{"account_id":3,"owner":"ana","remote_id":"r1","name":"R","enabled":true}');
+INSERT INTO read_states VALUES (1, NULL, '{"round":2}'), (2, NULL, '{"failures":3}'), (3, NULL, '{}');
 """
 
 
