@@ -12,17 +12,20 @@ import pytest
 from attrs import evolve
 
 from calsync_core.errors import Conflict, InvalidValue, NotFound, PushUnsupported, RateLimited, Rejected, Unavailable
-from calsync_core.models import Calendar
-from calsync_core.protocols import PushKind, PushRequest, Subscription
+from calsync_core.models import BlockContent, Calendar, Span
+from calsync_core.protocols import EchoingProvider, PushKind, PushRequest, Subscription
 from calsync_core.providers.microsoft import MicrosoftProvider
 from calsync_core.providers.microsoft.push import parse_push
-from calsync_core.testing.provider_contract.bench import meeting
+from calsync_core.testing.provider_contract.bench import START, meeting
 from calsync_core.testing.provider_kit import Bench
 from calsync_core.testing.simulators.faults import HttpFault, HttpFaultKind
 from graph_hands import ANA, Endpoint, bench_of, clock_of, simulator_of
 from graph_scripts import WORK, Graph, answer, refusal
 
 URL = Endpoint.url
+KEY = "k" * 32
+BUSY = BlockContent(Span(START, START + timedelta(hours=1)), "🔒 Busy")
+LATER = BlockContent(Span(START, START + timedelta(hours=2)), "🔒 Busy")
 
 
 def subscribed(bench: Bench, calendar: Calendar | None = None, secret: str = "secret") -> Subscription:  # noqa: S107
@@ -78,6 +81,16 @@ def test_what_is_subscribed_to_and_how() -> None:  # I-26
     key = bench.hands.put(meeting("a"))
     delivered = [delivery.body for delivery in graph.outbox._waiting]
     assert json.loads(delivered[0])["value"][0]["resourceData"]["id"] == key, "notifications name immutable ids"
+
+
+def test_pushes_are_asked_for_with_the_ids_that_reads_use() -> None:  # I-26
+    """What a subscription calls an event is settled when it is made, and can't be changed."""
+    bench = bench_of()
+    graph = simulator_of(bench)
+    Endpoint(graph)
+    subscribed(bench)
+    (asked,) = [one.request for one in graph.log if one.method == "POST" and one.path.endswith("/subscriptions")]
+    assert 'IdType="ImmutableId"' in asked.headers["prefer"]
 
 
 def test_a_refused_address_is_the_operator_s() -> None:  # I-30, I-44
@@ -234,6 +247,75 @@ CHANGE = {
 }
 
 
+WRAPPED, BARE = 'W/"DwAAABYAAAAXxlVK8zI/TZLFIn9D86hXAAAEB/jr"', 'W/"F8ZVSvMyP02SxSJ/Q/OoVwAABAf46w=="'
+"""The tag of a push as delivered by Exchange Online in 2023 (in the tests of PlaceOS/rest-api), and its change key as
+events show it ("event resource type": ``@odata.etag`` is ``W/"changeKey"``)."""
+
+NOT_WRAPPED = WRAPPED.replace("BYAAAA", "BUAAAA")
+"""Another length is said than what follows has."""
+
+
+def told(endpoint: Endpoint) -> list[tuple[str | None, str | None]]:
+    """Items and etags that were pushed."""
+    return [(push.item, push.etag) for request in endpoint.arrived() for push in parse_push(request)]
+
+
+def test_the_pushes_of_our_writes_name_them_as_their_outcomes_do() -> None:
+    """Of a create and of an update, the final state: a store recognises both."""
+    bench = bench_of()
+    endpoint = Endpoint(simulator_of(bench))
+    subscribed(bench)
+    made = bench.create(KEY, BUSY)
+    assert made.etag
+    assert told(endpoint) == [(made.native_id, made.etag)]
+    changed = bench.update(KEY, LATER, made.etag)
+    assert changed.etag != made.etag
+    assert told(endpoint) == [(made.native_id, changed.etag)]
+    assert (bench.block(KEY).key, bench.block(KEY).etag) == (made.native_id, changed.etag)
+
+
+def test_a_deletion_is_never_our_last_write() -> None:
+    """Graph names the tag that the event had; whoever deleted it, that must not pass for an echo."""
+    bench = bench_of()
+    graph = simulator_of(bench)
+    endpoint = Endpoint(graph)
+    subscribed(bench)
+    made = bench.create(KEY, BUSY)
+    endpoint.arrived()
+    bench.hands.remove(bench.standing(KEY))
+    requests = endpoint.arrived()
+    (raw,) = json.loads(requests[0].body)["value"]
+    assert raw["resourceData"]["@odata.etag"], "or else this test tests nothing"
+    assert [(push.item, push.etag) for push in parse_push(requests[0])] == [(made.native_id, None)]
+
+
+@pytest.mark.parametrize(
+    ("changes", "item", "etag"),
+    [
+        ({}, "e1", 'W/"1"'),
+        ({"changeType": "created"}, "e1", 'W/"1"'),
+        ({"changeType": "deleted"}, "e1", None),
+        ({"changeType": "somethingNew"}, "e1", None),
+        ({"changeType": None}, "e1", None),
+        ({"changeType": ["updated"]}, "e1", None),
+        ({"resourceData": None}, None, None),
+        ({"resourceData": "e1"}, None, None),
+        ({"resourceData": {"id": 3, "@odata.etag": 4}}, None, None),
+        ({"resourceData": {"id": "", "@odata.etag": ""}}, None, None),
+        ({"lifecycleEvent": "missed"}, None, None),
+        ({"resourceData": {"id": "e1", "@odata.etag": WRAPPED}}, "e1", BARE),
+        ({"resourceData": {"id": "e1", "@odata.etag": BARE}}, "e1", BARE),
+        ({"resourceData": {"id": "e1", "@odata.etag": NOT_WRAPPED}}, "e1", NOT_WRAPPED),
+        ({"resourceData": {"id": "e1", "@odata.etag": 'W/"é"'}}, "e1", 'W/"é"'),
+        ({"resourceData": {"id": "e1", "@odata.etag": "e30="}}, "e1", "e30="),
+    ],
+)
+def test_what_changed_is_named_as_reads_name_it(changes: dict[str, Any], item: str | None, etag: str | None) -> None:
+    """And only where something stands after the change."""
+    (push,) = parse_push(posted(CHANGE | changes))
+    assert (push.item, push.etag) == (item, etag)
+
+
 def test_one_request_may_mix_subscriptions() -> None:  # I-26
     """Each push is proven by its own secret."""
     bench = bench_of()
@@ -304,6 +386,29 @@ def test_pushes_show_no_secret() -> None:  # I-39
     with pytest.raises(Rejected) as refused:
         subscribed(bench, secret="hush-hush")
     assert "hush" not in f"{refused.value!r}"
+
+
+# -- the handshake ----------------------------------------------------------------------------------------------------
+
+
+def test_the_token_is_repeated_as_it_came_decoded() -> None:  # I-29
+    provider = MicrosoftProvider()
+    assert isinstance(provider, EchoingProvider)
+    token = "Validation: Testing client application reachability for subscription Request-Id: 522a8e7e+/=&%20<b>é"
+    for request in (PushRequest({}, {"validationToken": token}), PushRequest({}, {"validationToken": token}, b"x")):
+        assert provider.read_handshake(request) == token
+
+
+@pytest.mark.parametrize("query", [{}, {"validationtoken": "x"}, {"validationToken": ""}, {"token": "x"}])
+def test_without_a_token_it_is_no_handshake(query: dict[str, str]) -> None:  # I-29
+    assert MicrosoftProvider().read_handshake(PushRequest({}, query, b'{"value": []}')) is None
+
+
+def test_only_a_token_is_repeated() -> None:  # I-26
+    provider = MicrosoftProvider()
+    assert provider.read_handshake(PushRequest({}, {"validationToken": "x" * 4096})) == "x" * 4096
+    with pytest.raises(InvalidValue, match=r"^validationToken: "):
+        provider.read_handshake(PushRequest({}, {"validationToken": "x" * 4097}))
 
 
 def _at(hour: int) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Microsoft 365 and Outlook behind the ports: ``Provider``, ``GrantingProvider`` and ``PushProvider``."""
+"""Microsoft 365 and Outlook behind the ports: ``Provider``, ``GrantingProvider`` and ``EchoingProvider``."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from calsync_core.providers.microsoft.answers import judge_with
 from calsync_core.providers.microsoft.batch import BATCH_SIZE
 from calsync_core.providers.microsoft.gate import Gate
 from calsync_core.providers.microsoft.names import block_name
-from calsync_core.providers.microsoft.push import Subscriptions, parse_push
+from calsync_core.providers.microsoft.push import Subscriptions, parse_handshake, parse_push
 from calsync_core.providers.microsoft.reading import CalendarReader
 from calsync_core.providers.microsoft.service import PREFERENCES, Service
 from calsync_core.providers.microsoft.wire import Json, parse_calendar
@@ -135,7 +135,7 @@ class MicrosoftProvider:
         """A refresh token, which rotates; msal's cache; or the application's own credentials."""
         return auth.renew(grant, clock, self._transport)
 
-    # -- PushProvider ---------------------------------------------------------------------------------------------
+    # -- EchoingProvider ------------------------------------------------------------------------------------------
 
     def subscribe(
         self,
@@ -160,6 +160,10 @@ class MicrosoftProvider:
     def read_push(self, request: PushRequest) -> Sequence[Push]:
         """Everything is in the body, which may hold several."""
         return parse_push(request)
+
+    def read_handshake(self, request: PushRequest) -> str | None:
+        """Graph asks both addresses of a new subscription to repeat a token, in the query, while it is made (I-29)."""
+        return parse_handshake(request)
 
     # -- how it asks ----------------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -15,9 +16,10 @@ from calsync_core.protocols import Push, PushKind, PushRequest, Subscription
 from calsync_core.providers.microsoft.answers import Refusal
 from calsync_core.providers.microsoft.batch import Call
 from calsync_core.providers.microsoft.service import Service
+from calsync_core.providers.microsoft.wire import etag_of
 from calsync_core.transport import Answer
 
-__all__ = ["LIFECYCLE_PATH", "Subscriptions", "parse_push"]
+__all__ = ["LIFECYCLE_PATH", "Subscriptions", "parse_handshake", "parse_push"]
 
 LIFECYCLE_PATH = "/lifecycle"
 """Below the address for pushes; can't be added to a subscription later."""
@@ -31,6 +33,13 @@ _LIFECYCLE = {
     "missed": PushKind.MISSED,
 }
 _MOST_PUSHES = 10_000
+_LONGEST_TOKEN = 4_096
+
+_STANDS_AFTER = frozenset({"created", "updated"})
+"""Changes after which there is an event. Of a deleted one, the tag told is the last that it had: our own write's."""
+
+_WRAPPING = b"\0\0\0\x16\0\0\0"
+"""What Exchange puts before a change key of 22 bytes, after a byte for the kind of item: zeros, and the length."""
 
 _NOT_THIS_ONE = frozenset({400, 403, 404, 405, 501})
 """How a resource is refused that can't be subscribed to. A refused address is answered in the same way."""
@@ -127,6 +136,18 @@ def _subscription(answer: Answer) -> Subscription:
     return Subscription(str(told["id"]), str(told.get("resource") or ""), expires_at)
 
 
+def parse_handshake(request: PushRequest) -> str | None:
+    """What Graph wants to hear, if it asks whether the address is ours; None: it does not ask.
+
+    Raises:
+        InvalidValue: it asks to repeat what is no token.
+    """
+    token = request.query.get("validationToken")
+    if token is not None and len(token) > _LONGEST_TOKEN:
+        raise InvalidValue(f"validationToken: longer than {_LONGEST_TOKEN} characters")
+    return token or None
+
+
 def parse_push(request: PushRequest) -> Sequence[Push]:
     """All pushes of one POST; they may belong to several subscriptions.
 
@@ -148,6 +169,8 @@ def _push(item: Mapping[str, Any]) -> Push:
     if not isinstance(subscription, str) or not subscription or not isinstance(lifecycle, str | None):
         raise InvalidValue("subscriptionId: this is no push of Graph's")
     state = item.get("clientState")
+    data = item.get("resourceData")
+    told = data if lifecycle is None and isinstance(data, Mapping) else {}
     return Push(
         subscription_id=subscription,
         # Something new that happened to a subscription: whatever it is, reading everything makes up for it.
@@ -155,7 +178,30 @@ def _push(item: Mapping[str, Any]) -> Push:
         secret=state if isinstance(state, str) else None,
         message=_message(subscription, item),
         expires_at=_instant(item.get("subscriptionExpirationDateTime")),
+        item=_text(told.get("id")),
+        etag=_etag(told) if _text(item.get("changeType")) in _STANDS_AFTER else None,
     )
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _etag(told: Mapping[str, Any]) -> str | None:
+    """The event's tag as a read or a write tells it.
+
+    There it is the bare change key (22 bytes); in a push it was seen in Exchange's wrapping (2023).
+    """
+    etag = etag_of(told)
+    if etag is None:
+        return None
+    try:
+        key = base64.b64decode(etag.removeprefix('W/"').removesuffix('"'), validate=True)
+    except ValueError:
+        return etag
+    if len(key) != 30 or not key.startswith(_WRAPPING, 1):
+        return etag
+    return f'W/"{base64.b64encode(key[8:]).decode()}"'
 
 
 def _message(subscription: str, item: Mapping[str, Any]) -> str | None:

@@ -16,9 +16,14 @@ from calsync_core.testing.simulators.graph.series import Instance, exceptions
 from calsync_core.testing.simulators.graph.state import UID_NO_DATE, UID_STEM, Entry, Folder, Json, Mailbox, Share
 from calsync_core.testing.simulators.graph.times import format_instant, zone_of
 
-__all__ = ["View", "calendar_json", "etag", "mailbox_json", "removed_json"]
+__all__ = ["View", "calendar_json", "etag", "mailbox_json", "notified_etag", "removed_json"]
 
-_ETAG_STEM = "DwAAABYAAAB"
+_KEY_STEM = bytes.fromhex("6659d6e112004b57a863a89dc2d5a1be")
+"""A change key is the store's GUID and the number of the change: 22 bytes."""
+
+_WRAPPING = bytes.fromhex("0f00000016000000")
+"""What stands before it in a notification: the kind of item, and the key's length."""
+
 _NEVER = "0001-01-01T00:00:00Z"
 _TAGS = re.compile(r"<[^>]*>")
 
@@ -91,7 +96,7 @@ class View:
     def _whole(self, one: Instance) -> Json:
         entry, fields = one.entry, one.fields
         series = one.kind in {"occurrence", "exception"}
-        change_key = _change_key(one.version)
+        change_key = _base64(_change_key(one.version))
         own_id = self.event_id(one)
         body = fields.get("body") or {"contentType": "html", "content": ""}
         shown: Json = {
@@ -170,13 +175,22 @@ _ALWAYS = frozenset({"@odata.etag", "id"})
 _NOWHERE: Json = {"displayName": "", "locationType": "default", "uniqueIdType": "unknown", "address": {}}
 
 
-def _change_key(version: int) -> str:
-    return _ETAG_STEM + base64.b64encode(version.to_bytes(6, "big")).decode() + "A=="
+def _change_key(version: int) -> bytes:
+    return _KEY_STEM + version.to_bytes(6, "big")
+
+
+def _base64(key: bytes) -> str:
+    return base64.b64encode(key).decode()
 
 
 def etag(version: int) -> str:
-    """``W/"…"``."""
-    return f'W/"{_change_key(version)}"'
+    """``W/"…"`` around the change key, as in the documented events."""
+    return f'W/"{_base64(_change_key(version))}"'
+
+
+def notified_etag(version: int) -> str:
+    """The same revision in a change notification: Exchange's long form (``DwAAABYAAAB…``, as delivered in 2023)."""
+    return f'W/"{_base64(_WRAPPING + _change_key(version))}"'
 
 
 def removed_json(event_id: str) -> Json:
@@ -195,7 +209,7 @@ def calendar_json(folder: Folder, share: Share | None = None) -> Json:
         "color": "auto",
         "hexColor": "",
         "isDefaultCalendar": default,
-        "changeKey": _change_key(1),
+        "changeKey": _base64(_change_key(1)),
         "canShare": share is None,
         "canViewPrivateItems": share is None or share.private_items,
         "canEdit": can_edit,

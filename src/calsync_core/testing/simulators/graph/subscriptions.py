@@ -18,7 +18,7 @@ from attrs import define
 from calsync_core.testing.simulators.graph.calls import READ, Login, denied
 from calsync_core.testing.simulators.graph.errors import GraphError
 from calsync_core.testing.simulators.graph.query import Preferences
-from calsync_core.testing.simulators.graph.rendering import etag
+from calsync_core.testing.simulators.graph.rendering import notified_etag
 from calsync_core.testing.simulators.graph.state import Change, Folder, Json, Mailbox, State
 from calsync_core.testing.simulators.graph.times import format_instant, parse_edge
 from calsync_core.testing.simulators.messages import Request, Response
@@ -171,7 +171,7 @@ class Subscriptions:
             data = {
                 "@odata.type": "#Microsoft.Graph.Event",
                 "@odata.id": path,
-                "@odata.etag": etag(change.entry.version),
+                "@odata.etag": notified_etag(change.entry.version),
                 "id": event,
             }
             item = self._item(one) | {"changeType": change.kind, "resource": path, "resourceData": data}
