@@ -1,7 +1,8 @@
 """A complete calendar service in memory, and the adapter that speaks to it.
 
 For hosts' tests, and the model for authors of adapters: ``service`` is the server and the hands of its users,
-``wire`` the pure translation between the server's words and ours, ``adapter`` the ``Provider``.
+``wire`` the pure translation between the server's words and ours, ``push`` its subscriptions and the words of its
+pushes, ``adapter`` the ``PushProvider``.
 
 ::
 
@@ -13,6 +14,6 @@ For hosts' tests, and the model for authors of adapters: ``service`` is the serv
 """
 
 from calsync_core.providers.memory.adapter import MemoryProvider
-from calsync_core.providers.memory.service import MemoryService, Write
+from calsync_core.providers.memory.service import HeldSubscription, MemoryService, PushHabits, Write
 
-__all__ = ["MemoryProvider", "MemoryService", "Write"]
+__all__ = ["HeldSubscription", "MemoryProvider", "MemoryService", "PushHabits", "Write"]

@@ -1,4 +1,4 @@
-"""The adapter: speaks the ``Provider`` protocol to a ``MemoryService`` as to a server across a network."""
+"""The adapter: speaks the ``PushProvider`` protocol to a ``MemoryService`` as to a server across a network."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from calsync_core.errors import AuthExpired, Conflict, CursorExpired, Unavailable
 from calsync_core.models import (
@@ -30,7 +30,9 @@ from calsync_core.models import (
     Unreadable,
     Window,
 )
-from calsync_core.protocols import ReadRequest, Session
+from calsync_core.protocols import Push, PushRequest, ReadRequest, Session, Subscription
+from calsync_core.providers.memory.cursor import Position
+from calsync_core.providers.memory.push import parse_push
 from calsync_core.providers.memory.service import MemoryService
 from calsync_core.providers.memory.wire import (
     PREFIX,
@@ -51,32 +53,11 @@ _LONGEST_HORIZON = timedelta(days=730) + _READ_AHEAD
 _UNREADABLE = "unreadable: the server can't hand it out"
 
 
-@frozen
-class _Position:
-    """What a cursor says: the server's sync token, and the window if the listing had one."""
-
-    token: str
-    window: Window | None = None
-
-    def write(self, shape: str) -> Cursor:
-        words = [self.token]
-        if self.window is not None:
-            words += [self.window.start.isoformat(), self.window.end.isoformat()]
-        return Cursor(" ".join(words), shape)
-
-    @classmethod
-    def read(cls, cursor: Cursor) -> _Position:
-        token, *edges = cursor.value.split(" ")
-        return cls(token, Window(*map(datetime.fromisoformat, edges)) if edges else None)
-
-    def reaches(self, window: Window) -> bool:
-        return self.window is None or (self.window.start <= window.start and window.end <= self.window.end)
-
-
 class MemoryProvider:
-    """A ``Provider`` for calendars of a ``MemoryService``; the credential is a ``Password``.
+    """A ``PushProvider`` for calendars of a ``MemoryService``; the credential is a ``Password``.
 
-    One request: a page of a listing, up to 50 items read by id, an intent written, a look before such a write.
+    One request: a page of a listing, up to 50 items read by id, an intent written, a look before such a write, a
+    subscription made, prolonged or ended.
 
     Attributes:
         batch_size: See ``Provider``.
@@ -111,7 +92,7 @@ class MemoryProvider:
         calendar = request.calendar
         username = self._request(session)
         shape = self._shape(calendar)
-        position = _parse_cursor(request.cursor, shape)
+        position = None if request.cursor is None else Position.read(request.cursor, shape)
         if position is None or not position.reaches(request.window):
             pages = self._snapshot(username, request, shape)
         else:
@@ -168,6 +149,34 @@ class MemoryProvider:
                 yield self._write(session, calendar, intent)
             except Conflict:
                 yield Outcome(intent.id, OutcomeStatus.CHANGED)
+
+    def subscribe(
+        self, session: Session, calendar: Calendar, *, subscription_id: str, secret: str, url: str
+    ) -> Subscription:
+        """See ``PushProvider``. The service keeps the url, and its pushes until they are taken."""
+        username = self._request(session)
+        return self._service.subscribe(
+            username,
+            calendar.remote_id,
+            subscription_id=subscription_id,
+            secret=secret,
+            url=url,
+            clock=session.clock,
+        )
+
+    def renew(self, session: Session, calendar: Calendar, subscription: Subscription) -> Subscription | None:
+        """See ``PushProvider``. Where the service can't prolong any, it isn't asked."""
+        if not self._service.push.renewable:
+            return None
+        return self._service.renew(self._request(session), calendar.remote_id, subscription.id, session.clock)
+
+    def unsubscribe(self, session: Session, subscription: Subscription) -> None:
+        """See ``PushProvider``."""
+        self._service.unsubscribe(self._request(session), subscription.id)
+
+    def read_push(self, request: PushRequest) -> Sequence[Push]:
+        """See ``PushProvider``: one."""
+        return (parse_push(request),)
 
     def _called(self, session: Session, calendar: Calendar, name: str) -> list[Item]:
         """A block that stands under an id of the service's own, and was asked for by its name."""
@@ -285,12 +294,12 @@ class MemoryProvider:
         if self._service.window_listing:
             covers = Window(request.window.start, request.window.end + _READ_AHEAD)
             resources = [one for one in resources if parse_in_window(one, covers, request.calendar.zone)]
-        cursor = _Position(token, covers).write(shape)
+        cursor = Position(token, covers).write(shape)
         changes = [(resource.key, resource) for resource in resources]
         for page in self._pages(request, changes, covers, cursor):
             yield evolve(page, snapshot=True, covers=covers)
 
-    def _delta(self, username: str, request: ReadRequest, position: _Position, shape: str) -> Iterator[ChangePage]:
+    def _delta(self, username: str, request: ReadRequest, position: Position, shape: str) -> Iterator[ChangePage]:
         found = self._service.read_since(username, request.calendar.remote_id, position.token, self._behind)
         if found is None:
             raise CursorExpired("the service no longer knows this cursor")
@@ -310,17 +319,6 @@ class MemoryProvider:
             known = request.known([key for key, _ in chunk]) if chunk else {}
             page = _page(chunk, known, window, request.calendar.zone)
             yield evolve(page, cursor=cursor) if number == len(chunks) else page
-
-
-def _parse_cursor(cursor: Cursor | None, shape: str) -> _Position | None:
-    if cursor is None:
-        return None
-    if cursor.shape != shape:
-        raise CursorExpired("the cursor was made by a request of another shape")
-    try:
-        return _Position.read(cursor)
-    except (ValueError, TypeError):
-        raise CursorExpired("the cursor can't be read") from None
 
 
 def _page(

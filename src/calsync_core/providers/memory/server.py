@@ -9,12 +9,14 @@ import copy
 import itertools
 import re
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from attrs import define, evolve, field, frozen
 
-from calsync_core.errors import Conflict, InvalidValue, NotFound, ReadOnly
+from calsync_core.errors import Conflict, InvalidValue, NotFound, PushUnsupported, ReadOnly
 from calsync_core.models import CalendarRole, Event, Identity, OperationKind, RemoteCalendar, Tag
+from calsync_core.protocols import Clock, Subscription
+from calsync_core.providers.memory.push import DeskState, PushDesk, PushHabits
 from calsync_core.providers.memory.wire import Resource
 
 __all__ = ["Change", "Login", "Server", "Shelf", "Snapshot", "Write"]
@@ -65,6 +67,8 @@ class Shelf:
 
     Attributes:
         roles: What each login may do with it; who is not named does not see it.
+        heard: Told of each change, once it has happened.
+        pushes: Whether it can be watched.
         epoch: Grows when all its cursors are made void.
         vanished: Nobody finds it.
     """
@@ -74,6 +78,8 @@ class Shelf:
     primary: bool
     roles: dict[str, CalendarRole]
     stamps: Iterator[int] = field(repr=False)
+    heard: Callable[[Change], None] = field(repr=False)
+    pushes: bool = True
     resources: dict[str, Resource] = field(factory=dict)
     log: list[Change] = field(factory=list)
     epoch: int = 1
@@ -107,7 +113,7 @@ class Shelf:
         """Store it as the next revision."""
         stored = evolve(resource, stamp=next(self.stamps))
         self.resources[stored.key] = stored
-        self.log.append(Change(stored.key, stored.stamp, stored))
+        self._note(Change(stored.key, stored.stamp, stored))
         return stored
 
     def drop(self, key: str) -> None:
@@ -115,7 +121,11 @@ class Shelf:
         along = tuple(each.key for each in self.resources.values() if each.series == key)
         for gone in (key, *along):
             del self.resources[gone]
-        self.log.append(Change(key, next(self.stamps), along=along))
+        self._note(Change(key, next(self.stamps), along=along))
+
+    def _note(self, change: Change) -> None:
+        self.log.append(change)
+        self.heard(change)
 
 
 @frozen
@@ -125,6 +135,7 @@ class Snapshot:
     logins: dict[str, Login] = field(repr=False)
     shelves: dict[str, Shelf] = field(repr=False)
     writes: tuple[Write, ...]
+    push: DeskState
 
 
 class Server:
@@ -173,10 +184,20 @@ class Server:
         self.assigns_ids = assigns_ids
         self.lag = lag
         self.writes: list[Write] = []
+        self._desk = PushDesk()
         self._stamps = itertools.count(1)
         self._logins: dict[str, Login] = {}
         self._shelves: dict[str, Shelf] = {}
         self._lock = threading.RLock()
+
+    @property
+    def push(self) -> PushHabits:
+        """How it pushes. It, and each of its fields, may be set while the service runs."""
+        return self._desk.habits
+
+    @push.setter
+    def push(self, habits: PushHabits) -> None:
+        self._desk.habits = habits
 
     def authenticate(self, username: str, password: str) -> bool:
         """Whether this password opens this login."""
@@ -287,10 +308,39 @@ class Server:
             self.writes.append(Write(remote_id, OperationKind.DELETE, key))
             return True
 
-    def snapshot(self) -> Snapshot:
-        """The whole state, passwords and change log included; options are not."""
+    def subscribe(
+        self, username: str, remote_id: str, *, subscription_id: str, secret: str, url: str, clock: Clock
+    ) -> Subscription:
+        """Promise to push what changes in a calendar.
+
+        Raises:
+            NotFound: there is no such calendar.
+            PushUnsupported: this one can't be watched.
+            Rejected: the id or the secret is not possible.
+            Conflict: the id is in use.
+        """
         with self._lock:
-            return Snapshot(dict(self._logins), _copied(self._shelves), tuple(self.writes))
+            if not self._open(username, remote_id).pushes:
+                raise PushUnsupported("this calendar can't push")
+            return self._desk.open(
+                username, remote_id, subscription_id=subscription_id, secret=secret, url=url, clock=clock
+            )
+
+    def renew(self, username: str, remote_id: str, subscription_id: str, clock: Clock) -> Subscription:
+        """Prolong a subscription. Raises NotFound: it is gone, or its calendar is."""
+        with self._lock:
+            self._open(username, remote_id)
+            return self._desk.prolong(username, remote_id, subscription_id, clock)
+
+    def unsubscribe(self, username: str, subscription_id: str) -> None:
+        """End a subscription, if it is there. Raises Rejected: another login made it."""
+        with self._lock:
+            self._desk.close(username, subscription_id)
+
+    def snapshot(self) -> Snapshot:
+        """The whole state, passwords, change log and untaken pushes included; options are not."""
+        with self._lock:
+            return Snapshot(dict(self._logins), _copied(self._shelves), tuple(self.writes), self._desk.state())
 
     def restore(self, state: Snapshot) -> None:
         """Go back to it. The snapshot stays usable; sync tokens given out since then are void."""
@@ -298,6 +348,12 @@ class Server:
             self._logins = dict(state.logins)
             self._shelves = _copied(state.shelves)
             self.writes[:] = state.writes
+            self._desk.go_back(state.push)
+
+    def _tell(self, remote_id: str, change: Change) -> None:
+        shelf = self._shelves[remote_id]
+        etag = change.resource.etag if change.resource is not None else None
+        self._desk.tell(remote_id, () if shelf.vanished else shelf.roles, change.key, etag)
 
     def _matches(self, shelf: Shelf, key: str, if_match: str) -> bool:
         there = shelf.resources.get(key)

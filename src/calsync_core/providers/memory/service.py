@@ -6,23 +6,26 @@ What is here acts as a person would in a calendar app: it costs no request and i
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from attrs import evolve
 
 from calsync_core.errors import InvalidValue
-from calsync_core.models import CalendarRole, Event, Item, Mark, Moment, Span, slot_of
+from calsync_core.models import CalendarRole, Event, Item, Mark, Moment, PushKind, Span, slot_of
+from calsync_core.protocols import PushRequest
+from calsync_core.providers.memory.push import HeldSubscription, PushHabits
 from calsync_core.providers.memory.server import Login, Server, Shelf, Snapshot, Write
 from calsync_core.providers.memory.wire import Resource, parse_item
 
-__all__ = ["MemoryService", "Snapshot", "Write"]
+__all__ = ["HeldSubscription", "MemoryService", "PushHabits", "Snapshot", "Write"]
 
 
 class MemoryService(Server):
     """A calendar service in memory, with everything a test does to one. Thread-safe.
 
     A calendar goes by its remote id, an event by the id that ``items`` shows. Options: see ``Server``; each is also
-    an attribute, to change while the service runs.
+    an attribute, to change while the service runs. How it pushes is the attribute ``push``.
     """
 
     def add_user(
@@ -51,6 +54,7 @@ class MemoryService(Server):
         role: CalendarRole = CalendarRole.OWNER,
         timezone: str | None = None,
         primary: bool = False,
+        pushes: bool = True,
     ) -> str:
         """A new, empty calendar of this user; returns its remote id (``USER/NAME`` unless said)."""
         with self._lock:
@@ -59,7 +63,8 @@ class MemoryService(Server):
             chosen = remote_id or f"{user}/{name}"
             if chosen in self._shelves:
                 raise InvalidValue(f"remote_id: {chosen!r} is in use")
-            self._shelves[chosen] = Shelf(name, timezone, primary, {user: role}, self._stamps)
+            heard = partial(self._tell, chosen)
+            self._shelves[chosen] = Shelf(name, timezone, primary, {user: role}, self._stamps, heard, pushes)
             return chosen
 
     def share(self, calendar_id: str, user: str, role: CalendarRole) -> None:
@@ -82,6 +87,44 @@ class MemoryService(Server):
         with self._lock:
             for shelf in self._shelves.values() if calendar_id is None else [self._shelf(calendar_id)]:
                 shelf.epoch += 1
+
+    def set_pushes(self, calendar_id: str, *, pushes: bool) -> None:
+        """Whether the calendar can be watched; what watches it already goes on."""
+        with self._lock:
+            self._shelf(calendar_id).pushes = pushes
+
+    def take_pushes(self) -> list[PushRequest]:
+        """What came to the hosts' endpoints since the last call, oldest first: one request for each change to an item
+        and each live subscription. Whether a host gets them once, twice, late or never is the test's affair.
+        """
+        with self._lock:
+            return self._desk.take()
+
+    def lose_pushes(self) -> int:
+        """Drop what nobody has taken yet, as an outage does; returns how many were lost."""
+        return len(self.take_pushes())
+
+    def subscriptions(self) -> dict[str, HeldSubscription]:
+        """What has not ended, by id."""
+        with self._lock:
+            return self._desk.live()
+
+    def kill_subscription(self, subscription_id: str) -> None:
+        """It is gone, and nobody is told."""
+        with self._lock:
+            self._desk.drop(subscription_id)
+
+    def mute_subscription(self, subscription_id: str, *, muted: bool = True) -> None:
+        """It lives, can even be renewed, and tells nothing, until ``muted=False``."""
+        with self._lock:
+            self._desk.mute(subscription_id, muted=muted)
+
+    def send_push(self, subscription_id: str, kind: PushKind) -> None:
+        """Tell something of the subscription itself: MISSED, REAUTHORIZE …; with ENDED, it is gone."""
+        with self._lock:
+            self._desk.send(self._desk.find(subscription_id), kind)
+            if kind is PushKind.ENDED:
+                self._desk.drop(subscription_id)
 
     @staticmethod
     def event(uid: str, start: Moment, end: Moment, **changes: Any) -> Event:
