@@ -6,6 +6,7 @@ import inspect
 import random
 import threading
 from collections.abc import Callable, Iterator
+from itertools import count
 from typing import Any, TypeVar
 
 import pytest
@@ -15,11 +16,22 @@ from calsync_core.errors import AuthExpired, ConfigurationError, InvalidValue, P
 from calsync_core.models import (
     Account,
     BlockContent,
+    Grant,
     OperationKind,
     OutcomeStatus,
     Span,
 )
-from calsync_core.protocols import Provider, ReadRequest, Store
+from calsync_core.protocols import (
+    Clock,
+    EchoingProvider,
+    GrantingProvider,
+    Provider,
+    PushProvider,
+    PushRequest,
+    ReadRequest,
+    Store,
+    Subscription,
+)
 from calsync_core.providers.memory import MemoryProvider, MemoryService
 from calsync_core.stores import MemoryStore
 from calsync_core.testing import Died, DyingProvider, DyingStore, Fault, FaultKind, FaultyProvider, Toll
@@ -80,6 +92,37 @@ def test_wrappers_are_providers_and_stores() -> None:
         assert isinstance(wrapped, Provider)
         assert (wrapped.batch_size, wrapped.shows_tentative) == (provider.batch_size, False)
     assert isinstance(DyingStore(MemoryStore(), Toll()), Store)
+
+
+class SilentProvider:
+    """A provider that has no more than the port asks for; inherits nothing, so that it pushes nothing."""
+
+    batch_size, shows_tentative = 1, True
+
+    def __init__(self, inner: MemoryProvider) -> None:
+        for name in ("identify", "list_calendars", "native_id", "fetch_changes", "fetch_items", "find_blocks", "apply"):
+            setattr(self, name, getattr(inner, name))
+
+
+class TalkativeProvider(MemoryProvider):
+    """One that has everything."""
+
+    def read_handshake(self, request: PushRequest) -> str | None:
+        return request.query.get("echo")
+
+    def renew_grant(self, account: Account, grant: Grant, clock: Clock) -> Grant:  # noqa: ARG002  (the port's signature)
+        return grant
+
+
+def test_wrappers_have_what_the_inner_one_has_and_no_more() -> None:
+    inner = MemoryProvider(MemoryService())
+    wraps: list[Callable[[Provider], Provider]] = [FaultyProvider, lambda inner: DyingProvider(inner, Toll())]
+    for wrap in wraps:
+        providers: list[Any] = [SilentProvider(inner), inner, TalkativeProvider(MemoryService())]
+        for provider in providers:
+            wrapped: Provider = wrap(wrap(provider))
+            for port in (Provider, PushProvider, EchoingProvider, GrantingProvider):
+                assert isinstance(wrapped, port) is isinstance(provider, port)
 
 
 @pytest.mark.parametrize("operation", calls(Scene().ill))
@@ -187,6 +230,56 @@ def test_a_stale_read_has_not_seen_the_last_changes(scene: Scene) -> None:  # I-
     assert scene.ill.read(stale.cursor).keys() == {block}
 
 
+def watching(bench: Bench, name: str = "first") -> Subscription:
+    provider = bench.provider
+    assert isinstance(provider, PushProvider)
+    return provider.subscribe(
+        bench.session, bench.calendar, subscription_id=name, secret="secret", url="https://host.example.com/push"
+    )
+
+
+def push_calls(bench: Bench, made: Subscription) -> dict[str, Callable[[], object]]:
+    """On a subscription that is there already; the ids of new ones differ."""
+    provider = bench.provider
+    assert isinstance(provider, PushProvider)
+    names = (f"made-{number}" for number in count())
+    return {
+        "subscribe": lambda: watching(bench, next(names)),
+        "renew": lambda: provider.renew(bench.session, bench.calendar, made),
+        "unsubscribe": lambda: provider.unsubscribe(bench.session, made),
+    }
+
+
+@pytest.mark.parametrize("operation", ["subscribe", "renew", "unsubscribe"])
+def test_subscribing_fails_before_or_after_it_happened(scene: Scene, operation: str) -> None:  # I-30
+    made = watching(scene.well)
+    before = scene.service.subscriptions()
+    scene.well.session.clock.sleep(60)
+    scene.faulty.schedule(Fault(FaultKind.ERROR, operation, error=AuthExpired("injected")))
+    scene.faulty.schedule(Fault(FaultKind.RATE_LIMITED, operation, retry_after=7))
+    scene.faulty.schedule(Fault(FaultKind.LOST_ANSWER, operation))
+    ask, sent = push_calls(scene.ill, made)[operation], scene.ill.session.meter.sent
+    for kind in (AuthExpired, RateLimited):
+        with pytest.raises(kind):
+            ask()
+        assert scene.service.subscriptions() == before
+    with pytest.raises(Unavailable):
+        ask()
+    assert scene.service.subscriptions() != before
+    assert scene.ill.session.meter.sent == sent + 3
+    ask()
+
+
+def test_what_comes_in_never_fails(scene: Scene) -> None:
+    assert isinstance(scene.faulty, PushProvider)
+    watching(scene.well)
+    scene.well.hands.put(meeting("late"))
+    scene.faulty.scatter(dice(1), rate=1)
+    pushes = [push for request in scene.service.take_pushes() for push in scene.faulty.read_push(request)]
+    assert [push.subscription_id for push in pushes] == ["first"]
+    assert scene.faulty.injected == []
+
+
 def test_faults_wait_for_their_turn(scene: Scene) -> None:
     scene.faulty.schedule(Fault(FaultKind.ERROR, "fetch_changes", skip=2))
     scene.ill.lookup("a")
@@ -265,6 +358,25 @@ def test_every_boundary_of_a_whole_visit_kills() -> None:  # I-05
     assert {where.removeprefix("after ") for where in whole} == {"request", *calls(Scene().well)}
     for n in range(1, len(whole) + 1):
         assert die_at(n, visit)[1].crossed == whole[:n]
+
+
+def test_subscriptions_are_mortal_and_what_comes_in_is_not() -> None:  # I-05
+    def visit(bench: Bench) -> None:
+        for ask in push_calls(bench, watching(bench)).values():
+            ask()
+
+    whole = die_at(None, visit)[1].crossed
+    steps = ("subscribe", "subscribe", "renew", "unsubscribe")
+    assert whole == tuple(where for step in steps for where in ("request", f"after {step}"))
+    for n in range(1, len(whole) + 1):
+        assert die_at(n, visit)[1].crossed == whole[:n]
+    living = [len(die_at(n, visit)[0].service.subscriptions()) for n in range(1, len(whole) + 1)]
+    assert living == [0, 1, 1, 2, 2, 2, 2, 1]
+    dead = DyingProvider(TalkativeProvider(MemoryService()), Toll(1))
+    assert isinstance(dead, EchoingProvider)
+    assert dead.read_handshake(PushRequest({}, {"echo": "text"})) == "text"
+    with pytest.raises(InvalidValue):
+        dead.read_push(PushRequest({}))
 
 
 def test_the_dead_stay_dead_on_every_wrapper_and_thread() -> None:

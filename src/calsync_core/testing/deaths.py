@@ -16,7 +16,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from attrs import evolve
@@ -97,9 +97,19 @@ class _TollMeter(RequestMeter):
         return self._inner.sent
 
 
+def lend(wrapper: object, inner: object, methods: Mapping[str, object]) -> None:
+    """Give a wrapper those of these methods that the inner one has, as attributes of its own: for ``isinstance`` with a
+    port, newer Pythons don't ask ``__getattr__``. What the wrapper's class has itself, it keeps.
+    """
+    for name, method in methods.items():
+        if hasattr(inner, name) and not hasattr(type(wrapper), name):
+            setattr(wrapper, name, method)
+
+
 class DyingProvider:
-    """Any provider, mortal: at each request it counts, and after each answer, page and outcome; where it renews grants,
-    at and after each renewal as well.
+    """Any provider, mortal: at each request it counts, and after each answer, page and outcome.
+
+    Where the inner one pushes, subscriptions are mortal as well; where it renews grants, at and after each renewal.
     """
 
     def __init__(self, inner: Provider, toll: Toll) -> None:
@@ -107,6 +117,15 @@ class DyingProvider:
         self.shows_tentative = inner.shows_tentative
         self._inner = inner
         self._toll = toll
+        lend(
+            self,
+            inner,
+            {
+                "renew_grant": self._renew_grant,
+                **{name: self._mortal_call(name) for name in ("subscribe", "renew", "unsubscribe")},
+                **{name: getattr(inner, name, None) for name in ("read_push", "read_handshake")},
+            },
+        )
 
     def identify(self, session: Session) -> Identity:
         """See ``Provider``; may raise Died."""
@@ -139,17 +158,16 @@ class DyingProvider:
         for outcome in self._inner.apply(self._mortal(session), calendar, intents):
             yield self._after("apply", outcome)
 
-    def __getattr__(self, name: str) -> Any:
-        # Only where the inner one renews grants does this one.
-        if name != "renew_grant":
-            raise AttributeError(name)
-        renew: Callable[..., Grant] = self._inner.renew_grant  # type: ignore[attr-defined]
-
-        def mortal(account: Account, grant: Grant, clock: Clock) -> Grant:
-            self._toll.cross("renewal")
-            return self._after("renew_grant", renew(account, grant, clock))
+    def _mortal_call(self, name: str) -> Callable[..., Any]:
+        def mortal(session: Session, *args: Any, **kwargs: Any) -> Any:
+            return self._after(name, getattr(self._inner, name)(self._mortal(session), *args, **kwargs))
 
         return mortal
+
+    def _renew_grant(self, account: Account, grant: Grant, clock: Clock) -> Grant:
+        renew: Callable[..., Grant] = self._inner.renew_grant  # type: ignore[attr-defined]
+        self._toll.cross("renewal")
+        return self._after("renew_grant", renew(account, grant, clock))
 
     def _mortal(self, session: Session) -> Session:
         return evolve(session, meter=_TollMeter(session.meter, self._toll))

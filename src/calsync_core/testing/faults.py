@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from enum import StrEnum
 from itertools import islice
 from typing import Any, Protocol, TypeVar, runtime_checkable
@@ -33,7 +33,7 @@ from calsync_core.models import (
     Unreadable,
 )
 from calsync_core.protocols import Provider, ReadRequest, Session
-from calsync_core.testing.deaths import Died, DyingProvider, DyingStore, Toll
+from calsync_core.testing.deaths import Died, DyingProvider, DyingStore, Toll, lend
 
 __all__ = ["Died", "DyingProvider", "DyingStore", "Fault", "FaultKind", "FaultyProvider", "Toll", "Trailing"]
 
@@ -49,7 +49,8 @@ class FaultKind(StrEnum):
     RATE_LIMITED = "rate_limited"
     """RateLimited with ``Fault.retry_after``, before anything happened."""
     LOST_ANSWER = "lost_answer"
-    """A write is committed and its answer lost: Unavailable after ``Fault.position`` outcomes were given."""
+    """A write is committed and its answer lost: Unavailable after ``Fault.position`` outcomes were given. So may be the
+    answer to a subscription made, prolonged or ended."""
     CUT_SHORT = "cut_short"
     """The connection breaks half-way: Unavailable in place of the last page, item or outcome."""
     EMPTY_LISTING = "empty_listing"
@@ -66,6 +67,7 @@ class FaultKind(StrEnum):
     """Every intent is answered with RETRY, and nothing is written."""
 
 
+_SUBSCRIBING = ("subscribe", "renew", "unsubscribe")
 _ANYWHERE = frozenset({FaultKind.ERROR, FaultKind.RATE_LIMITED})
 _POSSIBLE: dict[str, frozenset[FaultKind]] = {
     "identify": _ANYWHERE,
@@ -82,6 +84,7 @@ _POSSIBLE: dict[str, frozenset[FaultKind]] = {
     "fetch_items": _ANYWHERE | {FaultKind.UNREADABLE_ITEM, FaultKind.STALE_READ},
     "find_blocks": _ANYWHERE | {FaultKind.CUT_SHORT, FaultKind.STALE_READ},
     "apply": _ANYWHERE | {FaultKind.LOST_ANSWER, FaultKind.CUT_SHORT, FaultKind.PUT_OFF},
+    **dict.fromkeys(_SUBSCRIBING, _ANYWHERE | {FaultKind.LOST_ANSWER}),
 }
 
 
@@ -143,6 +146,10 @@ class FaultyProvider:
         self._dice: random.Random | None = None
         self._rate = 0.0
         self._kinds: frozenset[FaultKind] = frozenset()
+        # A renewal of a grant never fails here: its errors are its own.
+        plain = ("renew_grant", "read_push", "read_handshake")
+        lend(self, inner, {name: getattr(inner, name, None) for name in plain})
+        lend(self, inner, {name: self._faulty_call(name) for name in _SUBSCRIBING})
         for fault in faults:
             self.schedule(fault)
 
@@ -167,12 +174,6 @@ class FaultyProvider:
         with self._lock:
             self._scheduled.clear()
             self._dice = None
-
-    def __getattr__(self, name: str) -> Any:
-        # Only where the inner one renews grants does this one; that never fails here: its errors are its own.
-        if name != "renew_grant":
-            raise AttributeError(name)
-        return self._inner.renew_grant  # type: ignore[attr-defined]
 
     def identify(self, session: Session) -> Identity:
         """See ``Provider``."""
@@ -246,6 +247,16 @@ class FaultyProvider:
                 raise Unavailable("injected: the answer was lost")
             case _:
                 yield from self._inner.apply(session, calendar, intents)
+
+    def _faulty_call(self, name: str) -> Callable[..., Any]:
+        def faulty(session: Session, *args: Any, **kwargs: Any) -> Any:
+            fault = self._begin(name, session)
+            answer = getattr(self._inner, name)(session, *args, **kwargs)
+            if fault is not None:
+                raise Unavailable("injected: the answer was lost")
+            return answer
+
+        return faulty
 
     def _check(self, kinds: Collection[FaultKind]) -> None:
         if FaultKind.STALE_READ in kinds and not isinstance(self._inner, Trailing):
