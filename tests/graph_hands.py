@@ -76,7 +76,7 @@ def simulator_of(bench: Bench) -> GraphSimulator:
 
 
 class Endpoint:
-    """The host's addresses for pushes, with nothing behind them but the handshake: a ``PushHands``.
+    """The host's addresses for pushes, with nothing behind them but the handshake: ``PushHands`` and ``EchoHands``.
 
     Attributes:
         shaken: The addresses that were shaken hands with.
@@ -87,6 +87,7 @@ class Endpoint:
     def __init__(self, graph: GraphSimulator) -> None:
         self.graph = graph
         self.shaken: list[str] = []
+        self._asked: list[tuple[PushRequest, str]] = []
         self._came: list[PushRequest] = []
         graph.outbox.send = self._receive
         graph.knock = self._echo
@@ -99,6 +100,10 @@ class Endpoint:
     def double(self) -> None:
         self.graph.outbox.double()
 
+    def handshakes(self) -> Sequence[tuple[PushRequest, str]]:
+        asked, self._asked = self._asked, []
+        return asked
+
     def subscriptions(self) -> Mapping[str, datetime]:
         return {one["id"]: datetime.fromisoformat(one["expirationDateTime"]) for one in self.graph.subscriptions}
 
@@ -110,6 +115,9 @@ class Endpoint:
 
     def _echo(self, url: str, token: str, _seconds: float) -> tuple[int, str, str]:
         self.shaken.append(url)
+        self._asked.append(
+            (PushRequest({"content-type": "text/plain; charset=utf-8"}, {"validationToken": token}), token)
+        )
         return 200, "text/plain", token
 
 

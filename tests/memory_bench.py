@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import timedelta
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 
 from attrs import asdict
 
 from calsync_core.models import Account, Calendar, Event, Password
-from calsync_core.protocols import Provider, RequestMeter, Session
+from calsync_core.protocols import Provider, PushRequest, RequestMeter, Session
 from calsync_core.providers.memory import MemoryProvider, MemoryService
 from calsync_core.system import StaticTokens
 from calsync_core.testing import VirtualClock
@@ -48,6 +48,26 @@ class Hands:
         key = self.service.put(self.calendar_id, meeting("bad"))
         self.service.corrupt(self.calendar_id, key)
         return key
+
+
+class Endpoint:
+    """The host's address, with nothing behind it: a ``PushHands``."""
+
+    url = "https://host.example.com/webhooks/memory"
+
+    def __init__(self, service: MemoryService) -> None:
+        self.service = service
+        self._on_their_way: list[PushRequest] = []
+
+    def arrived(self) -> Sequence[PushRequest]:
+        came, self._on_their_way = [*self._on_their_way, *self.service.take_pushes()], []
+        return came
+
+    def double(self) -> None:
+        self._on_their_way = [*self.arrived()] * 2
+
+    def subscriptions(self) -> Mapping[str, datetime]:
+        return {name: one.expires_at for name, one in self.service.subscriptions().items()}
 
 
 def session_of(name: str, password: str) -> Session:

@@ -10,7 +10,7 @@ import pytest
 
 import graph_models
 from calsync_core.models import Calendar, OutcomeStatus
-from calsync_core.protocols import ExclusiveProvider, GrantingProvider, PushProvider, Session
+from calsync_core.protocols import EchoingProvider, ExclusiveProvider, GrantingProvider, PushProvider, Session
 from calsync_core.providers.microsoft import MicrosoftProvider
 from calsync_core.testing.provider_kit import ProviderContract, PushContract, PushHands, RemoteHands
 from calsync_core.testing.simulators.graph import GraphSimulator, Habits
@@ -145,5 +145,5 @@ class TestInProcess(_OnSimulator):
 
 
 def test_it_pushes_renews_grants_and_works_alone() -> None:
-    for port in (PushProvider, GrantingProvider, ExclusiveProvider):
+    for port in (PushProvider, EchoingProvider, GrantingProvider, ExclusiveProvider):
         assert isinstance(MicrosoftProvider(), port)

@@ -19,7 +19,7 @@
         def remote(self, calendar): ...     # RemoteHands: what the user does in an app
 
 A provider that pushes keeps ``PushContract`` as well: subclass both, and give the fixtures ``endpoint`` (PushHands:
-what arrives at the host's address) and ``other_calendar``.
+what arrives at the host's address; EchoHands too, where the service asks for a handshake) and ``other_calendar``.
 
 Nothing is mocked: give it the real service, or a simulator that is itself checked. What a service can't do is said in
 the class attributes, or by hands that lack the method; those tests are skipped by name.
@@ -28,7 +28,7 @@ the class attributes, or by hands that lack the method; those tests are skipped 
 from calsync_core.testing.provider_contract.bench import START, Bench, BlockHands, CorruptingHands, RemoteHands
 from calsync_core.testing.provider_contract.blocks import BlocksContract, TamperingContract
 from calsync_core.testing.provider_contract.events import EventsContract
-from calsync_core.testing.provider_contract.push import PushContract, PushHands
+from calsync_core.testing.provider_contract.push import EchoHands, PushContract, PushHands
 from calsync_core.testing.provider_contract.reading import LoginsContract, ReadingContract
 
 __all__ = [
@@ -36,6 +36,7 @@ __all__ = [
     "Bench",
     "BlockHands",
     "CorruptingHands",
+    "EchoHands",
     "ProviderContract",
     "PushContract",
     "PushHands",

@@ -7,18 +7,26 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from itertools import count
-from typing import Protocol, cast
+from typing import Protocol, cast, runtime_checkable
 
 import pytest
 from attrs import evolve, field, frozen
 
 from calsync_core.errors import AuthExpired, InvalidValue, NotFound, PushUnsupported
-from calsync_core.models import Calendar, Event
-from calsync_core.protocols import Push, PushKind, PushProvider, PushRequest, Session, Subscription
-from calsync_core.testing.provider_contract.bench import START, Bench, meeting
-from calsync_core.testing.provider_contract.fixtures import BUSY, KEY, Fixtures
+from calsync_core.models import Calendar, Event, Outcome
+from calsync_core.protocols import (
+    EchoingProvider,
+    Push,
+    PushKind,
+    PushProvider,
+    PushRequest,
+    Session,
+    Subscription,
+)
+from calsync_core.testing.provider_contract.bench import START, Bench, BlockHands, meeting
+from calsync_core.testing.provider_contract.fixtures import BUSY, KEY, LATER, Fixtures
 
-__all__ = ["PushContract", "PushHands", "Watch"]
+__all__ = ["EchoHands", "PushContract", "PushHands", "Watch"]
 
 _PAUSE_SECONDS = 5.0
 """Long enough for a renewed subscription to end later, short enough for a real service's clock."""
@@ -43,6 +51,14 @@ class PushHands(Protocol):
 
     def subscriptions(self) -> Mapping[str, datetime]:  # pyright: ignore[reportReturnType]
         """What the service has: ids, and when each ends."""
+
+
+@runtime_checkable
+class EchoHands(Protocol):
+    """More hands, for services that ask the endpoint for a handshake; without them those tests are skipped."""
+
+    def handshakes(self) -> Sequence[tuple[PushRequest, str]]:  # pyright: ignore[reportReturnType]
+        """What the service asked since the last call, each with the text that it wanted to hear."""
 
 
 @frozen
@@ -74,6 +90,14 @@ class Watch:
     def pushes(self) -> list[Push]:
         """What arrived, understood; one request may hold several pushes."""
         return [push for request in self.endpoint.arrived() for push in self.provider.read_push(request)]
+
+    def told(self) -> set[tuple[str | None, str | None]]:
+        """Items and etags that the pushes named which arrived; skips where they name none."""
+        pushes = [push for push in self.pushes() if push.kind is PushKind.CHANGED]
+        assert pushes
+        if all(push.item is None for push in pushes):
+            pytest.skip("this service's pushes don't say what changed")
+        return {(push.item, push.etag) for push in pushes}
 
     def change(self, uid: str = "a", start: datetime = START) -> Event:
         """Let the user book or move a meeting."""
@@ -150,6 +174,34 @@ class PushContract(Fixtures):
         watch.pushes()
         watch.bench.create(KEY, BUSY)
         assert {push.kind for push in watch.pushes()} == {PushKind.CHANGED}
+
+    def test_an_echo_names_our_write(self, watch: Watch) -> None:
+        """Where a push says what changed, it says it of our block as a store knows it: so it costs no read."""
+        bench = watch.bench
+        watch.subscribe()
+        watch.pushes()
+        made = bench.create(KEY, BUSY)
+        self._check_echo(watch, made)
+        self._check_echo(watch, bench.update(KEY, LATER, bench.block(KEY).etag))
+
+    def test_what_others_do_is_no_echo(self, watch: Watch) -> None:
+        """A block changed by hand is named with another etag, a removed one with none that we know."""
+        bench = watch.bench
+        bench.create(KEY, BUSY)
+        block = bench.block(KEY)
+        watch.subscribe()
+        watch.pushes()
+        if isinstance(bench.hands, BlockHands):
+            bench.hands.invite(block.key, "bo@example.com")
+            assert (block.key, block.etag) not in watch.told()
+            block = bench.block(KEY)
+        bench.hands.remove(block.key)
+        assert (block.key, block.etag) not in watch.told()
+
+    def _check_echo(self, watch: Watch, outcome: Outcome) -> None:
+        told, block = watch.told(), watch.bench.block(KEY)
+        assert told == {(watch.bench.standing(KEY), block.etag)}
+        assert outcome.etag in {None, block.etag}
 
     def test_messages_tell_pushes_apart(self, watch: Watch) -> None:  # I-27
         """Two changes are two messages; one that is delivered twice is one."""
@@ -238,7 +290,7 @@ class PushContract(Fixtures):
         _, secret = watch.subscribe()
         watch.pushes()
         watch.change()
-        forged = [_with_secret(request, secret, "guessed") for request in watch.endpoint.arrived()]
+        forged = [_with_text(request, secret, "guessed") for request in watch.endpoint.arrived()]
         pushes = [push for request in forged for push in watch.provider.read_push(request)]
         assert pushes
         assert [push.secret for push in pushes if push.secret == secret] == []
@@ -259,6 +311,47 @@ class PushContract(Fixtures):
         for request in watch.endpoint.arrived():
             assert watch.provider.read_push(request) == watch.provider.read_push(request)
         assert watch.bench.session.meter.sent == sent
+
+    @pytest.fixture
+    def handshakes(self, watch: Watch) -> Sequence[tuple[PushRequest, str]]:
+        """What the service asks the endpoint while it is subscribed to."""
+        if not isinstance(watch.provider, EchoingProvider):
+            pytest.skip("this service believes an address without a handshake")
+        if not isinstance(watch.endpoint, EchoHands):
+            pytest.skip("the endpoint's hands don't tell of handshakes")
+        watch.subscribe()
+        asked = watch.endpoint.handshakes()
+        assert asked
+        return asked
+
+    def test_a_handshake_is_answered_with_its_text(
+        self, watch: Watch, handshakes: Sequence[tuple[PushRequest, str]]
+    ) -> None:  # I-29
+        """Every time, and without a request: the service waits for it."""
+        sent = watch.bench.session.meter.sent
+        provider = cast("EchoingProvider", watch.provider)
+        for request, text in [*handshakes, *handshakes]:
+            assert provider.read_handshake(request) == text
+        assert watch.bench.session.meter.sent == sent
+
+    def test_a_handshake_is_no_push(self, watch: Watch, handshakes: Sequence[tuple[PushRequest, str]]) -> None:  # I-29
+        """And the other way round."""
+        provider = cast("EchoingProvider", watch.provider)
+        for request, _ in handshakes:
+            with pytest.raises(InvalidValue):
+                provider.read_push(request)
+        watch.change()
+        pushed = watch.endpoint.arrived()
+        assert pushed
+        assert {provider.read_handshake(request) for request in (*pushed, PushRequest({}))} == {None}
+
+    def test_not_everything_is_repeated(
+        self, watch: Watch, handshakes: Sequence[tuple[PushRequest, str]]
+    ) -> None:  # I-26
+        """The endpoint is nobody's loudspeaker."""
+        for request, text in handshakes:
+            with pytest.raises(InvalidValue):
+                cast("EchoingProvider", watch.provider).read_handshake(_with_text(request, text, "x" * 100_000))
 
     @pytest.mark.parametrize(
         "body",
@@ -283,6 +376,8 @@ class PushContract(Fixtures):
                 provider.read_push(PushRequest(headers, {}, body))
 
 
-def _with_secret(request: PushRequest, old: str, new: str) -> PushRequest:
-    headers = {name: value.replace(old, new) for name, value in request.headers.items()}
-    return evolve(request, headers=headers, body=request.body.replace(old.encode(), new.encode()))
+def _with_text(request: PushRequest, old: str, new: str) -> PushRequest:
+    headers, query = (
+        {name: value.replace(old, new) for name, value in said.items()} for said in (request.headers, request.query)
+    )
+    return evolve(request, headers=headers, query=query, body=request.body.replace(old.encode(), new.encode()))
