@@ -8,10 +8,12 @@
     │   ├── ConfigurationError     the installation: unknown provider, missing extra, bad URL, missing secret
     │   ├── UnknownAccount         no such account in this store (also a LookupError)
     │   ├── UnknownCalendar        no such calendar in this store (also a LookupError)
+    │   ├── UnknownProvider        no provider of this name that pushes (also a LookupError)
     │   └── InsideTransaction      the host called the engine inside its own open transaction
     ├── StoreError                 the store can't do it now
     │   ├── LeaseLost              the lease this write was made under has passed to another worker
     │   └── LeaseBusy              another worker holds the lease
+    ├── Stopped                    the engine was told to stop; what is left is picked up by the next sync
     └── ProviderError              a provider said no; carries ``retry_after``
         ├── AuthExpired            the login no longer works; the account's owner must act
         ├── IdentityChanged        the login works but is somebody else's
@@ -49,10 +51,12 @@ __all__ = [
     "RateLimited",
     "ReadOnly",
     "Rejected",
+    "Stopped",
     "StoreError",
     "Unavailable",
     "UnknownAccount",
     "UnknownCalendar",
+    "UnknownProvider",
     "Unreachable",
     "UnreadableAnswer",
     "UsageError",
@@ -83,6 +87,10 @@ class UnknownCalendar(UsageError, LookupError):
     """No calendar with this id in the store."""
 
 
+class UnknownProvider(UsageError, LookupError):
+    """The engine has no provider of this name that pushes."""
+
+
 class InsideTransaction(UsageError):
     """The engine was called inside the host's open database transaction.
 
@@ -101,6 +109,10 @@ class LeaseLost(StoreError):
 
 class LeaseBusy(StoreError):
     """Another worker holds the lease; its work covers ours or is picked up by the next pass."""
+
+
+class Stopped(CalsyncError):
+    """The engine was told to stop: no further request is sent. Nothing is lost; the next sync goes on from here."""
 
 
 class ProviderError(CalsyncError):

@@ -111,9 +111,9 @@ def note_refusal(context: Context, account: Account, error: ProviderError) -> No
     status = AccountStatus.IDENTITY_CHANGED if changed else AccountStatus.AUTH_EXPIRED
     current = context.store.load_account(account.key)
     if current.status not in {status, AccountStatus.PAUSED}:
-        context.store.save_account(evolve(current, status=status))
         kind = NoticeKind.IDENTITY_CHANGED if changed else NoticeKind.REAUTHORIZATION_NEEDED
         context.tell(kind, account.owner, account=account.id)
+        context.store.save_account(evolve(current, status=status))
 
 
 def note_recovery(context: Context, account: Account) -> None:
@@ -129,8 +129,8 @@ def set_calendar_status(context: Context, calendar: Calendar, status: CalendarSt
     current = context.store.load_calendar(calendar.key)
     if current.status is status:
         return
-    context.store.save_calendar(evolve(current, status=status))
     context.tell(_NOTICES[status], calendar.owner, calendar=calendar.id)
+    context.store.save_calendar(evolve(current, status=status))
 
 
 _NOTICES = {

@@ -21,6 +21,7 @@ from calsync_core.steps.access import set_calendar_status
 from calsync_core.steps.context import Context, HeldLease
 from calsync_core.steps.read import settle_debts
 from calsync_core.steps.run import Run
+from calsync_core.steps.watch import note_write
 
 __all__ = ["apply_intents"]
 
@@ -46,10 +47,13 @@ def apply_intents(context: Context, run: Run, account: Account, calendar: Calend
         limit = context.provider_of(account).batch_size
         done = 0
         conflicts = False
+        since = context.clock.now()
         while intents := context.store.claim_intents(lease.current(), calendar.key, limit, context.clock.now()):
             batch = _Batch(context, run, session, calendar, lease)
             outcomes = batch.apply(intents)
             conflicts = conflicts or any(outcome.status in _IN_CONFLICT for outcome in outcomes)
+            if any(outcome.status is OutcomeStatus.DONE for outcome in outcomes):
+                note_write(context, lease, account, calendar, since)
             done += len(outcomes)
             context.progress("apply", calendar.name, done)
         if conflicts:

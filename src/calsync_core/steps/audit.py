@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection
 
 from calsync_core.core.auditing import EXCEPTIONS, compare
-from calsync_core.models import AuditFinding, AuditReport, Calendar, PlanState, Unplanned
+from calsync_core.models import AuditFinding, AuditReport, Calendar, PlanState, SyncType, Unplanned
 from calsync_core.steps.context import Context
 from calsync_core.steps.plan import gather
 from calsync_core.steps.run import Run
@@ -21,7 +21,7 @@ def audit(context: Context, owners: Collection[str], calendars: Collection[Calen
     A listing here fetches every event again, whatever its etag says. A calendar that can't be listed makes the audit
     fail. With ``repair`` everything is planned again and written, and compared once more.
     """
-    run = Run()
+    run = Run(SyncType.FULL)
     read_all(context, run, calendars, full=True, afresh=True)
     findings, checked = _findings(context, owners)
     repaired = 0

@@ -33,8 +33,8 @@ def _connect(context: Context, account: Account, known: Account | None, tokens: 
     session = Session(account=account, tokens=tokens, meter=RequestMeter(), clock=context.clock)
     identity = context.provider_of(account).identify(session)
     if known is not None and known.subject not in {None, identity.subject}:
-        context.store.save_account(evolve(known, status=AccountStatus.IDENTITY_CHANGED))
         context.tell(NoticeKind.IDENTITY_CHANGED, account.owner, account=known.id)
+        context.store.save_account(evolve(known, status=AccountStatus.IDENTITY_CHANGED))
         raise IdentityChanged(f"account {account.name!r} was connected as another login than this one")
     saved = context.store.save_account(
         evolve(

@@ -16,7 +16,7 @@ from attrs import define, field
 
 from calsync_core.core.identity import Keyring
 from calsync_core.credentials import Ask, Logins, Vault
-from calsync_core.errors import ConfigurationError, LeaseBusy
+from calsync_core.errors import ConfigurationError, LeaseBusy, Stopped
 from calsync_core.models import Account, Calendar, Lease, Notice, NoticeKind, Progress, SyncPolicy, Window
 from calsync_core.protocols import Clock, ExclusiveProvider, Notifier, Provider, RequestMeter, Session, Store
 
@@ -59,17 +59,23 @@ class HeldLease:
         self._store.release_lease(self._lease)
 
 
-class _LeaseMeter(RequestMeter):
-    """Counts for another meter, and keeps a lease before each request: a provider may send many in one step."""
+class _GuardedMeter(RequestMeter):
+    """Counts for another meter, and sees to it before each request that it may be sent: that the engine was not told to
+    stop, and that a lease is kept, since a provider may send many requests in one step.
+    """
 
-    def __init__(self, inner: RequestMeter, lease: HeldLease) -> None:
+    def __init__(self, inner: RequestMeter, lease: HeldLease | None, stopping: threading.Event) -> None:
         super().__init__()
         self._inner = inner
         self._lease = lease
+        self._stopping = stopping
 
     def count(self, requests: int = 1) -> None:
-        """See ``RequestMeter``. Raises LeaseLost: nothing more may be sent."""
-        self._lease.current()
+        """See ``RequestMeter``. Raises Stopped or LeaseLost: nothing more may be sent."""
+        if self._stopping.is_set():
+            raise Stopped("the engine was told to stop")
+        if self._lease is not None:
+            self._lease.current()
         self._inner.count(requests)
 
     @property
@@ -93,7 +99,10 @@ class Context:
     vault: Vault | None = field(default=None, repr=False)
     on_progress: Callable[[Progress], None] | None = None
     max_workers: int = 8
+    webhook_url: str | None = None
     logins: Logins = field(init=False, repr=False)
+    stopping: threading.Event = field(factory=threading.Event, init=False, repr=False)
+    _told: set[str] = field(factory=set, init=False, repr=False)
     _turns: dict[str, threading.Lock] = field(factory=dict, init=False, repr=False)
     _name: str = field(factory=lambda: f"{socket.gethostname()}/{uuid.uuid4().hex[:8]}", init=False)
 
@@ -128,7 +137,7 @@ class Context:
         Raises:
             ConfigurationError: nobody gave its credential in this process, and the store has none that can be opened.
         """
-        counted = meter if lease is None else _LeaseMeter(meter, lease)
+        counted = _GuardedMeter(meter, lease, self.stopping)
         return Session(account=account, tokens=self.logins.source(account), meter=counted, clock=self.clock)
 
     def ref(self, account: Account, calendar: Calendar) -> str:
@@ -147,6 +156,7 @@ class Context:
 
         Raises:
             LeaseBusy: another worker is still at it.
+            Stopped: the engine was told to stop while this waited.
         """
         name = f"calendar:{calendar.key}"
         provider = self.provider_of(account)
@@ -188,21 +198,31 @@ class Context:
             except LeaseBusy:
                 if self.clock.monotonic() >= deadline:
                     raise
+            if self.stopping.is_set():
+                raise Stopped("the engine was told to stop")
             if pause == _FIRST_PAUSE_SECONDS:
                 log.info("lease_awaited", lease=name)
             self.clock.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
 
     def tell(self, kind: NoticeKind, owner: str, **detail: object) -> None:
-        """Notify the host; what its notifier raises is logged and goes no further."""
+        """Have the host notified: the notice is durable when this returns, and delivered by ``steps.notices``.
+
+        Called before the change that it tells of is stored: if this process dies in between, the host is told twice,
+        and not never.
+        """
         if self.notifier is None:
             return
         account, calendar = detail.pop("account", None), detail.pop("calendar", None)
         notice = Notice(kind, owner, self.clock.now(), account, calendar, dict(detail))  # type: ignore[arg-type]
-        try:
-            self.notifier.notify(notice)
-        except Exception as error:  # noqa: BLE001  (the host's code may raise anything)
-            log.warning("notifier_failed", kind=str(kind), error=type(error).__name__)
+        self.store.save_notice(notice)
+        self._told.add(owner)
+
+    def take_told(self) -> set[str]:
+        """Owners with notices that this process has not tried to deliver yet."""
+        told = set(self._told)
+        self._told.difference_update(told)
+        return told
 
     def progress(self, step: str, subject: str, done: int = 0, total: int | None = None, *, over: bool = False) -> None:
         """Report how far a step is, if anybody listens."""

@@ -7,6 +7,8 @@ import importlib
 import zoneinfo
 from pathlib import Path
 
+from attrs import evolve
+
 from calsync_core.core.identity import Keyring
 from calsync_core.core.occurrences import EXPANSION_VERSION
 from calsync_core.core.planning import PLANNER_VERSION
@@ -14,11 +16,15 @@ from calsync_core.models import SyncPolicy
 
 __all__ = ["plan_shape", "zone_database_version"]
 
+_PACE = ("full_hours", "polling_seconds", "silence_hours")
+
 
 def plan_shape(policy: SyncPolicy, keyring: Keyring) -> str:
     """A fingerprint of policy, planner, expansion, time-zone database and installation."""
     installation = keyring.tag("", "").installation
-    parts = (repr(policy), str(PLANNER_VERSION), str(EXPANSION_VERSION), zone_database_version(), installation)
+    # How often calendars are read changes no plan.
+    planned = evolve(policy, **dict.fromkeys(_PACE, 60.0))
+    parts = (repr(planned), str(PLANNER_VERSION), str(EXPANSION_VERSION), zone_database_version(), installation)
     return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:32]
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
-from datetime import timedelta
+from datetime import datetime
+from typing import Any
 
 from attrs import evolve
 
+from calsync_core.core import watching
 from calsync_core.errors import InvalidValue
 from calsync_core.models import (
     Account,
@@ -20,19 +22,22 @@ from calsync_core.models import (
     CalendarStatus,
     HealthReport,
     HeldDeletion,
-    Metrics,
     Plan,
+    PushState,
     ReadState,
+    SyncType,
+    Watch,
 )
 from calsync_core.steps.context import Context
 
-__all__ = ["approve", "concerning", "drop", "health", "held", "merged", "metrics"]
+__all__ = ["approve", "concerning", "drop", "health", "held", "merged"]
 
 
 def health(context: Context, owner: str | None) -> HealthReport:
     """The state of every enabled calendar."""
     accounts = {account.key: account for account in context.store.load_accounts(owner)}
     calendars = [calendar for calendar in context.store.load_calendars(owner=owner) if calendar.enabled]
+    watches = context.store.load_watches([calendar.key for calendar in calendars])
     owners = {calendar.owner for calendar in calendars}
     blocks = Counter(
         block.target_id
@@ -42,7 +47,10 @@ def health(context: Context, owner: str | None) -> HealthReport:
     )
     return HealthReport(
         calendars=tuple(
-            _calendar_health(context, accounts[calendar.account_id], calendar, blocks[calendar.key])
+            evolve(
+                _calendar_health(context, accounts[calendar.account_id], calendar, blocks[calendar.key]),
+                **_push_health(watches.get(calendar.key), context.clock.now()),
+            )
             for calendar in calendars
         ),
         held=len(context.store.load_held(owner)),
@@ -71,6 +79,20 @@ def _calendar_health(context: Context, account: Account, calendar: Calendar, blo
     )
 
 
+def _push_health(watch: Watch | None, now: datetime) -> dict[str, Any]:
+    if watch is None:
+        return {}
+    state = watching.state_of(watch, now)
+    return {
+        "way": SyncType.WEBHOOK if state is PushState.ACTIVE else SyncType.POLLING,
+        "push": str(state),
+        "push_expires_at": watch.expires_at,
+        "pushed_at": watch.pushed_at,
+        "next_read_at": watch.due_at,
+        "worst_staleness": watch.interval or None,
+    }
+
+
 def _state_name(account: Account, calendar: Calendar, state: ReadState) -> str:
     if account.status is not AccountStatus.ACTIVE:
         return str(account.status)
@@ -81,29 +103,6 @@ def _state_name(account: Account, calendar: Calendar, state: ReadState) -> str:
     if not state.complete:
         return "unread"
     return "resyncing" if state.resyncing else "ok"
-
-
-def metrics(context: Context, hours: float) -> Metrics:
-    """What the runs finished in the last hours add up to.
-
-    Raises:
-        InvalidValue: ``hours`` is not positive.
-    """
-    if hours <= 0:
-        raise InvalidValue(f"hours: must be positive, got {hours!r}")
-    since = context.clock.now() - timedelta(hours=hours)
-    runs = [run for run in context.store.load_runs(limit=10_000) if run.started_at >= since]
-    failed = sum(not run.ok for run in runs)
-    return Metrics(
-        hours=hours,
-        runs=len(runs),
-        by_type=dict(Counter(str(run.sync_type) for run in runs)),
-        api_calls=sum(run.api_calls for run in runs),
-        blocks_written=sum(run.writes for run in runs),
-        events_processed=sum(run.events_processed for run in runs),
-        failed_runs=failed,
-        success_rate=(len(runs) - failed) / len(runs) if runs else None,
-    )
 
 
 def held(context: Context, owner: str | None) -> list[HeldDeletion]:

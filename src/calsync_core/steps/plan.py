@@ -53,6 +53,7 @@ def plan_owner(context: Context, owner: str) -> Plan:
             unplanned = context.store.load_unplanned(owner)
             situation = gather(context, owner, unplanned, context.store.load_plan_state(owner))
             made = plan(situation)
+            _tell(context, owner, made, {block.ref: block for block in (*situation.blocks, *situation.others)})
             try:
                 now = context.clock.now()
                 context.store.save_plan(lease.current(), made, upto=unplanned.upto, state=after, at=now)
@@ -61,7 +62,6 @@ def plan_owner(context: Context, owner: str) -> Plan:
                 # Another worker began to write one of these blocks meanwhile: look again.
                 if last_try:
                     raise
-    _tell(context, owner, made, {block.ref: block for block in (*situation.blocks, *situation.others)})
     return made
 
 

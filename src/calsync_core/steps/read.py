@@ -33,8 +33,9 @@ from calsync_core.protocols import KnownItems, ReadRequest, Session, nothing_kno
 from calsync_core.steps.access import PROBE_SECONDS, set_calendar_status
 from calsync_core.steps.context import Context, HeldLease
 from calsync_core.steps.run import Run
+from calsync_core.steps.watch import note_failed_read, note_read
 
-__all__ = ["read_again_later", "read_calendar", "settle_debts"]
+__all__ = ["read_again_later", "read_calendar", "set_due", "settle_debts"]
 
 log = structlog.get_logger("calsync_core")
 
@@ -52,23 +53,29 @@ def read_calendar(
     """
     with context.at_work(account, calendar) as lease:
         state = context.store.load_read_state(calendar.key)
-        session = context.session(account, run.meter, lease)
+        session = context.session(account, run.reading, lease)
         reading = _Reading(context, run, session, calendar, lease, state)
         try:
             reading.read(full=full, afresh=afresh)
             settle_debts(context, run, reading.session, calendar, lease)
         except ProviderError as error:
-            reading.note_failure(error)
+            note_failed_read(context, lease, account, calendar, reading.note_failure(error))
             raise
+        run.read_through(calendar)
+        note_read(context, lease, account, calendar, found=calendar.key in run.changed, way=run.way)
     context.progress("read", calendar.name, reading.seen, over=True)
 
 
 def read_again_later(context: Context, calendar: Calendar) -> None:
     """Have the calendar read once more in a minute."""
     with context.lease(f"calendar:{calendar.key}") as lease:
-        now = context.clock.now()
-        state = evolve(context.store.load_read_state(calendar.key), due_at=retry_at(now, 0))
-        context.store.save_read_state(lease.current(), calendar.key, state, now)
+        set_due(context, lease, calendar, retry_at(context.clock.now(), 0))
+
+
+def set_due(context: Context, lease: HeldLease, calendar: Calendar, due_at: datetime) -> None:
+    """Have the calendar read by whoever looks for what is due."""
+    state = evolve(context.store.load_read_state(calendar.key), due_at=due_at)
+    context.store.save_read_state(lease.current(), calendar.key, state, context.clock.now())
 
 
 def settle_debts(context: Context, run: Run, session: Session, calendar: Calendar, lease: HeldLease) -> None:
@@ -123,18 +130,16 @@ class _Reading:
         if self.calendar.status is CalendarStatus.VANISHED:
             set_calendar_status(self.context, self.calendar, CalendarStatus.OK)
 
-    def note_failure(self, error: ProviderError) -> None:
-        """Remember the failure and when to try again; a vanished calendar keeps its events and blocks (I-42)."""
+    def note_failure(self, error: ProviderError) -> datetime:
+        """Remember the failure; a vanished calendar keeps its events and blocks (I-42). Returns when to try again."""
         now = self.context.clock.now()
         self.state = self.context.store.load_read_state(self.calendar.key)
         pause = PROBE_SECONDS if isinstance(error, AuthExpired) else error.retry_after
-        self._save_state(
-            failures=self.state.failures + 1,
-            last_error=f"{type(error).__name__}: {error}",
-            due_at=retry_at(now, self.state.failures) if pause is None else now + timedelta(seconds=pause),
-        )
+        again = retry_at(now, self.state.failures) if pause is None else now + timedelta(seconds=pause)
+        self._save_state(failures=self.state.failures + 1, last_error=f"{type(error).__name__}: {error}", due_at=again)
         if isinstance(error, NotFound):
             set_calendar_status(self.context, self.calendar, CalendarStatus.VANISHED)
+        return again
 
     def _save_state(self, **changes: Any) -> None:
         self.state = evolve(self.state, **changes)
@@ -180,7 +185,9 @@ class _Reading:
         count = self.context.store.save_changes(self.lease.current(), self.calendar.key, changes)
         self.seen += len(page.items)
         self.lists_events = self.lists_events or self._shows_events(page)
-        self.run.read(self.calendar, count, len(page.items))
+        self.run.read(
+            self.calendar, count, len(page.items), len(page.present) + len(page.removed) + len(page.unreadable)
+        )
         self.context.progress("read", self.calendar.name, self.seen)
 
     def _shows_events(self, page: ChangePage) -> bool:

@@ -13,8 +13,17 @@ from typing import TypeVar
 import structlog
 from attrs import define, field
 
-from calsync_core.errors import AuthExpired, CalsyncError, IdentityChanged, RateLimited, Unreachable
-from calsync_core.models import Account, AccountId, Calendar, CalendarId, ChangeCount, OperationKind, SyncFailure
+from calsync_core.errors import AuthExpired, CalsyncError, IdentityChanged, RateLimited, Stopped, Unreachable
+from calsync_core.models import (
+    Account,
+    AccountId,
+    Calendar,
+    CalendarId,
+    ChangeCount,
+    OperationKind,
+    SyncFailure,
+    SyncType,
+)
 from calsync_core.protocols import RequestMeter
 
 __all__ = ["Run", "each"]
@@ -24,27 +33,69 @@ log = structlog.get_logger("calsync_core")
 T = TypeVar("T")
 
 
+class _PartMeter(RequestMeter):
+    """Counts a part of a run's requests, and with them the whole."""
+
+    def __init__(self, whole: RequestMeter) -> None:
+        super().__init__()
+        self._whole = whole
+
+    def count(self, requests: int = 1) -> None:
+        """See ``RequestMeter``."""
+        super().count(requests)
+        self._whole.count(requests)
+
+
 @define
 class Run:
-    """Collects what a sync did. Thread-safe."""
+    """Collects what a sync did. Thread-safe.
 
+    Attributes:
+        way: What woke it.
+        meter: Counts all its requests.
+        reading: Counts those that read calendars.
+        calendars: Calendars that were read or written.
+        reads: Calendars that were read completely.
+        changed: Calendars on which events of their own were found changed.
+        seen: How many items each calendar named at all, our blocks included.
+        errors: The first failure of each calendar.
+        stopped: The engine was told to stop before it was done.
+    """
+
+    way: SyncType = SyncType.POLLING
     meter: RequestMeter = field(factory=RequestMeter)
     counts: Counter[str] = field(factory=Counter)
     failures: list[SyncFailure] = field(factory=list)
     calendars: set[CalendarId] = field(factory=set)
+    reads: set[CalendarId] = field(factory=set)
+    changed: set[CalendarId] = field(factory=set)
+    seen: Counter[CalendarId] = field(factory=Counter)
+    stopped: bool = False
     errors: dict[CalendarId, Exception] = field(factory=dict)
     account_errors: dict[AccountId, Exception] = field(factory=dict)
     refusals: set[AccountId] = field(factory=set)
+    reading: RequestMeter = field(init=False, repr=False)
     _lock: threading.Lock = field(factory=threading.Lock, init=False, repr=False)
 
-    def read(self, calendar: Calendar, changes: ChangeCount, seen: int) -> None:
-        """Count a page that was stored."""
+    def __attrs_post_init__(self) -> None:
+        self.reading = _PartMeter(self.meter)
+
+    def read(self, calendar: Calendar, changes: ChangeCount, processed: int, seen: int = 0) -> None:
+        """Count a page that was stored: items processed, and besides them keys seen unchanged, gone or unreadable."""
         with self._lock:
             self.calendars.add(calendar.key)
-            self.counts["events_processed"] += seen
+            if changes.created or changes.updated or changes.deleted:
+                self.changed.add(calendar.key)
+            self.seen[calendar.key] += processed + seen
+            self.counts["events_processed"] += processed
             self.counts["events_created"] += changes.created
             self.counts["events_updated"] += changes.updated
             self.counts["events_deleted"] += changes.deleted
+
+    def read_through(self, calendar: Calendar) -> None:
+        """Count a calendar that was read completely."""
+        with self._lock:
+            self.reads.add(calendar.key)
 
     def wrote(self, calendar_id: CalendarId, kind: OperationKind) -> None:
         """Count a write that happened."""
@@ -80,6 +131,9 @@ class Run:
         """Note a failure and go on: one account's surprise must not end the sweep for the others (I-37)."""
         try:
             yield
+        except Stopped:
+            # No failure of anybody's: every next step will find the same, and the next sync goes on.
+            self.stopped = True
         except CalsyncError as error:
             self.fail(account, calendar, error)
         except Exception as error:  # noqa: BLE001  (a provider or store of the host's may raise anything)

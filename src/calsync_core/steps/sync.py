@@ -10,16 +10,18 @@ from typing import Any
 import structlog
 from attrs import evolve
 
+from calsync_core.core import watching
 from calsync_core.errors import AuthExpired, IdentityChanged
-from calsync_core.models import Account, AccountStatus, Calendar, CalendarId, NoticeKind, SyncReport
+from calsync_core.models import Account, AccountStatus, Calendar, CalendarId, NoticeKind, SyncReport, SyncType
 from calsync_core.steps.access import admit, note_recovery, note_refusal, usable, wait_as_told
 from calsync_core.steps.apply import apply_intents
 from calsync_core.steps.context import Context
 from calsync_core.steps.plan import plan_owner
 from calsync_core.steps.read import read_calendar, settle_debts
 from calsync_core.steps.run import Run, each
+from calsync_core.steps.watch import load_watch
 
-__all__ = ["apply_all", "converge", "read_all", "report", "sweep"]
+__all__ = ["converge", "read_all", "sync"]
 
 log = structlog.get_logger("calsync_core")
 
@@ -27,7 +29,47 @@ _MOST_ROUNDS = 4
 """A conflict found while writing is planned and written again at once, but not for ever: the rest stays due."""
 
 
-def sweep(
+def sync(
+    context: Context,
+    run: Run,
+    calendars: Collection[Calendar],
+    *,
+    owner: str | None = None,
+    also: Collection[str] = (),
+    notified_at: datetime | None = None,
+    expects_echo: bool = False,
+    quiet: bool = False,
+) -> SyncReport:
+    """The pipeline: all ways to sync go through here.
+
+    Args:
+        context: The engine's.
+        run: Whose ``way`` says what woke it, and with that how much is read.
+        calendars: To be read.
+        owner: Whom the sync is for, if it is for one.
+        also: Owners to plan and write for besides those of the calendars.
+        notified_at: When the first push came that woke it.
+        expects_echo: All these calendars were written to since they were last read.
+        quiet: Record nothing, and tell nobody, if there was nothing to do.
+    """
+    started_at = context.clock.now()
+    owners = {calendar.owner for calendar in calendars} | set(also)
+    _sweep(context, run, calendars, owners, full=run.way is SyncType.FULL)
+    draft = SyncReport(
+        sync_type=run.way,
+        started_at=started_at,
+        owner=owner,
+        webhook_triggered=run.way is SyncType.WEBHOOK,
+        polling_fallback=run.way is SyncType.POLLING and bool(run.reads),
+        echo=expects_echo and not run.changed and not run.failures,
+        notified_at=notified_at,
+    )
+    if quiet and not (calendars or run.calendars or run.meter.sent or run.failures):
+        return evolve(draft, finished_at=context.clock.now())
+    return _report(context, run, draft, sorted(owners))
+
+
+def _sweep(
     context: Context, run: Run, calendars: Collection[Calendar], owners: Collection[str], *, full: bool = False
 ) -> None:
     """Read these calendars, and plan and write for these owners: each owner as soon as their own calendars are read, so
@@ -40,8 +82,9 @@ def sweep(
     share = max(1, context.max_workers // max(1, len(everybody)))
 
     def attend(owner: str) -> None:
-        read_all(context, run, by_owner.get(owner, ()), full=full, at_most=share)
-        converge(context, run, [owner], at_most=share)
+        if not run.stopped:
+            read_all(context, run, by_owner.get(owner, ()), full=full, at_most=share)
+            converge(context, run, [owner], at_most=share)
 
     each(attend, everybody, at_most=context.max_workers)
 
@@ -82,18 +125,21 @@ def _read_one(
     with run.surviving(account, calendar):
         if patient:
             wait_as_told(context, account, calendar.key)
-        full_at = context.store.load_read_state(calendar.key).full_at
-        stale = full_at is None or _hours_since(context, full_at) >= context.policy.full_hours
         try:
-            read_calendar(context, run, account, calendar, full=full or stale, afresh=afresh)
+            full = full or _is_stale(context, run, calendar)
+            read_calendar(context, run, account, calendar, full=full, afresh=afresh)
         except (AuthExpired, IdentityChanged) as error:
             note_refusal(context, account, error)
             raise
         note_recovery(context, account)
 
 
-def _hours_since(context: Context, instant: datetime) -> float:
-    return (context.clock.now() - instant).total_seconds() / 3600
+def _is_stale(context: Context, run: Run, calendar: Calendar) -> bool:
+    """Whether to read everything for safety's sake; never while somebody waits for what a push announced."""
+    if run.way is SyncType.WEBHOOK:
+        return False
+    now, state = context.clock.now(), context.store.load_read_state(calendar.key)
+    return watching.full_due(load_watch(context, calendar), state, context.policy, calendar.key, now) <= now
 
 
 def converge(context: Context, run: Run, owners: Iterable[str], *, at_most: int | None = None) -> None:
@@ -104,6 +150,8 @@ def converge(context: Context, run: Run, owners: Iterable[str], *, at_most: int 
         with run.surviving(None):
             pay_debts_of_disabled(context, run, owner)
             for _round in range(_MOST_ROUNDS):
+                if run.stopped:
+                    return
                 plan_owner(context, owner)
                 targets = context.store.load_open_targets(owner, context.clock.now())
                 if not targets:
@@ -126,7 +174,7 @@ def pay_debts_of_disabled(context: Context, run: Run, owner: str) -> None:
         account = admit(context, run, stored) if stored.status is AccountStatus.ACTIVE else None
         if account is not None:
             with run.surviving(account, calendar), context.at_work(account, calendar) as lease:
-                settle_debts(context, run, context.session(account, run.meter, lease), calendar, lease)
+                settle_debts(context, run, context.session(account, run.reading, lease), calendar, lease)
 
 
 def apply_all(context: Context, run: Run, targets: Collection[CalendarId], *, at_most: int) -> None:
@@ -154,7 +202,7 @@ def apply_all(context: Context, run: Run, targets: Collection[CalendarId], *, at
     each(apply_one, targets, at_most=at_most)
 
 
-def report(context: Context, run: Run, draft: SyncReport, owners: Collection[str]) -> SyncReport:
+def _report(context: Context, run: Run, draft: SyncReport, owners: Collection[str]) -> SyncReport:
     """Record the run and tell the host."""
     horizon = context.horizon()
     counts: dict[str, Any] = {name: run.counts[name] for name in _COUNTS}
@@ -163,14 +211,17 @@ def report(context: Context, run: Run, draft: SyncReport, owners: Collection[str
         finished_at=context.clock.now(),
         calendars=tuple(sorted(run.calendars)),
         calendars_processed=len(run.calendars),
+        calendars_read=len(run.reads),
         api_calls=run.meter.sent,
+        reading_calls=run.reading.sent,
         time_window=(horizon.start.isoformat(), horizon.end.isoformat()),
         held=sum(len(context.store.load_held(owner)) for owner in owners),
         errors=tuple(run.failures),
         **counts,
     )
     finished = context.store.save_run(finished)
-    for owner in owners:
+    # One that was told to stop is neither finished nor failed: the next one goes on.
+    for owner in owners if not run.stopped else ():
         kind = NoticeKind.SYNC_FINISHED if finished.ok else NoticeKind.SYNC_FAILED
         context.tell(kind, owner, run=finished.id, writes=finished.writes, errors=len(finished.errors))
     return finished

@@ -1,0 +1,226 @@
+"""The inbox worked off: pushes that were stored become syncs, one for each owner however many came.
+
+A notification says only that a calendar is worth reading, so all that wait for one calendar are done with one read. A
+worker that dies leaves them PROCESSING under a lease that ends; whoever takes the next one takes them along (I-28).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+import structlog
+from attrs import define, evolve, field
+
+from calsync_core.core import watching
+from calsync_core.errors import LeaseBusy, ProviderError, UnknownCalendar
+from calsync_core.models import (
+    Calendar,
+    CalendarId,
+    InboxReport,
+    NoticeKind,
+    Notification,
+    NotificationStatus,
+    PushKind,
+    SyncFailure,
+    SyncType,
+)
+from calsync_core.steps.context import Context, HeldLease
+from calsync_core.steps.run import Run, each
+from calsync_core.steps.subscriptions import Wish, maintain
+from calsync_core.steps.sync import sync
+
+__all__ = ["work_off"]
+
+_RETRIES = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15))
+_LOOK_AGAIN = timedelta(minutes=1)
+_FOUND_NOTHING = "FoundNothing"
+
+log = structlog.get_logger("calsync_core")
+
+
+@define
+class _Tally:
+    """Counts over all threads."""
+
+    report: InboxReport = field(factory=InboxReport)
+    lock: threading.Lock = field(factory=threading.Lock)
+
+    def add(self, report: InboxReport) -> None:
+        with self.lock:
+            mine = self.report
+            self.report = InboxReport(
+                calendars=mine.calendars + report.calendars,
+                completed=mine.completed + report.completed,
+                retrying=mine.retrying + report.retrying,
+                failed=mine.failed + report.failed,
+                echoes=mine.echoes + report.echoes,
+                runs=(*mine.runs, *report.runs),
+                errors=(*mine.errors, *report.errors),
+            )
+
+
+def work_off(context: Context) -> InboxReport:
+    """Process every notification that is due now, owners side by side."""
+    by_owner: dict[str, list[Calendar]] = defaultdict(list)
+    for calendar_id in context.store.load_notified(context.clock.now()):
+        try:
+            calendar = context.store.load_calendar(calendar_id)
+        except UnknownCalendar:
+            continue
+        by_owner[calendar.owner].append(calendar)
+    tally = _Tally()
+
+    def attend(owner: str) -> None:
+        try:
+            with context.lease(f"inbox:{owner}", wait=False) as lease:
+                tally.add(_Owner(context, lease, by_owner[owner]).work())
+        except LeaseBusy:
+            # Another worker is at it; what came after it began waits for the next pass.
+            return
+
+    each(attend, by_owner, at_most=context.max_workers)
+    return tally.report
+
+
+@define
+class _Owner:
+    """The notifications of one owner's calendars, in use under the owner's lease of the inbox."""
+
+    context: Context
+    lease: HeldLease
+    calendars: Sequence[Calendar]
+
+    def work(self) -> InboxReport:
+        """Claim, repair, read and write, and note for each notification what became of it."""
+        began_at, began = self.context.clock.now(), self.context.clock.monotonic()
+        watches = self.context.store.load_watches([calendar.key for calendar in self.calendars])
+        # A burst must not become a row of syncs (I-27).
+        cool = [calendar for calendar in self.calendars if watching.has_cooled(watches.get(calendar.key), began_at)]
+        claimed = {
+            calendar.key: self.context.store.claim_notifications(self.lease.current(), calendar.key, began_at)
+            for calendar in cool
+        }
+        calendars = [calendar for calendar in cool if claimed[calendar.key]]
+        run = Run(SyncType.WEBHOOK)
+        self._repair(run, calendars, claimed)
+        to_read = [calendar for calendar in calendars if self._tells_of_news(calendar, claimed[calendar.key])]
+        report = None
+        if to_read:
+            report = sync(
+                self.context,
+                run,
+                to_read,
+                notified_at=_since(claimed, to_read),
+                expects_echo=all(key in watches and watching.unread(watches[key]) for key in _keys(to_read)),
+            )
+        if run.stopped:
+            return InboxReport()
+        seconds = self.context.clock.monotonic() - began
+        settled = [
+            one
+            for calendar in calendars
+            for one in self._settle(run, calendar, claimed[calendar.key], seconds, read=calendar in to_read)
+        ]
+        self.context.store.settle_notifications(self.lease.current(), settled, self.context.clock.now())
+        echoed = len(calendars) - len(to_read) + (len(to_read) if report is not None and report.echo else 0)
+        return _summary(settled, run.failures, echoed, None if report is None else report.id)
+
+    def _repair(
+        self, run: Run, calendars: Sequence[Calendar], claimed: Mapping[CalendarId, Sequence[Notification]]
+    ) -> None:
+        """Do what the provider says of a subscription before its calendar is read: reading closes the gap (I-31)."""
+        for calendar in calendars:
+            kinds = {one.kind for one in claimed[calendar.key]}
+            if kinds & {PushKind.ENDED, PushKind.REAUTHORIZE}:
+                gone = {one.subscription_id for one in claimed[calendar.key] if one.kind is PushKind.ENDED}
+                wish = Wish(at_once=True, renew=PushKind.REAUTHORIZE in kinds, ended=frozenset(gone))
+                maintain(self.context, run, [calendar], wish)
+
+    def _tells_of_news(self, calendar: Calendar, notifications: Sequence[Notification]) -> bool:
+        """Whether the calendar must be read: not if each push names a block of ours just as we wrote it last."""
+        if not calendar.enabled:
+            log.info("webhook_ignored", calendar=calendar.id, notified=True)
+            return False
+        if any(one.item is None or one.etag is None for one in notifications):
+            return True
+        known = self.context.store.load_items(calendar.key, {one.item or "" for one in notifications})
+        return not all(
+            one.kind is PushKind.CHANGED
+            and one.item in known
+            and known[one.item].ours
+            and known[one.item].etag == one.etag
+            for one in notifications
+        )
+
+    def _settle(
+        self, run: Run, calendar: Calendar, notifications: Sequence[Notification], seconds: float, *, read: bool
+    ) -> list[Notification]:
+        now = self.context.clock.now()
+        error = run.errors.get(calendar.key) or run.account_errors.get(calendar.account_id)
+        if read and error is None and calendar.key not in run.reads:
+            error = LookupError("it was not read")
+        if error is not None:
+            return self._failed(calendar, notifications, error, now)
+        done = [_finished(one, now, seconds) for one in notifications]
+        newest = notifications[-1]
+        if read and not run.seen[calendar.key] and all(one.error != _FOUND_NOTHING for one in notifications):
+            # A push may come before the change can be read (I-07).
+            again = evolve(newest, status=NotificationStatus.RETRYING, due_at=now + _LOOK_AGAIN, error=_FOUND_NOTHING)
+            done[-1] = again
+        return done
+
+    def _failed(
+        self, calendar: Calendar, notifications: Sequence[Notification], error: Exception, now: datetime
+    ) -> list[Notification]:
+        """Try again after 1, 5 and 15 minutes; then the calendar is left to polling, and the host told."""
+        pause = timedelta(seconds=(error.retry_after or 0.0) if isinstance(error, ProviderError) else 0.0)
+        kind = type(error).__name__
+        settled = [_put_off(one, kind, pause, now) for one in notifications]
+        given_up = sum(one.status is NotificationStatus.FAILED for one in settled)
+        if given_up:
+            self.context.tell(
+                NoticeKind.NOTIFICATIONS_FAILED, calendar.owner, calendar=calendar.id, count=given_up, error=kind
+            )
+        return settled
+
+
+def _put_off(notification: Notification, kind: str, pause: timedelta, now: datetime) -> Notification:
+    if notification.due_at > now:
+        # It was taken along before its time: that is no attempt of its own.
+        return evolve(notification, status=NotificationStatus.RETRYING, error=kind)
+    if notification.attempts >= len(_RETRIES):
+        return evolve(notification, status=NotificationStatus.FAILED, finished_at=now, error=kind)
+    due_at = now + max(pause, _RETRIES[notification.attempts])
+    attempts = notification.attempts + 1
+    return evolve(notification, status=NotificationStatus.RETRYING, attempts=attempts, due_at=due_at, error=kind)
+
+
+def _finished(notification: Notification, now: datetime, seconds: float) -> Notification:
+    return evolve(notification, status=NotificationStatus.COMPLETED, finished_at=now, seconds=seconds)
+
+
+def _keys(calendars: Sequence[Calendar]) -> list[CalendarId]:
+    return [calendar.key for calendar in calendars]
+
+
+def _since(claimed: Mapping[CalendarId, Sequence[Notification]], calendars: Sequence[Calendar]) -> datetime:
+    """When the first of the pushes came that these calendars are read for."""
+    return min(one.received_at for calendar in calendars for one in claimed[calendar.key])
+
+
+def _summary(
+    settled: Sequence[Notification], failures: Sequence[SyncFailure], echoes: int, run_id: int | None
+) -> InboxReport:
+    count = {status: sum(one.status is status for one in settled) for status in NotificationStatus}
+    return InboxReport(
+        calendars=len({one.calendar_id for one in settled}),
+        completed=count[NotificationStatus.COMPLETED],
+        retrying=count[NotificationStatus.RETRYING],
+        failed=count[NotificationStatus.FAILED],
+        echoes=echoes,
+        runs=() if run_id is None else (run_id,),
+        errors=tuple(failures),
+    )

@@ -1,0 +1,83 @@
+"""What the recorded runs add up to: shares, latency, and what push saves. No request."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from calsync_core.errors import InvalidValue
+from calsync_core.models import Metrics, SyncReport, SyncType
+from calsync_core.steps.context import Context
+
+__all__ = ["metrics"]
+
+_MOST_RUNS = 50_000
+_POLLS_PER_HOUR = 4
+"""What push is measured against: one request for every calendar each quarter of an hour."""
+
+_ECHO = "echo"
+
+
+def metrics(context: Context, hours: float) -> Metrics:
+    """What the runs finished in the last hours add up to.
+
+    Raises:
+        InvalidValue: ``hours`` is not positive.
+    """
+    if hours <= 0:
+        raise InvalidValue(f"hours: must be positive, got {hours!r}")
+    now = context.clock.now()
+    runs = context.store.load_runs(limit=_MOST_RUNS, since=now - timedelta(hours=hours))
+    failed = sum(not run.ok for run in runs)
+    reads = _reads(runs)
+    spent = sum(run.reading_calls for run in runs)
+    polling = _polling_calls(context, runs, hours, now)
+    driven = sum(reads.values()) - reads[_ECHO]
+    return Metrics(
+        hours=hours,
+        runs=len(runs),
+        by_type=dict(Counter(str(run.sync_type) for run in runs)),
+        reads=dict(reads),
+        webhook_share=reads[str(SyncType.WEBHOOK)] / driven if driven else None,
+        latency=_latency(runs),
+        api_calls=sum(run.api_calls for run in runs),
+        reading_calls=spent,
+        polling_calls=polling,
+        calls_saved=polling - spent,
+        blocks_written=sum(run.writes for run in runs),
+        events_processed=sum(run.events_processed for run in runs),
+        failed_runs=failed,
+        success_rate=(len(runs) - failed) / len(runs) if runs else None,
+        complete=len(runs) < _MOST_RUNS,
+    )
+
+
+def _reads(runs: Sequence[SyncReport]) -> Counter[str]:
+    reads: Counter[str] = Counter()
+    for run in runs:
+        if run.calendars_read:
+            reads[_ECHO if run.echo else str(run.sync_type)] += run.calendars_read
+    return reads
+
+
+def _polling_calls(context: Context, runs: Sequence[SyncReport], hours: float, now: datetime) -> int:
+    """For as long as there were runs, so that a young installation claims no savings from before it began."""
+    if not runs:
+        return 0
+    since = min(run.started_at for run in runs)
+    lived = min(hours, (now - since).total_seconds() / 3600)
+    enabled = sum(calendar.enabled for calendar in context.store.load_calendars())
+    return round(enabled * lived * _POLLS_PER_HOUR)
+
+
+def _latency(runs: Sequence[SyncReport]) -> dict[str, float]:
+    waited = sorted(
+        (run.finished_at - run.notified_at).total_seconds()
+        for run in runs
+        if run.notified_at is not None and run.finished_at is not None and run.writes
+    )
+    if not waited:
+        return {}
+    return {f"p{share}": waited[math.ceil(len(waited) * share / 100) - 1] for share in (50, 95, 99)}

@@ -1,0 +1,316 @@
+"""Push kept alive: create, renew with overlap, replace what is doubted, suspend what only fails, end what nobody wants.
+
+``core.watching`` decides; here it is done, under the calendar's lease, and saved. A subscription is stored before it is
+asked for, since its first push may come before the answer (I-29), and an old one is ended only after its successor
+lives (I-30).
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import uuid
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
+from datetime import timedelta
+
+import structlog
+from attrs import define, evolve, field, frozen
+
+from calsync_core.core import watching
+from calsync_core.core.watching import Action
+from calsync_core.errors import AuthExpired, NotFound, ProviderError, PushUnsupported, Unavailable
+from calsync_core.models import (
+    Account,
+    AccountStatus,
+    Calendar,
+    CalendarId,
+    StoredSubscription,
+    SubscriptionReport,
+    Watch,
+)
+from calsync_core.protocols import PushProvider, Session, Subscription
+from calsync_core.steps.access import admit
+from calsync_core.steps.context import Context, HeldLease
+from calsync_core.steps.read import set_due
+from calsync_core.steps.receive import fingerprint
+from calsync_core.steps.run import Run, each
+from calsync_core.steps.watch import keep_watch, load_watch, push_provider, push_url
+
+__all__ = ["Wish", "end_subscriptions", "maintain"]
+
+_ANSWER_WITHIN = timedelta(minutes=10)
+"""How long a subscription whose creation was not answered is remembered: it may live, and push."""
+
+_SECRET_BYTES = 48
+
+log = structlog.get_logger("calsync_core")
+
+
+@frozen
+class Wish:
+    """What is asked for beyond what is due.
+
+    Attributes:
+        at_once: Don't wait for the next attempt, probe or question.
+        replace: A new subscription with a new secret, the old one ended after it.
+        renew: The provider asked for a renewal.
+        ended: The provider said that these subscriptions are gone, by ``StoredSubscription.id``.
+    """
+
+    at_once: bool = False
+    replace: bool = False
+    renew: bool = False
+    ended: frozenset[int] = frozenset()
+
+
+@define
+class _Tally:
+    """Counts over all threads."""
+
+    counts: dict[str, int] = field(factory=dict)
+    fresh: list[CalendarId] = field(factory=list)
+    lock: threading.Lock = field(factory=threading.Lock)
+
+    def add(self, what: str, calendar_id: CalendarId | None = None) -> None:
+        with self.lock:
+            self.counts[what] = self.counts.get(what, 0) + 1
+            if calendar_id is not None:
+                self.fresh.append(calendar_id)
+
+
+def maintain(context: Context, run: Run, calendars: Collection[Calendar], wish: Wish = Wish()) -> SubscriptionReport:
+    """Give each of these calendars the subscription it should have, or none.
+
+    A calendar whose subscription is new is due to be read: what changed before it began was announced by nobody.
+    """
+    return _for_each(context, run, calendars, lambda keeper: keeper.keep(wish))
+
+
+def end_subscriptions(context: Context, run: Run, calendars: Collection[Calendar]) -> SubscriptionReport:
+    """End every subscription of these calendars, as far as their providers can be asked."""
+    return _for_each(context, run, calendars, lambda keeper: keeper.give_up())
+
+
+def _for_each(
+    context: Context, run: Run, calendars: Collection[Calendar], attend: Callable[[_Keeper], None]
+) -> SubscriptionReport:
+    tally = _Tally()
+
+    def look_after(calendar: Calendar) -> None:
+        account = context.store.load_account(calendar.account_id)
+        with run.surviving(account, calendar), context.at_work(account, calendar) as lease:
+            tally.add("checked")
+            attend(_Keeper(context, run, account, calendar, lease, tally))
+
+    each(look_after, calendars, at_most=context.max_workers)
+    return SubscriptionReport(
+        **tally.counts, calendars=tuple(sorted(tally.fresh)), errors=tuple(run.failures), api_calls=run.meter.sent
+    )
+
+
+@define
+class _Keeper:
+    """One calendar's subscriptions, in use under its lease."""
+
+    context: Context
+    run: Run
+    account: Account
+    calendar: Calendar
+    lease: HeldLease
+    tally: _Tally
+
+    def keep(self, wish: Wish) -> None:
+        """Do what is needed and save what came of it.
+
+        Raises:
+            ProviderError: noted as a failure of push, with the time of the next attempt.
+        """
+        # As it is now: it may have been switched off while this waited for the lease.
+        self.calendar = self.context.store.load_calendar(self.calendar.key)
+        provider = push_provider(self.context, self.account)
+        if provider is None or not self.calendar.enabled:
+            self.give_up()
+            return
+        if self.account.status is not AccountStatus.ACTIVE:
+            self._wait_for_the_person()
+            return
+        session = self._session()
+        if session is None:
+            self._wait_for_the_person()
+            return
+        stored = self._alive(wish)
+        watch, doubted = self._judged(stored)
+        todo = watching.action(
+            watch,
+            watching.newest(stored, self.context.clock.now()),
+            push_url(self.context, self.account),
+            self.context.clock.now(),
+            at_once=wish.at_once,
+            renew=wish.renew,
+            # One that only fails is not replaced at every doubt: it rests until its next probe.
+            replace=wish.replace or (doubted and watch.failures < watching.FAILURES_UNTIL_SUSPENDED),
+        )
+        try:
+            watch = self._carry_out(todo, provider, session, watch, stored)
+        except PushUnsupported:
+            log.info("push_unsupported", calendar=self.calendar.id)
+            self._end(provider, session, stored)
+            watch = watching.record_unsupported(watch, self.context.clock.now())
+            self.tally.add("unsupported")
+        except ProviderError as error:
+            self._save(watching.record_failure(watch, type(error).__name__, self.context.clock.now()))
+            raise
+        self._save(watch)
+
+    def give_up(self) -> None:
+        """End all there are; a login that is refused can't, and then the provider forgets them when they end."""
+        stored = self.context.store.load_subscriptions(self.calendar.key)
+        provider = self.context.providers.get(self.account.provider)
+        session = self._session() if stored and self.account.status is AccountStatus.ACTIVE else None
+        if session is not None and isinstance(provider, PushProvider):
+            self._end(provider, session, stored)
+        for one in self.context.store.load_subscriptions(self.calendar.key):
+            self._forget(one)
+        watch = watching.ended(load_watch(self.context, self.calendar))
+        due_at = watch.due_at if self.calendar.enabled else None
+        self._save(evolve(watch, due_at=due_at))
+
+    # -- what is there ----------------------------------------------------------------------------------------------
+
+    def _session(self) -> Session | None:
+        admitted = admit(self.context, self.run, self.account)
+        return None if admitted is None else self.context.session(admitted, self.run.meter, self.lease)
+
+    def _wait_for_the_person(self) -> None:
+        """Nothing can be asked with this login now; it is looked at again in an hour, or when it is connected again."""
+        watch = load_watch(self.context, self.calendar)
+        now = self.context.clock.now()
+        if watch.failed_at is None:
+            watch = watching.record_failure(watch, AuthExpired.__name__, now)
+        self._save(watch)
+
+    def _save(self, watch: Watch) -> None:
+        keep_watch(self.context, self.lease, self.account, self.calendar, watch)
+
+    def _alive(self, wish: Wish) -> list[StoredSubscription]:
+        """What is stored, once what ended is forgotten."""
+        now = self.context.clock.now()
+        stored = self.context.store.load_subscriptions(self.calendar.key)
+        for one in stored:
+            if one.expires_at <= now or one.id in wish.ended:
+                self._forget(one)
+        return [one for one in stored if one.expires_at > now and one.id not in wish.ended]
+
+    def _judged(self, stored: Sequence[StoredSubscription]) -> tuple[Watch, bool]:
+        """The watch, with no subscription that is not there, and whether a doubt that nothing cleared was recorded."""
+        now = self.context.clock.now()
+        watch = load_watch(self.context, self.calendar)
+        if watching.newest(stored, now) is None:
+            watch = watching.ended(watch)
+        doubt = watching.doubt(watch, now)
+        if doubt is None or self.context.store.count_waiting(self.calendar.key):
+            return watch, False
+        log.warning("push_doubted", calendar=self.calendar.id, why=doubt, failures=watch.failures + 1)
+        return watching.record_failure(watch, doubt, now), True
+
+    # -- what is done -----------------------------------------------------------------------------------------------
+
+    def _carry_out(
+        self,
+        todo: Action,
+        provider: PushProvider,
+        session: Session,
+        watch: Watch,
+        stored: Sequence[StoredSubscription],
+    ) -> Watch:
+        current = watching.newest(stored, self.context.clock.now())
+        if todo is Action.RENEW and current is not None:
+            renewed = self._renew(provider, session, current)
+            if renewed is not None:
+                self.tally.add("renewed")
+                return watching.record_subscribed(watch, renewed.expires_at, self.context.clock.now())
+            todo = Action.CREATE
+        if todo is Action.CREATE:
+            made = self._create(provider, session)
+            self.tally.add("created", self.calendar.key)
+            watch = watching.record_subscribed(watch, made.expires_at, self.context.clock.now())
+            self._end(provider, session, [one for one in stored if one.confirmed])
+            set_due(self.context, self.lease, self.calendar, self.context.clock.now())
+        elif todo is Action.REST:
+            self._end(provider, session, stored)
+            watch = watching.ended(watch)
+        return watch
+
+    def _create(self, provider: PushProvider, session: Session) -> StoredSubscription:
+        store, now = self.context.store, self.context.clock.now()
+        secret = secrets.token_urlsafe(_SECRET_BYTES)
+        asked = StoredSubscription(
+            calendar_id=self.calendar.key,
+            provider=self.account.provider,
+            remote_id=uuid.uuid4().hex,
+            secret_hash=fingerprint(secret),
+            url=push_url(self.context, self.account),
+            created_at=now,
+            expires_at=now + _ANSWER_WITHIN,
+        )
+        asked = store.save_subscription(self.lease.current(), asked, now)
+        try:
+            made = provider.subscribe(
+                session, self.calendar, subscription_id=asked.remote_id, secret=secret, url=asked.url
+            )
+        except Unavailable:
+            raise
+        except ProviderError:
+            self._forget(asked)
+            raise
+        confirmed = evolve(
+            asked,
+            remote_id=made.id,
+            resource=made.resource,
+            expires_at=made.expires_at,
+            confirmed=True,
+            renewed_at=self.context.clock.now(),
+        )
+        return store.save_subscription(self.lease.current(), confirmed, self.context.clock.now())
+
+    def _renew(
+        self, provider: PushProvider, session: Session, current: StoredSubscription
+    ) -> StoredSubscription | None:
+        """Prolong it; None: a new one is needed."""
+        with suppress(AuthExpired):
+            # A renewal carries the login on: with one that is about to end, the pushes would end with it.
+            session.tokens.credential(renew=True)
+        try:
+            renewed = provider.renew(session, self.calendar, _as_known(current))
+        except NotFound:
+            self._forget(current)
+            return None
+        if renewed is None:
+            return None
+        now = self.context.clock.now()
+        return self.context.store.save_subscription(
+            self.lease.current(), evolve(current, expires_at=renewed.expires_at, renewed_at=now), now
+        )
+
+    def _end(self, provider: PushProvider, session: Session, stored: Sequence[StoredSubscription]) -> None:
+        """End these. One that can't be ended now stays stored, and is tried again until it ends by itself."""
+        for one in stored:
+            if not one.confirmed:
+                continue
+            try:
+                provider.unsubscribe(session, _as_known(one))
+            except ProviderError as error:
+                log.info("unsubscribe_failed", calendar=self.calendar.id, kind=type(error).__name__)
+                continue
+            self._forget(one)
+            self.tally.add("ended")
+
+    def _forget(self, stored: StoredSubscription) -> None:
+        if stored.id is not None:
+            now = self.context.clock.now()
+            self.context.store.delete_subscription(self.lease.current(), stored.id, now)
+
+
+def _as_known(stored: StoredSubscription) -> Subscription:
+    return Subscription(stored.remote_id, stored.resource or "", stored.expires_at)
