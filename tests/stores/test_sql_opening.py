@@ -16,7 +16,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from calsync_core.errors import ConfigurationError
-from calsync_core.models import Account, AccountStatus, Calendar, ReadState
+from calsync_core.models import Account, AccountStatus, Calendar, ReadState, Watch
 from calsync_core.stores.sql import SQLStore
 from calsync_core.stores.sql.schema import VERSION_TABLE, migration_config
 from calsync_core.stores.sql.tables import metadata
@@ -134,6 +134,8 @@ def test_what_is_counted_is_right_for_rows_written_before_it_was(url: str, tmp_p
     assert (vitals.calendars, vitals.failing, vitals.push) == (4, 2, {})
     assert [store.load_read_state(key).failures for key in (1, 2, 3, 4)] == [0, 3, 0, 0]
     assert store.load_due(NOW, "s", NOW).calendars == (1, 2, 3, 4)  # none has a Watch yet
+    store.call_for_checks([1, 4], NOW)
+    assert store.load_watches([1, 2, 3, 4]) == dict.fromkeys((1, 4), Watch(check_at=NOW))
     store.close()
 
 

@@ -93,6 +93,8 @@ class SQLDirectory(Role):
             if other is not None and other != calendar.id:
                 raise InvalidValue(f"remote_id: account {calendar.account_id} has this calendar already")
             saved = evolve(calendar, id=_save(connection, table, calendar.id, columns))
+            if before is None:
+                insert(connection, tables.watches, [{"calendar_id": saved.key}])
             lock_owners(connection, {calendar.owner})
             forget_shape(connection, touched_owners(before, saved))
             return saved

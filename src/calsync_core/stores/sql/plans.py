@@ -235,7 +235,7 @@ def _calendars_due(connection: sa.Connection, at: datetime) -> set[CalendarId]:
         of_each.join(state, state.c.calendar_id == calendar.c.id).where(state.c.due_at <= at),
         of_each.join(watch, watch.c.calendar_id == calendar.c.id).where(watch.c.due_at <= at),
         of_each.join(debt, debt.c.calendar_id == calendar.c.id).where(debt.c.due_at <= at),
-        of_each.outerjoin(watch, watch.c.calendar_id == calendar.c.id).where(watch.c.state.is_(None)),
+        of_each.join(watch, watch.c.calendar_id == calendar.c.id).where(watch.c.state.is_(None)),
     )
     return {calendar_id for reason in reasons for calendar_id in connection.scalars(reason)}
 

@@ -8,16 +8,13 @@ from typing import Any
 
 import sqlalchemy as sa
 from attrs import evolve
-from sqlalchemy.exc import IntegrityError
 
 from calsync_core.models import CalendarId, Lease, PushState, StoredSubscription, Watch
 from calsync_core.stores.sql import tables
 from calsync_core.stores.sql.codec import decode, digest, encode
-from calsync_core.stores.sql.rows import Role, chunks, fence, insert, insert_one, require_calendar
+from calsync_core.stores.sql.rows import Role, chunks, fence, insert_one, require_calendar
 
 __all__ = ["SQLPush", "lock_watches"]
-
-_TRIES = 3
 
 
 class SQLPush(Role):
@@ -83,7 +80,6 @@ class SQLPush(Role):
         columns = {"due_at": watch.due_at, "check_at": watch.check_at, "state": str(state), "value": _value(watch)}
         with self._database.writing() as connection:
             fence(connection, lease, at)
-            lock_watches(connection, [calendar_id])
             require_calendar(connection, calendar_id)
             connection.execute(sa.update(table).where(table.c.calendar_id == calendar_id).values(columns))
 
@@ -100,25 +96,11 @@ class SQLPush(Role):
 
 
 def lock_watches(connection: sa.Connection, calendar_ids: Collection[CalendarId]) -> dict[CalendarId, datetime | None]:
-    """Hold the rows of these calendars until the transaction ends, made where they are missing; unknown calendars
-    have none. Returns when each calendar's last push came.
+    """Hold these calendars' rows until the transaction ends; returns when each one's last push came. Unknown calendars
+    have none.
 
     Always in the same order, so that two transactions can't wait for each other.
     """
-    for _ in range(_TRIES):
-        found = _locked(connection, calendar_ids)
-        missing = _known(connection, set(calendar_ids) - found.keys())
-        if not missing:
-            return found
-        try:
-            with connection.begin_nested():
-                insert(connection, tables.watches, [{"calendar_id": calendar_id} for calendar_id in missing])
-        except IntegrityError:
-            pass  # Another worker made one just now, or the calendar is being forgotten: look again.
-    return _locked(connection, calendar_ids)
-
-
-def _locked(connection: sa.Connection, calendar_ids: Collection[CalendarId]) -> dict[CalendarId, datetime | None]:
     table = tables.watches
     found: dict[CalendarId, datetime | None] = {}
     for ids in chunks(sorted(calendar_ids)):
@@ -126,14 +108,6 @@ def _locked(connection: sa.Connection, calendar_ids: Collection[CalendarId]) -> 
         rows = connection.execute(wanted.order_by(table.c.calendar_id).with_for_update())
         found |= {row.calendar_id: row.pushed_at for row in rows}
     return found
-
-
-def _known(connection: sa.Connection, calendar_ids: Collection[CalendarId]) -> list[CalendarId]:
-    table = tables.calendars
-    known: list[CalendarId] = []
-    for ids in chunks(sorted(calendar_ids)):
-        known += connection.scalars(sa.select(table.c.id).where(table.c.id.in_(ids)))
-    return sorted(known)
 
 
 def _name_hash(provider: str, remote_id: str) -> str:

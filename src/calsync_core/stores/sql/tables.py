@@ -220,7 +220,8 @@ subscriptions = Table(
     sqlite_autoincrement=True,
 )
 
-# Without a state and a value it is no Watch yet: a push came first. Instants in columns are not in ``value``.
+# Every calendar has a row, made with it, so that two processes that hear of it at once need not make one; without a
+# state and a value it is no Watch yet. Instants in columns are not in ``value``.
 watches = Table(
     "watches",
     metadata,

@@ -102,6 +102,7 @@ def _watches() -> None:
     )
     _index("watches", "due_at")
     _index("watches", "check_at")
+    op.execute("INSERT INTO watches (calendar_id) SELECT id FROM calendars")
 
 
 def _notifications() -> None:
