@@ -87,19 +87,22 @@ def build_installation(
     config: Config,
     *,
     on_progress: Callable[[Progress], None] | None = None,
+    lasting: bool = False,
 ) -> Installation:
     """Open the store and build the engine; no request is sent.
 
     Args:
         config: What the file says.
         on_progress: Told how far long work is.
+        lasting: Don't remember what was written: a process that runs for months would remember it all.
 
     Raises:
         ConfigurationError: names what is wrong.
+        StoreError: the database can't be used now.
     """
     try:
         witness = WitnessedStore(build_store(config.store_url))
-        store = cast("Store", witness)
+        store = witness.inner if lasting else cast("Store", witness)
         stored = {account.provider for account in store.load_accounts()}
     except ConfigurationError as error:
         raise ConfigurationError(f"{config.path}: [store]: {str(error).removeprefix('store ')}") from None
@@ -110,18 +113,12 @@ def build_installation(
         secret=config.secrets,
         notifier=StructlogNotifier(),
         policy=config.policy,
-        webhook_url=_push_address(config),
+        webhook_url=config.public_url,
         tokens=_logins(config, store),
         encryption_key=config.encryption_keys or None,
         on_progress=on_progress,
     )
     return Installation(config, store, engine, witness)
-
-
-def _push_address(config: Config) -> str | None:
-    """Where providers may push to: they take https only, so a loopback address means polling."""
-    url = config.public_url
-    return url if url is not None and url.startswith("https://") else None
 
 
 def _logins(config: Config, store: Store) -> Callable[[Account], Login | None]:

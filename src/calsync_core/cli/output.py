@@ -26,10 +26,11 @@ def print_json(values: Mapping[str, Any]) -> None:
     sys.stdout.write(json.dumps(values, indent=2, ensure_ascii=False) + "\n")
 
 
-def configure_logging(*, verbose: bool, quiet: bool = False) -> None:
+def configure_logging(*, verbose: bool, quiet: bool = False, lasting: bool = False) -> None:
     """Send structlog's lines to stderr: readable on a terminal, one logfmt line each elsewhere.
 
-    A terminal shows progress instead, and so gets warnings only unless ``verbose``; ``quiet`` leaves errors only.
+    A terminal shows progress instead, and so gets warnings only unless ``verbose``, or unless the call is ``lasting``
+    and shows none; ``quiet`` leaves errors only.
     Other libraries' own logs may quote what servers sent, titles included, and stay silent (I-39).
     """
     terminal = sys.stderr.isatty()
@@ -38,7 +39,15 @@ def configure_logging(*, verbose: bool, quiet: bool = False) -> None:
         if terminal
         else structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"], bool_as_flag=False)
     )
-    level = logging.ERROR if quiet else logging.DEBUG if verbose else logging.WARNING if terminal else logging.INFO
+    level = (
+        logging.ERROR
+        if quiet
+        else logging.DEBUG
+        if verbose
+        else logging.WARNING
+        if terminal and not lasting
+        else logging.INFO
+    )
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,

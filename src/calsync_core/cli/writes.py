@@ -26,6 +26,11 @@ class WitnessedStore:
         self._parked: list[Parked] = []
         self._lock = threading.Lock()
 
+    @property
+    def inner(self) -> Store:
+        """The store it is made of."""
+        return self._store
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 

@@ -32,7 +32,7 @@ url = "sqlite:///calsync.db"
 encryption_key = "{key}"
 
 # [webhooks]
-# public_url = "https://calendar.example.com/webhooks"   # where pushes reach this machine; without it, polling only
+# public_url = "https://calendar.example.com/webhooks"   # where pushes reach `calsync run`; without it, polling only
 
 [policy]                        # everything here is optional; these are the defaults
 # horizon_days = 90             # how many days ahead are mirrored
@@ -44,6 +44,8 @@ encryption_key = "{key}"
 # on_block_deleted = "restore"  # restore | respect: what deleting or editing a block by hand means
 # grace_seconds = 60            # a younger block that seems gone is the server's delay, not your doing
 # full_hours = 24               # a calendar is wholly read again after this long, as a safety net
+# polling_seconds = 3600        # a calendar without working push is read at least this often
+# silence_hours = 6             # one with push that has been silent for this long is read all the same
 
 # One table for each login. The accounts of one owner block each other.
 # [[accounts]]

@@ -16,7 +16,18 @@ from calsync_core.cli.context import Call, json_option, verbose_option
 from calsync_core.cli.output import Output, failures_as_dicts, plain_table, print_failures
 from calsync_core.cli.wording import calendar_names, spell_age, spell_moment
 from calsync_core.errors import InvalidValue
-from calsync_core.models import AccountStatus, AuditReport, CalendarId, Explanation, HealthReport, Metrics, SyncReport
+from calsync_core.models import (
+    AccountStatus,
+    AuditReport,
+    CalendarHealth,
+    CalendarId,
+    Explanation,
+    HealthReport,
+    Metrics,
+    PushState,
+    SyncReport,
+)
+from calsync_core.system import SystemClock
 
 __all__ = ["COMMANDS"]
 
@@ -138,16 +149,20 @@ def _show_status(
     runs: list[SyncReport],
     metrics: Metrics,
 ) -> None:
-    table = plain_table("id", "calendar", "owner", "state", "read", "blocks", right=("id", "blocks"))
+    table = plain_table("id", "calendar", "owner", "state", "way", "read", "next", "blocks", right=("id", "blocks"))
+    now = SystemClock().now()
     for each in health.calendars:
         state = Text(each.state, style="green" if each.state == "ok" else "yellow")
         age = "never" if each.staleness is None else f"{spell_age(each.staleness)} ago"
-        table.add_row(str(each.calendar), f"{each.account} / {each.name}", each.owner, state, age, str(each.blocks))
+        where = f"{each.account} / {each.name}"
+        due = _spell_due(each, now)
+        table.add_row(str(each.calendar), where, each.owner, state, each.way, age, due, str(each.blocks))
     if health.calendars:
         console.print(table)
     else:
         console.print("No calendar takes part yet; calsync sync connects what the configuration names.")
     for each in health.calendars:
+        _show_push(console, each)
         if each.last_error is not None:
             console.print(f"{each.account} / {each.name}: {each.last_error}", style="red", markup=False)
         if each.debts:
@@ -162,6 +177,25 @@ def _show_status(
     if health.open_intents:
         console.print(f"{health.open_intents} writes wait for their calendar")
     _show_runs(console, runs, metrics)
+
+
+def _spell_due(each: CalendarHealth, now: datetime) -> str:
+    """When a calendar is read at the latest, if nothing wakes it before."""
+    if each.next_read_at is None:
+        return ""
+    seconds = (each.next_read_at - now).total_seconds()
+    return "now" if seconds <= 0 else f"in {spell_age(seconds)}"
+
+
+def _show_push(console: Console, each: CalendarHealth) -> None:
+    """One line where push is wanted and isn't well; silence where it works or isn't wanted."""
+    words = {
+        PushState.FAILING: "push fails; it is polled, and push is tried again by itself",
+        PushState.SUSPENDED: "push is given up but for a slow probe; it is polled (calsync subscriptions create)",
+    }
+    said = words.get(PushState(each.push))
+    if said is not None:
+        console.print(f"{each.account} / {each.name}: {said}", style="yellow", markup=False)
 
 
 def _show_runs(console: Console, runs: list[SyncReport], metrics: Metrics) -> None:
@@ -193,6 +227,23 @@ def _show_runs(console: Console, runs: list[SyncReport], metrics: Metrics) -> No
         f"Last {metrics.hours:g} h: {metrics.runs} runs · {metrics.blocks_written} blocks written · "
         f"{metrics.api_calls} requests{share}"
     )
+    _show_ways(console, metrics)
+
+
+def _show_ways(console: Console, metrics: Metrics) -> None:
+    """What woke the reads, how soon after a push its sync was done, and what push spared."""
+    if metrics.webhook_share is not None:
+        counts = {way: metrics.reads.get(way, 0) for way in ("webhook", "polling", "full", "echo")}
+        console.print(
+            f"Reads: {metrics.webhook_share:.0%} by push · {counts['webhook']} push, {counts['polling']} polling, "
+            f"{counts['full']} full, {counts['echo']} that only saw our own writes"
+        )
+    if "p95" in metrics.latency:
+        console.print(f"From a push to its blocks: {metrics.latency['p95']:.1f} s at most for 95 in 100")
+    if metrics.calls_saved > 0:
+        console.print(
+            f"Push saved {metrics.calls_saved} of {metrics.polling_calls} requests that polling would have cost"
+        )
 
 
 def _show_audit(console: Console, report: AuditReport, names: dict[CalendarId, str], *, ok: bool) -> None:
