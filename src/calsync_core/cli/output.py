@@ -39,15 +39,8 @@ def configure_logging(*, verbose: bool, quiet: bool = False, lasting: bool = Fal
         if terminal
         else structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"], bool_as_flag=False)
     )
-    level = (
-        logging.ERROR
-        if quiet
-        else logging.DEBUG
-        if verbose
-        else logging.WARNING
-        if terminal and not lasting
-        else logging.INFO
-    )
+    usual = logging.WARNING if terminal and not lasting else logging.INFO
+    level = logging.ERROR if quiet else logging.DEBUG if verbose else usual
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
