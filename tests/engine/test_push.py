@@ -529,7 +529,7 @@ def test_a_push_for_a_calendar_that_is_off_is_done_with(world: PushWorld) -> Non
 
 def test_a_revoked_login_costs_nothing_and_heals(world: PushWorld) -> None:  # I-35
     world.memory.set_password("ana-work", "new")
-    world.book("work", "m1", at(1))
+    world.book("work", "m1", at(5))
     world.until(world.clock.now() + 2 * DAY, step=60)
     assert len(world.told(NoticeKind.REAUTHORIZATION_NEEDED)) == 1
     assert world.engine.metrics(24).api_calls < 60
@@ -537,7 +537,7 @@ def test_a_revoked_login_costs_nothing_and_heals(world: PushWorld) -> None:  # I
     world.connect("work")
     world.until(world.clock.now() + HOUR)
     assert world.push_of("work") == "active"
-    assert world.starts("home") == [at(1)]
+    assert world.starts("home") == [at(5)]
 
 
 class BrokenStore(MemoryStore):

@@ -135,7 +135,7 @@ def test_what_is_counted_is_right_for_rows_written_before_it_was(url: str, tmp_p
     assert [store.load_read_state(key).failures for key in (1, 2, 3, 4)] == [0, 3, 0, 0]
     assert store.load_due(NOW, "s", NOW).calendars == (1, 2, 3, 4)  # none has a Watch yet
     store.call_for_checks([1, 4], NOW)
-    assert store.load_watches([1, 2, 3, 4]) == dict.fromkeys((1, 4), Watch(check_at=NOW))
+    assert store.load_watches([1, 2, 3, 4]) == dict.fromkeys((1, 4), Watch(due_at=NOW, check_at=NOW))
     store.close()
 
 

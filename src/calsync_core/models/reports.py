@@ -80,6 +80,7 @@ class SyncReport:
         held: Deletions held by the guard after this run.
         reading_calls: Those of ``api_calls`` that read; writes cost the same whatever woke them.
         calendars_read: How many calendars were read.
+        calendars_changed: On how many of them an event of their own had changed.
         webhook_triggered: A push woke it.
         polling_fallback: Calendars read because push is missing, silent or failing.
         echo: A push woke it that told of nothing but our own writes; counted apart from the webhook share.
@@ -107,6 +108,7 @@ class SyncReport:
     api_calls: int = 0
     reading_calls: int = 0
     calendars_read: int = 0
+    calendars_changed: int = 0
     time_window: tuple[str, str] | None = None
     held: int = 0
     errors: tuple[SyncFailure, ...] = ()
@@ -323,9 +325,11 @@ class Metrics:
 
     Attributes:
         by_type: Runs per ``sync_type``.
-        reads: Calendars read, by what woke the read: ``webhook``, ``polling``, ``full``; and ``echo``, those that a push
-            about our own writes alone woke.
-        webhook_share: Share of the reads that a push woke, 0 to 1, echoes left out on both sides; None without reads.
+        reads: Calendars read, by what woke the read: ``webhook``, ``polling``, ``full``; and ``echo``, those that were
+            woken by a push about our own writes alone.
+        news: Those of the reads that found an event changed, by what woke them.
+        webhook_share: Share of the news that a push brought, 0 to 1; None without news. Reads that found nothing, for
+            safety's sake or as echoes, brought none to anybody.
         latency: Seconds from a push to the last block written because of it, as ``p50``, ``p95`` and ``p99``; empty if
             no push led to a write.
         api_calls: HTTP requests sent.
@@ -340,6 +344,7 @@ class Metrics:
     runs: int = 0
     by_type: dict[str, int] = field(factory=dict)
     reads: dict[str, int] = field(factory=dict)
+    news: dict[str, int] = field(factory=dict)
     webhook_share: float | None = None
     latency: dict[str, float] = field(factory=dict)
     api_calls: int = 0

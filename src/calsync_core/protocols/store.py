@@ -295,8 +295,9 @@ class PushStore(Protocol):
         """
 
     def call_for_checks(self, calendar_ids: Collection[CalendarId], at: datetime) -> None:
-        """Have these calendars looked after: set ``check_at`` to the instant unless it is earlier, without a lease; for
-        a calendar that has no Watch, inserts a fresh one that says so. Unknown calendars are left out.
+        """Have these calendars read, if they are enabled, and their subscriptions looked after: set ``due_at`` and
+        ``check_at`` to the instant unless they are earlier, without a lease; for a calendar that has no Watch, insert a
+        fresh one that says so. Unknown calendars are left out.
         """
 
 
@@ -306,7 +307,8 @@ class InboxStore(Protocol):
 
     def save_notifications(self, notifications: Sequence[Notification]) -> int:
         """Insert those that are new, in one transaction, durable when this returns (I-28), and set each calendar's
-        ``Watch.pushed_at`` to the latest ``received_at`` if that is later. Returns how many were new.
+        ``Watch.pushed_at`` to the latest ``received_at`` if that is later, doubled ones included; a calendar without a
+        Watch gets none by this, and its first one knows of the push. Returns how many were new.
 
         One whose ``(subscription_id, message)`` is there already, or earlier in the list, is the same one come twice; a
         message of None is always new. Those of unknown calendars are left out.
@@ -317,7 +319,8 @@ class InboxStore(Protocol):
 
     def claim_notifications(self, lease: Lease, calendar_id: CalendarId, at: datetime) -> list[Notification]:
         """Mark every PENDING, RETRYING and PROCESSING notification of the calendar, due or not, as PROCESSING, and
-        return them by id. One that is PROCESSING already was left by a worker that died, since the lease is ours.
+        return them by id; none for an unknown calendar. One that is PROCESSING already was left by a worker that died,
+        since the lease is ours.
         """
 
     def settle_notifications(self, lease: Lease, notifications: Sequence[Notification], at: datetime) -> None:
@@ -335,7 +338,7 @@ class NoticeStore(Protocol):
     """Notices on their way to the host, until it has taken them. Whoever delivers holds ``notices:{owner}``."""
 
     def save_notice(self, notice: Notice) -> None:
-        """Append it; durable when this returns."""
+        """Append it, due at once; durable when this returns. Its ``detail`` is what JSON can say."""
 
     def load_notices(self, owner: str | None = None, limit: int = 100) -> list[StoredNotice]:
         """Those not taken yet, oldest first, due or not."""

@@ -31,16 +31,19 @@ def metrics(context: Context, hours: float) -> Metrics:
     now = context.clock.now()
     runs = context.store.load_runs(limit=_MOST_RUNS, since=now - timedelta(hours=hours))
     failed = sum(not run.ok for run in runs)
-    reads = _reads(runs)
+    reads, news = Counter[str](), Counter[str]()
+    for run in runs:
+        reads[_ECHO if run.echo else str(run.sync_type)] += run.calendars_read
+        news[str(run.sync_type)] += run.calendars_changed
     spent = sum(run.reading_calls for run in runs)
     polling = _polling_calls(context, runs, hours, now)
-    driven = sum(reads.values()) - reads[_ECHO]
     return Metrics(
         hours=hours,
         runs=len(runs),
         by_type=dict(Counter(str(run.sync_type) for run in runs)),
-        reads=dict(reads),
-        webhook_share=reads[str(SyncType.WEBHOOK)] / driven if driven else None,
+        reads=dict(+reads),
+        news=dict(+news),
+        webhook_share=news[str(SyncType.WEBHOOK)] / news.total() if news.total() else None,
         latency=_latency(runs),
         api_calls=sum(run.api_calls for run in runs),
         reading_calls=spent,
@@ -52,14 +55,6 @@ def metrics(context: Context, hours: float) -> Metrics:
         success_rate=(len(runs) - failed) / len(runs) if runs else None,
         complete=len(runs) < _MOST_RUNS,
     )
-
-
-def _reads(runs: Sequence[SyncReport]) -> Counter[str]:
-    reads: Counter[str] = Counter()
-    for run in runs:
-        if run.calendars_read:
-            reads[_ECHO if run.echo else str(run.sync_type)] += run.calendars_read
-    return reads
 
 
 def _polling_calls(context: Context, runs: Sequence[SyncReport], hours: float, now: datetime) -> int:

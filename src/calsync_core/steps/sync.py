@@ -212,6 +212,7 @@ def _report(context: Context, run: Run, draft: SyncReport, owners: Collection[st
         calendars=tuple(sorted(run.calendars)),
         calendars_processed=len(run.calendars),
         calendars_read=len(run.reads),
+        calendars_changed=len(run.changed),
         api_calls=run.meter.sent,
         reading_calls=run.reading.sent,
         time_window=(horizon.start.isoformat(), horizon.end.isoformat()),

@@ -87,8 +87,8 @@ class MemoryPush(Role):
             rows = self._rows
             for key in set(calendar_ids) & rows.calendars.keys():
                 watch, state = rows.watches.get(key, (Watch(), PushState.NONE))
-                if watch.check_at is None or watch.check_at > at:
-                    rows.watches[key] = (evolve(watch, check_at=at), state)
+                due_at, check_at = min(watch.due_at or at, at), min(watch.check_at or at, at)
+                rows.watches[key] = (evolve(watch, due_at=due_at, check_at=check_at), state)
 
 
 class MemoryInbox(Role):

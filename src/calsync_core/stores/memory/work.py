@@ -117,7 +117,7 @@ class MemoryRuns(Role):
             rows = self._rows
             enabled = [calendar for calendar in rows.calendars.values() if calendar.enabled]
             states = [str(rows.watches[each.key][1]) for each in enabled if each.key in rows.watches]
-            backlog = [each.received_at for each in rows.notifications.values() if is_waiting(each)]
+            backlog = [each.due_at for each in rows.notifications.values() if is_waiting(each)]
             return Vitals(
                 calendars=len(enabled),
                 failing=sum(self._fails(calendar) for calendar in enabled),

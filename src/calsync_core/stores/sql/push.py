@@ -91,8 +91,9 @@ class SQLPush(Role):
             for ids in chunks(lock_watches(connection, calendar_ids)):
                 these = sa.update(table).where(table.c.calendar_id.in_(ids))
                 connection.execute(these.where(table.c.state.is_(None)).values(fresh))
-                later = table.c.check_at.is_(None) | (table.c.check_at > at)
-                connection.execute(these.where(later).values(check_at=at))
+                for column in (table.c.due_at, table.c.check_at):
+                    later = column.is_(None) | (column > at)
+                    connection.execute(these.where(later).values({column: at}))
 
 
 def lock_watches(connection: sa.Connection, calendar_ids: Collection[CalendarId]) -> dict[CalendarId, datetime | None]:

@@ -21,7 +21,7 @@ def count_vitals(connection: sa.Connection) -> Vitals:
     calendar, intent, block, notice = tables.calendars, tables.intents, tables.blocks, tables.notices
     notification = tables.notifications
     backlog = connection.execute(
-        sa.select(sa.func.count(), sa.func.min(notification.c.received_at)).where(notification.c.status.in_(WAITING))
+        sa.select(sa.func.count(), sa.func.min(notification.c.due_at)).where(notification.c.status.in_(WAITING))
     ).one()
     return Vitals(
         calendars=_count(connection, calendar, calendar.c.enabled),

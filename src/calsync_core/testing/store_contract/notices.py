@@ -157,9 +157,9 @@ class VitalsContract(WithBench):
         assert bench.store.load_vitals().push == {"active": 2}
 
     def test_the_backlog_counts_what_is_not_done_with(self, bench: StoreBench) -> None:
-        """And since when the oldest of it waits."""
+        """And since when the one that is due longest has been due; one that waits for its next attempt is not late."""
         came = [
-            a_notification(bench.source, str(status), status=status, received_at=NOW - n * _HOUR)
+            a_notification(bench.source, str(status), status=status, received_at=NOW - _DAY, due_at=NOW - n * _HOUR)
             for n, status in enumerate(NotificationStatus)
         ]
         bench.store.save_notifications(came)

@@ -230,26 +230,26 @@ class WatchesContract(WithBench):
         late, early, none = more
         bench.watch(bench.source)
         bench.watch(late, PushState.SUSPENDED, check_at=NOW + _DAY, failures=4)
-        bench.watch(early, check_at=NOW - _DAY)
+        bench.watch(early, due_at=NOW + _DAY, check_at=NOW - _DAY)
         asked = [bench.source.key, late.key, early.key, none.key, _NOWHERE]
         for _ in range(2):
             bench.store.call_for_checks(asked, NOW)
             assert bench.store.load_watches([*asked, bench.target.key]) == {
-                bench.source.key: Watch(check_at=NOW),
-                late.key: Watch(check_at=NOW, failures=4),
-                early.key: Watch(check_at=NOW - _DAY),
-                none.key: Watch(check_at=NOW),
+                bench.source.key: Watch(due_at=NOW, check_at=NOW),
+                late.key: Watch(due_at=NOW, check_at=NOW, failures=4),
+                early.key: Watch(due_at=NOW, check_at=NOW - _DAY),
+                none.key: Watch(due_at=NOW, check_at=NOW),
             }
         push = {str(PushState.ACTIVE): 2, str(PushState.SUSPENDED): 1, str(PushState.NONE): 1}
         assert bench.store.load_vitals().push == push
         bench.store.call_for_checks([], NOW - _DAY)
-        assert bench.watched(bench.source) == Watch(check_at=NOW)
+        assert bench.watched(bench.source) == Watch(due_at=NOW, check_at=NOW)
 
     def test_a_fresh_watch_that_was_called_for_knows_the_push_before_it(self, bench: StoreBench) -> None:
         """As one that is saved does."""
         bench.store.save_notifications([a_notification(bench.source)])
         bench.store.call_for_checks([bench.source.key], NOW)
-        assert bench.watched(bench.source) == Watch(pushed_at=NOW, check_at=NOW)
+        assert bench.watched(bench.source) == Watch(pushed_at=NOW, due_at=NOW, check_at=NOW)
 
     def test_saving_a_watch_overwrites_the_call(self, bench: StoreBench) -> None:
         """Whoever saves it has looked after it."""
