@@ -1,0 +1,82 @@
+"""What a probe and a scraper are told. Asked often, so answered from memory for some seconds."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+import structlog
+
+from calsync_core.core.vitality import Vitality, judge
+from calsync_core.engine import SyncEngine
+from calsync_core.protocols import Clock
+from calsync_core.web.drain import Drain
+from calsync_core.web.exposition import HOURS, expose
+
+__all__ = ["Probes"]
+
+_log = structlog.get_logger("calsync_core.web")
+
+_KEPT_SECONDS = 5.0
+
+T = TypeVar("T")
+
+
+class _Kept(Generic[T]):
+    """The last answer, while it is fresh. Who asks meanwhile waits for the one who is finding it out."""
+
+    def __init__(self, find: Callable[[], T], clock: Clock) -> None:
+        self._find = find
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._found: tuple[float, T] | None = None
+
+    def get(self) -> T:
+        with self._lock:
+            found = self._found
+            if found is None or self._clock.monotonic() - found[0] >= _KEPT_SECONDS:
+                found = self._found = (self._clock.monotonic(), self._find())
+            return found[1]
+
+
+class Probes:
+    """How the installation is, from its store. No name of a person or calendar is in it, and no request is sent.
+
+    Args:
+        engine: Whose installation.
+        drain: The thread of this process, if it is to have one.
+    """
+
+    def __init__(self, engine: SyncEngine, drain: Drain | None = None) -> None:
+        self._engine = engine
+        self._clock = clock = engine.clock
+        self._drain = drain
+        self._health = _Kept(self._look, clock)
+        self._page = _Kept(self._expose, clock)
+
+    def health(self) -> dict[str, Any]:
+        """The vitals, and ``status``: ``healthy``, ``degraded`` or ``unhealthy``. Raises nothing."""
+        return self._health.get()
+
+    def metrics(self) -> str:
+        """Prometheus' text.
+
+        Raises:
+            StoreError: the store can't be asked now.
+        """
+        return self._page.get()
+
+    def _look(self) -> dict[str, Any]:
+        drain = "off" if self._drain is None else "running" if self._drain.alive else "stopped"
+        try:
+            vitals = self._engine.vitals()
+        except Exception as error:  # noqa: BLE001  (whatever it is: the store can't be asked)
+            _log.warning("health_unknown", kind=type(error).__name__)
+            return {"status": str(Vitality.UNHEALTHY), "drain": drain, "store": "unavailable"}
+        status = judge(vitals, self._clock.now()) if drain != "stopped" else Vitality.UNHEALTHY
+        return {"status": str(status), "drain": drain, "store": "available", **vitals.as_dict()}
+
+    def _expose(self) -> str:
+        vitals, totals = self._engine.vitals(), self._engine.metrics(HOURS)
+        return expose(vitals, totals.as_dict(), self._clock.now())
