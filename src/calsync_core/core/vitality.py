@@ -10,10 +10,10 @@ from calsync_core.models import PushState, Vitals
 __all__ = ["LATE", "STUCK", "Vitality", "judge"]
 
 LATE = timedelta(minutes=2)
-"""A notification that waits longer than this is no longer "within seconds"."""
+"""A notification that is due for longer than this is no longer done "within seconds"."""
 
 STUCK = timedelta(minutes=15)
-"""One that waits longer than this: the inbox is not worked off, or in vain."""
+"""One that is due for longer than this: nobody works the inbox off. What failed is due again only later."""
 
 _TROUBLED = (PushState.FAILING, PushState.SUSPENDED)
 

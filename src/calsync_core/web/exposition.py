@@ -30,7 +30,7 @@ _NOW = (
     ("held", "held_deletions", "Deletions that the guard holds."),
 )
 _DAY = (
-    ("webhook_share", "webhook_share", "Share of reads that a push woke, 0 to 1."),
+    ("webhook_share", "webhook_share", "Share of the news that a push brought, 0 to 1."),
     ("reading_calls", "reading_calls", "Requests that read."),
     ("polling_calls", "polling_calls", "Requests that polling every 15 minutes would have read with."),
     ("calls_saved", "calls_saved", "Requests that push saved."),
@@ -82,7 +82,7 @@ def _present(vitals: Vitals, now: datetime) -> Iterator[_Gauge]:
     for attribute, name, text in _NOW:
         yield _Gauge(name, text, samples={"": getattr(vitals, attribute)})
     waited = 0.0 if vitals.backlog_since is None else max(0.0, (now - vitals.backlog_since).total_seconds())
-    yield _Gauge("inbox_oldest_seconds", "How long the oldest notification has waited.", samples={"": waited})
+    yield _Gauge("inbox_oldest_seconds", "How long the oldest notification has been due.", samples={"": waited})
     push = {str(state): 0 for state in PushState} | {str(state): count for state, count in vitals.push.items()}
     yield _Gauge("push_calendars", "Enabled calendars by the state of their push.", "state", push)
 
@@ -90,6 +90,9 @@ def _present(vitals: Vitals, now: datetime) -> Iterator[_Gauge]:
 def _past(totals: Mapping[str, Any]) -> Iterator[_Gauge]:
     yield _Gauge("last_day_runs", "Recorded syncs by what woke them.", "type", _mapping(totals, "by_type"))
     yield _Gauge("last_day_reads", "Reads of calendars by what woke them.", "way", _mapping(totals, "reads"))
+    yield _Gauge(
+        "last_day_news", "Reads that found an event changed by what woke them.", "way", _mapping(totals, "news")
+    )
     for key, name, text in _DAY:
         yield _Gauge(f"last_day_{name}", text, samples={"": totals.get(key)})
     latency = {_QUANTILES[key]: value for key, value in _mapping(totals, "latency").items() if key in _QUANTILES}
