@@ -20,7 +20,11 @@ import pytest
 from attrs import define, field
 from click.testing import CliRunner
 
+from calsync_core.cli.accounts import align_accounts
 from calsync_core.cli.application import calsync
+from calsync_core.cli.assembly import build_installation
+from calsync_core.cli.commands.run import Accounts
+from calsync_core.cli.config import load_config
 from calsync_core.testing.simulators.google import GoogleSimulator
 from calsync_core.testing.simulators.graph import GraphSimulator
 from calsync_core.testing.simulators.messages import Request
@@ -183,8 +187,8 @@ def test_a_change_here_is_a_block_there_within_seconds_and_it_stops_cleanly(town
     until(lambda: town.at_the_office() == 1, "the lunch blocks the office")
     town.book_office(5)
     until(lambda: town.at_home() == 2, "the review blocks home")
-    status = httpx.get(f"http://127.0.0.1:{town.port}/webhooks/health", trust_env=False).status_code
-    assert status == 200
+    for path in ("/webhooks/health", "/health"):  # as a proxy leaves it, and as one that takes the prefix off
+        assert httpx.get(f"http://127.0.0.1:{town.port}{path}", trust_env=False).status_code == 200
     process.send_signal(signal.SIGTERM)
     assert process.wait(SOON) == 0
     assert f"Listening on http://127.0.0.1:{town.port}" in town.said()
@@ -289,3 +293,26 @@ def test_an_address_that_cannot_be_had_is_bad_usage(town: Town) -> None:  # I-44
 def test_a_number_that_cannot_be_is_bad_usage(town: Town, words: list[str]) -> None:  # I-44
     town.write()
     assert CliRunner().invoke(calsync, ["--config", str(town.config), "run", *words]).exit_code == 2
+
+
+def test_an_account_that_was_not_ready_is_tried_again(town: Town) -> None:  # I-37
+    port = free_port()
+    town.write(webhooks=False)
+    text = town.config.read_text("utf-8").replace(town.graph.base_url, f"http://127.0.0.1:{port}/v1.0")
+    town.config.write_text(text.replace('"office"\n', '"office"\ncalendars = ["*"]\n'), encoding="utf-8")
+    installation = build_installation(load_config(town.config), lasting=True)
+    align_accounts(installation)
+    assert [(each.account, each.kind) for each in installation.failures] == [("office", "Unreachable")]
+    town.graph.stop()
+    town.graph.start(port)
+    Accounts(installation).look()
+    assert installation.failures, "not so soon"
+    Accounts(installation, tried_at=float("-inf")).look()
+    assert installation.failures == []
+    assert [each.name for each in installation.store.load_accounts()] == ["home", "office"]
+    town.graph.add_calendar(ANA, "Choir")
+    Accounts(installation).look()
+    assert len(installation.store.load_calendars()) == 2
+    Accounts(installation, listed_at=float("-inf")).look()
+    assert sum(each.enabled for each in installation.store.load_calendars()) == 3
+    installation.close()

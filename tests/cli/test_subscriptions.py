@@ -150,7 +150,7 @@ def test_status_says_what_keeps_each_calendar_in_step(desk: Desk) -> None:
     assert told["metrics"]["reads"] == {"polling": 2}
     text = desk.call("status").stdout
     assert "webhook" in text
-    assert "Reads: 0% by push" in text
+    assert "Calendars read: 2 polled · 0% of the news came by push" in text
     desk.write(push="")
     desk.json("subscriptions", "cleanup")
     assert {each["way"] for each in desk.json("status")["calendars"]} == {"polling"}

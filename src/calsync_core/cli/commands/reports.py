@@ -232,12 +232,16 @@ def _show_runs(console: Console, runs: list[SyncReport], metrics: Metrics) -> No
 
 def _show_ways(console: Console, metrics: Metrics) -> None:
     """What woke the reads, how soon after a push its sync was done, and what push spared."""
-    if metrics.webhook_share is not None:
-        counts = {way: metrics.reads.get(way, 0) for way in ("webhook", "polling", "full", "echo")}
-        console.print(
-            f"Reads: {metrics.webhook_share:.0%} by push · {counts['webhook']} push, {counts['polling']} polling, "
-            f"{counts['full']} full, {counts['echo']} that only saw our own writes"
-        )
+    if metrics.reads:
+        words = {
+            "webhook": "woken by push",
+            "polling": "polled",
+            "full": "in full",
+            "echo": "seeing our own writes only",
+        }
+        counts = ", ".join(f"{count} {words.get(way, way)}" for way, count in metrics.reads.items())
+        share = "" if metrics.webhook_share is None else f" · {metrics.webhook_share:.0%} of the news came by push"
+        console.print(f"Calendars read: {counts}{share}")
     if "p95" in metrics.latency:
         console.print(f"From a push to its blocks: {metrics.latency['p95']:.1f} s at most for 95 in 100")
     if metrics.calls_saved > 0:

@@ -26,7 +26,7 @@ from calsync_core.errors import Stopped, StoreError
 from calsync_core.scheduler import Scheduler
 from calsync_core.web.asgi import webhook_app
 
-__all__ = ["COMMANDS"]
+__all__ = ["COMMANDS", "Accounts"]
 
 _GRACE_SECONDS = 15.0
 """For jobs under way, of the twenty that a stop may take as a whole."""
@@ -150,7 +150,7 @@ class _Service:
         try:
             self._patiently(lambda: _align(installation))
             scheduler = Scheduler(installation.engine, maintenance_interval=self.maintenance_interval)
-            scheduler.add("accounts", _ACCOUNTS_SECONDS, _Accounts(installation).look)
+            scheduler.add("accounts", _ACCOUNTS_SECONDS, Accounts(installation).look)
             if self.server is not None:
                 prefix = urlsplit(self.config.public_url or "").path.rstrip("/")
                 app = webhook_app(installation.engine, drain=False)
@@ -187,14 +187,20 @@ def _align(installation: Installation, *, refresh: bool = False) -> None:
 
 
 @define
-class _Accounts:
-    """Tries accounts again that could not be made ready, and lists those afresh that take part with all they own."""
+class Accounts:
+    """Tries accounts again that could not be made ready, and lists those afresh that take part with all they own.
+
+    Attributes:
+        tried_at: When that was last done, on the clock of ``time.monotonic``.
+        listed_at: When calendars were last listed.
+    """
 
     installation: Installation
     tried_at: float = field(factory=time.monotonic)
     listed_at: float = field(factory=time.monotonic)
 
     def look(self) -> None:
+        """Do what is due of it."""
         now = time.monotonic()
         refresh = now - self.listed_at >= _LISTING_SECONDS
         kinds = {failure.kind for failure in self.installation.failures}
