@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from calsync_core.errors import Stopped, StoreError
-from calsync_core.scheduler import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, Job
+from calsync_core.scheduler.jobs import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, Job
 from calsync_core.testing.clock import VirtualClock
 
 WAIT = 10.0
