@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import heapq
 import random
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from itertools import count
-from typing import Any
+from typing import Any, cast
 
+from calsync_core.engine import SyncEngine
 from calsync_core.models import PushReceipt, StoredSubscription, SyncReport, Watch
-from calsync_core.protocols import PushRequest
+from calsync_core.protocols import PushRequest, Store
+from calsync_core.testing.deaths import Died, DyingProvider, DyingStore, Toll
 from world import World
 
-__all__ = ["WEBHOOKS", "PushWorld"]
+__all__ = ["WEBHOOKS", "PushWorld", "shuffled"]
 
 WEBHOOKS = "http://127.0.0.1:1/webhooks"
 """Nobody listens there: tests carry the pushes from the service to the engine."""
@@ -28,11 +32,16 @@ class PushWorld(World):
     Attributes:
         post: What happens to the pushes on their way: loses, doubles or shuffles them. As they came, unless replaced.
         up: The endpoint and its workers are running.
+        unanswered: Ids of subscriptions that may live at the service and be unknown here: whoever asked for them died
+            before the answer was stored.
     """
 
     def __init__(self, names: Sequence[str] = ("work", "home", "club"), **engine: Any) -> None:
         self.post: Callable[[list[PushRequest]], list[PushRequest]] = lambda pushes: pushes
         self.up = True
+        self.unanswered: set[str] = set()
+        self._mail: deque[PushRequest] = deque()
+        self._spare: SyncEngine | None = None
         self._plans: list[tuple[datetime, int, Callable[[], object]]] = []
         self._numbers = count()
         super().__init__(names, **{"webhook_url": WEBHOOKS, **engine})
@@ -40,9 +49,15 @@ class PushWorld(World):
     # -- what happens ----------------------------------------------------------------------------------------------
 
     def deliver(self) -> list[PushReceipt]:
-        """Carry what the service has told to the endpoint."""
-        pushes = self.post(self.memory.take_pushes())
-        return [self.engine.accept_push("memory", push) for push in pushes] if self.up else []
+        """Carry what the service has told to the endpoint; what was not answered with 2xx comes again."""
+        self._mail.extend(self.post(self.memory.take_pushes()))
+        receipts = []
+        if not self.up:
+            self._mail.clear()
+        while self._mail:
+            receipts.append(self.engine.accept_push("memory", self._mail[0]))
+            self._mail.popleft()
+        return receipts
 
     def tick(self) -> SyncReport:
         """What a scheduler does each half minute."""
@@ -58,8 +73,15 @@ class PushWorld(World):
         """Have something done at that time."""
         heapq.heappush(self._plans, (when, next(self._numbers), what))
 
-    def until(self, end: datetime, *, step: float = TICK) -> None:
-        """Let time pass: as slowly as pushes need while there are any, in ticks otherwise."""
+    def until(self, end: datetime, *, step: float = TICK, tick: float = TICK, haste: float = 1.0) -> None:
+        """Let time pass: as slowly as pushes need while there are any, in ticks otherwise.
+
+        Args:
+            end: Until when.
+            step: Seconds between looks while nothing waits.
+            tick: Seconds between the scheduler's questions what is due.
+            haste: Seconds between looks at the inbox while something waits in it.
+        """
         next_tick = self.clock.now()
         while True:
             self._do_what_was_planned()
@@ -68,11 +90,11 @@ class PushWorld(World):
             now = self.clock.now()
             if self.up and now >= next_tick:
                 self.tick()
-                next_tick = now + timedelta(seconds=TICK)
+                next_tick = now + timedelta(seconds=tick)
                 continue
             if now >= end:
                 return
-            pause = timedelta(seconds=1.0 if waiting else step)
+            pause = timedelta(seconds=haste if waiting else step)
             then = min(now + pause, end, max(next_tick, now + timedelta(seconds=1)) if self.up else end)
             if self._plans:
                 then = min(then, max(self._plans[0][0], now))
@@ -88,6 +110,38 @@ class PushWorld(World):
             return False
         self.engine.process_notifications()
         return any(self.store.count_waiting(calendar.key) for calendar in self.calendars.values())
+
+    # -- processes -------------------------------------------------------------------------------------------------
+
+    def restart(self, **changes: Any) -> SyncEngine:
+        """See ``World``; there is one process then."""
+        self._spare = None
+        return super().restart(**changes)
+
+    def take_turns(self) -> None:
+        """Have the other one of two processes over the same store do the work from now on."""
+        mine, other = self.engine, self._spare
+        if other is None:
+            self.restart()
+        else:
+            self.engine = other
+        self._spare = mine
+
+    @contextmanager
+    def mortal(self, toll: Toll) -> Iterator[None]:
+        """Work in a process that dies at a boundary; whatever comes of it, the next one begins after this."""
+        store, provider = self.store, self.provider
+        self.store = cast("Store", DyingStore(store, toll))  # it gets the port's methods where no checker sees them
+        self.provider = DyingProvider(provider, toll)
+        self.restart()
+        try:
+            yield
+        except Died:
+            known = {one.remote_id for one in store.load_subscriptions() if one.confirmed}
+            self.unanswered |= self.memory.subscriptions().keys() - known
+        finally:
+            self.store, self.provider = store, provider
+            self.restart()
 
     # -- what there is ---------------------------------------------------------------------------------------------
 

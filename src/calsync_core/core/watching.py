@@ -303,18 +303,20 @@ def scheduled(watch: Watch, calendar_id: CalendarId, now: datetime, *, possible:
         watch: As it is now.
         calendar_id: Whose; spreads renewals.
         now: Now.
-        possible: There is an address to push to, and the provider can push.
+        possible: The calendar is on, there is an address to push to, and the provider can push. If not, the instant
+            stays: somebody may have called for a look, and what there is must be ended.
     """
     watch = settled(watch)
     if not possible:
-        return evolve(watch, check_at=None)
-    if watch.unsupported_at is not None:
-        return evolve(watch, check_at=watch.unsupported_at + _ASK_UNSUPPORTED_AGAIN)
+        return watch
     again = None if watch.failed_at is None else watch.failed_at + _pause(watch.failures)
+    if watch.unsupported_at is not None:
+        ask = watch.unsupported_at + _ASK_UNSUPPORTED_AGAIN
+        return evolve(watch, check_at=ask if again is None else max(ask, again))
     if not _is_live(watch, now):
         return evolve(watch, check_at=again or now)
     spread = timedelta(hours=1) * _dice(calendar_id, watch.expires_at or now)
-    renewal = _renewal(watch) - min(spread, _quarter(watch) / 2)
+    renewal = _renewal(watch) + min(spread, _quarter(watch) / 2)
     moments = [max(renewal, again) if again is not None else renewal]
     if watch.doubted_at is not None:
         moments.append(watch.doubted_at + _DOUBT_AFTER)
@@ -337,8 +339,8 @@ def _renewal(watch: Watch) -> datetime:
 def _pause(failures: int) -> timedelta:
     """Until the next attempt."""
     if failures < FAILURES_UNTIL_SUSPENDED:
-        return min(_FIRST_PAUSE * 2 ** max(0, failures - 1), _LONGEST_PAUSE)
-    return min(_FIRST_PROBE * 2 ** min(failures - FAILURES_UNTIL_SUSPENDED, 8), _LONGEST_PROBE)
+        return min(_FIRST_PAUSE * (1 << max(0, failures - 1)), _LONGEST_PAUSE)
+    return min(_FIRST_PROBE * (1 << min(failures - FAILURES_UNTIL_SUSPENDED, 8)), _LONGEST_PROBE)
 
 
 def full_due(watch: Watch, state: ReadState, policy: SyncPolicy, calendar_id: CalendarId, now: datetime) -> datetime:

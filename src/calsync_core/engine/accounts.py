@@ -111,8 +111,10 @@ class Accounts(Part):
         return self._set_status(account_id, AccountStatus.PAUSED)
 
     def resume(self, account_id: AccountId) -> Account:
-        """Use a paused account again."""
-        return self._set_status(account_id, AccountStatus.ACTIVE)
+        """Use a paused account again. The next pass reads its calendars: what was pushed meanwhile was not."""
+        resumed = self._set_status(account_id, AccountStatus.ACTIVE)
+        self._look_after(self._store.load_calendars(account_id=resumed.key))
+        return resumed
 
     def _set_status(self, account_id: AccountId, status: AccountStatus) -> Account:
         account = self._store.load_account(account_id)

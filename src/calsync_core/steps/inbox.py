@@ -20,6 +20,7 @@ from calsync_core.models import (
     Calendar,
     CalendarId,
     InboxReport,
+    KnownItem,
     NoticeKind,
     Notification,
     NotificationStatus,
@@ -27,6 +28,7 @@ from calsync_core.models import (
     SyncFailure,
     SyncType,
 )
+from calsync_core.steps.access import usable
 from calsync_core.steps.context import Context, HeldLease
 from calsync_core.steps.run import Run, each
 from calsync_core.steps.subscriptions import Wish, maintain
@@ -140,20 +142,16 @@ class _Owner:
                 maintain(self.context, run, [calendar], wish)
 
     def _tells_of_news(self, calendar: Calendar, notifications: Sequence[Notification]) -> bool:
-        """Whether the calendar must be read: not if each push names a block of ours just as we wrote it last."""
-        if not calendar.enabled:
+        """Whether the calendar must be read: not if each push names a block of ours just as we wrote it last, and not
+        while it is off or its account rests; it is read when that ends.
+        """
+        if not usable(self.context.store.load_account(calendar.account_id), calendar):
             log.info("webhook_ignored", calendar=calendar.id, notified=True)
             return False
         if any(one.item is None or one.etag is None for one in notifications):
             return True
         known = self.context.store.load_items(calendar.key, {one.item or "" for one in notifications})
-        return not all(
-            one.kind is PushKind.CHANGED
-            and one.item in known
-            and known[one.item].ours
-            and known[one.item].etag == one.etag
-            for one in notifications
-        )
+        return not all(_is_echo(one, known.get(one.item or "")) for one in notifications)
 
     def _settle(
         self, run: Run, calendar: Calendar, notifications: Sequence[Notification], seconds: float, *, read: bool
@@ -185,6 +183,11 @@ class _Owner:
                 NoticeKind.NOTIFICATIONS_FAILED, calendar.owner, calendar=calendar.id, count=given_up, error=kind
             )
         return settled
+
+
+def _is_echo(notification: Notification, known: KnownItem | None) -> bool:
+    written = known is not None and known.ours and known.etag == notification.etag
+    return written and notification.kind is PushKind.CHANGED
 
 
 def _put_off(notification: Notification, kind: str, pause: timedelta, now: datetime) -> Notification:

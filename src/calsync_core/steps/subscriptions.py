@@ -12,7 +12,7 @@ import threading
 import uuid
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 from attrs import define, evolve, field, frozen
@@ -41,6 +41,9 @@ __all__ = ["Wish", "end_subscriptions", "maintain"]
 
 _ANSWER_WITHIN = timedelta(minutes=10)
 """How long a subscription whose creation was not answered is remembered: it may live, and push."""
+
+_LOOK_AGAIN = timedelta(hours=1)
+"""When to try once more what only time, the provider or a person can mend."""
 
 _SECRET_BYTES = 48
 
@@ -119,6 +122,8 @@ class _Keeper:
     calendar: Calendar
     lease: HeldLease
     tally: _Tally
+    again: datetime | None = None
+    """When to look after what could not be done now."""
 
     def keep(self, wish: Wish) -> None:
         """Do what is needed and save what came of it.
@@ -174,7 +179,9 @@ class _Keeper:
             self._forget(one)
         watch = watching.ended(load_watch(self.context, self.calendar))
         due_at = watch.due_at if self.calendar.enabled else None
-        self._save(evolve(watch, due_at=due_at))
+        # All are forgotten: nothing is left to be tried again.
+        self.again = None
+        self._save(evolve(watch, due_at=due_at, check_at=None))
 
     # -- what is there ----------------------------------------------------------------------------------------------
 
@@ -188,10 +195,11 @@ class _Keeper:
         now = self.context.clock.now()
         if watch.failed_at is None:
             watch = watching.record_failure(watch, AuthExpired.__name__, now)
+        self.again = now + _LOOK_AGAIN
         self._save(watch)
 
     def _save(self, watch: Watch) -> None:
-        keep_watch(self.context, self.lease, self.account, self.calendar, watch)
+        keep_watch(self.context, self.lease, self.account, self.calendar, watch, looked=True, again=self.again)
 
     def _alive(self, wish: Wish) -> list[StoredSubscription]:
         """What is stored, once what ended is forgotten."""
@@ -203,11 +211,15 @@ class _Keeper:
         return [one for one in stored if one.expires_at > now and one.id not in wish.ended]
 
     def _judged(self, stored: Sequence[StoredSubscription]) -> tuple[Watch, bool]:
-        """The watch, with no subscription that is not there, and whether a doubt that nothing cleared was recorded."""
+        """The watch, with the subscription that is there, and whether a doubt that nothing cleared was recorded."""
         now = self.context.clock.now()
         watch = load_watch(self.context, self.calendar)
-        if watching.newest(stored, now) is None:
+        newest = watching.newest(stored, now)
+        if newest is None:
             watch = watching.ended(watch)
+        elif watch.expires_at != newest.expires_at:
+            # A worker died after it had made or prolonged it.
+            watch = evolve(watch, subscribed_at=newest.renewed_at or newest.created_at, expires_at=newest.expires_at)
         doubt = watching.doubt(watch, now)
         if doubt is None or self.context.store.count_waiting(self.calendar.key):
             return watch, False
@@ -225,6 +237,9 @@ class _Keeper:
         stored: Sequence[StoredSubscription],
     ) -> Watch:
         current = watching.newest(stored, self.context.clock.now())
+        if todo in {Action.KEEP, Action.RENEW}:
+            # Left by a worker that died, or by a provider that could not be asked.
+            self._end(provider, session, [one for one in stored if one != current])
         if todo is Action.RENEW and current is not None:
             renewed = self._renew(provider, session, current)
             if renewed is not None:
@@ -235,7 +250,7 @@ class _Keeper:
             made = self._create(provider, session)
             self.tally.add("created", self.calendar.key)
             watch = watching.record_subscribed(watch, made.expires_at, self.context.clock.now())
-            self._end(provider, session, [one for one in stored if one.confirmed])
+            self._end(provider, session, stored)
             set_due(self.context, self.lease, self.calendar, self.context.clock.now())
         elif todo is Action.REST:
             self._end(provider, session, stored)
@@ -302,6 +317,7 @@ class _Keeper:
                 provider.unsubscribe(session, _as_known(one))
             except ProviderError as error:
                 log.info("unsubscribe_failed", calendar=self.calendar.id, kind=type(error).__name__)
+                self.again = self.context.clock.now() + _LOOK_AGAIN
                 continue
             self._forget(one)
             self.tally.add("ended")

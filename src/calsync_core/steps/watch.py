@@ -30,11 +30,35 @@ def load_watch(context: Context, calendar: Calendar) -> Watch:
     return watching.settled(context.store.load_watches([calendar.key]).get(calendar.key, Watch()))
 
 
-def keep_watch(context: Context, lease: HeldLease, account: Account, calendar: Calendar, watch: Watch) -> PushState:
-    """Save it with when to look at it next, and tell the host of trouble and its end, each once."""
+def keep_watch(
+    context: Context,
+    lease: HeldLease,
+    account: Account,
+    calendar: Calendar,
+    watch: Watch,
+    *,
+    looked: bool = False,
+    again: datetime | None = None,
+) -> PushState:
+    """Save it with when to look at it next, and tell the host of trouble and its end, each once.
+
+    Args:
+        context: The engine's.
+        lease: The calendar's.
+        account: The calendar's.
+        calendar: Whose watch.
+        watch: As it is now.
+        looked: Its subscription was just looked after. Otherwise a look that somebody called for is still to come.
+        again: By when to look once more, if nothing else is planned between now and then.
+    """
     now = context.clock.now()
     possible = push_provider(context, account) is not None and calendar.enabled
+    called_for = watch.check_at
     watch = watching.scheduled(watch, calendar.key, now, possible=possible)
+    if not looked and called_for is not None:
+        watch = evolve(watch, check_at=min(called_for, watch.check_at or called_for))
+    elif again is not None and not (watch.check_at is not None and now < watch.check_at < again):
+        watch = evolve(watch, check_at=again)
     state = watching.state_of(watch, now)
     notice = watching.notice_due(watch, now)
     if notice is not None:

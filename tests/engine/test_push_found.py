@@ -1,0 +1,109 @@
+"""What random histories and deaths found in syncing by push first, each as small as it gets."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from attrs import evolve
+
+from calsync_core.models import NoticeKind, NotificationStatus
+from calsync_core.testing.faults import Fault, FaultKind, FaultyProvider
+from push_world import PushWorld
+from world import at
+
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+
+
+@pytest.fixture
+def world() -> PushWorld:
+    """Two calendars that push, read once, at rest."""
+    world = PushWorld(("work", "home"))
+    world.settle(60)
+    return world
+
+
+def checks_due(world: PushWorld) -> tuple[int, ...]:
+    """Calendars whose push waits to be looked after."""
+    context = world.engine._context
+    return tuple(world.store.load_due(world.clock.now(), context.shape, context.horizon().end).checks)
+
+
+def test_a_write_does_not_hide_that_a_subscription_is_to_be_ended(world: PushWorld) -> None:
+    """Switched off, and a push of another calendar is worked off before the scheduler comes round."""
+    world.book("work", "m1", at(1))
+    world.settle(60)
+    world.engine.disable(world.id("home"))
+    world.book("work", "m2", at(2))
+    world.deliver()
+    world.engine.process_notifications()
+    world.settle(60)
+    assert world.live_at_service("home") == []
+    assert world.store.load_subscriptions(world.id("home")) == []
+
+
+def test_a_read_does_not_hide_that_the_address_is_gone(world: PushWorld) -> None:
+    world.restart(webhook_url=None)
+    world.sync()
+    world.until(world.clock.now() + 7 * DAY, step=600, tick=600)
+    assert world.store.load_subscriptions() == []
+
+
+def test_a_login_that_is_refused_is_not_looked_at_in_every_pass(world: PushWorld) -> None:  # I-35
+    world.memory.set_password("ana-work", "new")
+    world.book("work", "m1", at(5))
+    world.engine.replace_subscriptions()
+    world.until(world.clock.now() + DAY, step=600, tick=600)
+    assert checks_due(world) == ()
+    world.tick()
+    assert checks_due(world) == ()
+
+
+@pytest.mark.parametrize("connected", [True, False])
+def test_a_paused_account_is_not_looked_at_in_every_pass(world: PushWorld, connected: bool) -> None:  # noqa: FBT001  (a parameter of the test)
+    world.engine.pause(world.calendars["work"].account_id)
+    if connected:
+        world.until(world.clock.now() + 9 * DAY, step=600, tick=600)
+    else:
+        world.engine.replace_subscriptions()
+        world.tick()
+    assert checks_due(world) == ()
+
+
+def test_what_was_pushed_to_a_paused_account_is_read_when_it_is_resumed(world: PushWorld) -> None:
+    account = world.calendars["work"].account_id
+    world.engine.pause(account)
+    world.book("work", "m1", at(5))
+    world.settle(HOUR.total_seconds())
+    assert world.starts("home") == []
+    world.engine.resume(account)
+    world.settle(60)
+    assert world.starts("home") == [at(5)]
+    assert {one.status for one in world.store.load_notifications()} == {NotificationStatus.COMPLETED}
+    assert not world.told(NoticeKind.NOTIFICATIONS_FAILED)
+
+
+def test_a_subscription_that_could_not_be_ended_is_ended_later() -> None:  # I-30
+    world = PushWorld(("work", "home"))
+    faulty = FaultyProvider(world.provider)
+    world.provider = faulty
+    world.restart()
+    world.settle(60)
+    faulty.schedule(Fault(FaultKind.ERROR, on="unsubscribe"))
+    world.engine.replace_subscriptions(world.id("work"))
+    assert len(world.live_at_service("work")) == 2
+    world.until(world.clock.now() + 2 * HOUR, step=600, tick=600)
+    assert world.live_at_service("work") == [world.subscription("work").remote_id]
+
+
+def test_a_watch_believes_no_longer_life_than_its_subscription_has(world: PushWorld) -> None:  # I-30
+    """Died between the new subscription, shorter than the old one, and the word of it."""
+    kept = world.watch("work")
+    world.memory.push = evolve(world.memory.push, lifetime=DAY)
+    world.engine.replace_subscriptions(world.id("work"))
+    lease = world.store.acquire_lease(f"calendar:{world.id('work')}", "the dead", 60, world.clock.now())
+    world.store.save_watch(lease, world.id("work"), kept, world.engine.health().calendars[0].push, world.clock.now())  # type: ignore[arg-type]
+    world.clock.advance(timedelta(minutes=2))
+    world.restart()
+    world.engine.maintain_subscriptions(everything=True)
+    assert world.watch("work").expires_at == world.subscription("work").expires_at
