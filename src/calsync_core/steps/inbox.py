@@ -15,7 +15,7 @@ import structlog
 from attrs import define, evolve, field
 
 from calsync_core.core import watching
-from calsync_core.errors import LeaseBusy, ProviderError, UnknownCalendar
+from calsync_core.errors import LeaseBusy, LeaseLost, ProviderError, UnknownCalendar
 from calsync_core.models import (
     Calendar,
     CalendarId,
@@ -79,8 +79,8 @@ def work_off(context: Context) -> InboxReport:
         try:
             with context.lease(f"inbox:{owner}", wait=False) as lease:
                 tally.add(_Owner(context, lease, by_owner[owner]).work())
-        except LeaseBusy:
-            # Another worker is at it; what came after it began waits for the next pass.
+        except (LeaseBusy, LeaseLost):
+            # Another worker is at it, or took over from us; what came after it began waits for the next pass.
             return
 
     each(attend, by_owner, at_most=context.max_workers)
