@@ -194,10 +194,18 @@ def test_a_file_is_opened_as_it_should_be(file_store: SQLStore) -> None:
     assert pragmas == {"journal_mode": "wal", "foreign_keys": 1}
 
 
-def test_commits_are_durable_unless_told_otherwise(tmp_path: Path) -> None:
-    store = SQLStore(f"sqlite:///{tmp_path}/x.db")
-    with store._database.reading() as connection:
-        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
+@pytest.mark.parametrize(
+    ("asked", "promised", "otherwise"), [("", 2, 1), ("?synchronous=full", 2, 2), ("?synchronous=off", 0, 0)]
+)
+def test_what_was_promised_survives_a_power_failure(
+    tmp_path: Path, asked: str, promised: int, otherwise: int
+) -> None:  # I-28, I-36
+    store = SQLStore(f"sqlite:///{tmp_path}/x.db{asked}")
+    # One connection goes from one kind of transaction to the other and back.
+    for _ in range(2):
+        for each, expected in ((True, promised), (False, otherwise)):
+            with store._database.writing(promised=each) as connection:
+                assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == expected
     store.close()
 
 

@@ -26,10 +26,10 @@ class Part:
 
     def _deliver(self) -> None:
         """Hand over the notices of what was just done. What can't be handed over now waits in the store."""
-        told = self._context.take_told()
-        if not told:
+        if not self._context.told.is_set():
             return
+        self._context.told.clear()
         try:
-            deliver(self._context, told)
+            deliver(self._context)
         except StoreError as error:
             log.warning("notices_wait", kind=type(error).__name__)

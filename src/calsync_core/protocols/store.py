@@ -335,13 +335,13 @@ class InboxStore(Protocol):
 
 @runtime_checkable
 class NoticeStore(Protocol):
-    """Notices on their way to the host, until it has taken them. Whoever delivers holds ``notices:{owner}``."""
+    """Notices on their way to the host, until it has taken them. Whoever delivers holds the lease ``notices``."""
 
     def save_notice(self, notice: Notice) -> None:
         """Append it, due at once; durable when this returns. Its ``detail`` is what JSON can say."""
 
-    def load_notices(self, owner: str | None = None, limit: int = 100) -> list[StoredNotice]:
-        """Those not taken yet, oldest first, due or not."""
+    def load_notices(self, owner: str | None = None, limit: int = 100, *, after: int = 0) -> list[StoredNotice]:
+        """Those not taken yet, oldest first, due or not; those that came after the one of that id."""
 
     def put_off_notice(self, notice_id: int, attempts: int, due_at: datetime) -> None:
         """The host's notifier raised. Unknown: nothing happens."""

@@ -31,6 +31,9 @@ _PROBE_SECONDS = 3600.0
 _RATE_LIMIT_SECONDS = 60.0
 """How long to wait when a provider limits the rate and does not say for how long."""
 
+_SOON_SECONDS = 1.0
+"""What a process that dies has not recorded yet costs a look each; recording each one costs a transaction each."""
+
 _IN_CONFLICT = {OutcomeStatus.TAKEN, OutcomeStatus.CHANGED, OutcomeStatus.MISSING}
 
 
@@ -48,7 +51,11 @@ def apply_intents(context: Context, run: Run, account: Account, calendar: Calend
         done = 0
         conflicts = False
         since = context.clock.now()
-        while intents := context.store.claim_intents(lease.current(), calendar.key, limit, context.clock.now()):
+        more = True
+        while more and (
+            intents := context.store.claim_intents(lease.current(), calendar.key, limit, context.clock.now())
+        ):
+            more = len(intents) == limit
             batch = _Batch(context, run, session, calendar, lease)
             outcomes = batch.apply(intents)
             conflicts = conflicts or any(outcome.status in _IN_CONFLICT for outcome in outcomes)
@@ -74,25 +81,37 @@ class _Batch:
     lease: HeldLease
 
     def apply(self, intents: Sequence[Intent]) -> list[Outcome]:
-        """Record outcomes as they come; an intent without one may have happened and is looked up next time."""
-        kinds = {intent.id: intent.operation.kind for intent in intents}
+        """Record outcomes soon after they come, those of one answer together; an intent without one may have happened
+        and is looked up next time.
+        """
         provider = self.context.provider_of(self.session.account)
         outcomes: list[Outcome] = []
+        recorded, since = 0, self.context.clock.monotonic()
         try:
             for outcome in provider.apply(self.session, self.calendar, intents):
-                self._record([outcome])
                 outcomes.append(outcome)
-                if outcome.status is OutcomeStatus.DONE:
-                    self.run.wrote(self.calendar.key, kinds[outcome.intent_id])
+                if self.context.clock.monotonic() - since >= _SOON_SECONDS:
+                    self._record(outcomes[recorded:])
+                    recorded, since = len(outcomes), self.context.clock.monotonic()
+            self._record(outcomes[recorded:])
+            self._count(intents, outcomes)
         except ProviderError as error:
             told = {outcome.intent_id for outcome in outcomes}
-            self._record([_put_off(intent, error) for intent in intents if intent.id not in told])
+            put_off = [_put_off(intent, error) for intent in intents if intent.id not in told]
+            self._record([*outcomes[recorded:], *put_off])
+            self._count(intents, outcomes)
             if isinstance(error, ReadOnly):
                 set_calendar_status(self.context, self.calendar, CalendarStatus.READ_ONLY)
             elif isinstance(error, RateLimited):
                 self._have_reads_wait(error)
             raise
         return outcomes
+
+    def _count(self, intents: Sequence[Intent], outcomes: Sequence[Outcome]) -> None:
+        kinds = {intent.id: intent.operation.kind for intent in intents}
+        for outcome in outcomes:
+            if outcome.status is OutcomeStatus.DONE:
+                self.run.wrote(self.calendar.key, kinds[outcome.intent_id])
 
     def _have_reads_wait(self, error: RateLimited) -> None:
         """A provider's patience is the account's: what it said to a write holds for reads as well (I-33)."""
@@ -103,6 +122,8 @@ class _Batch:
         self.context.store.save_read_state(self.lease.current(), self.calendar.key, waiting, now)
 
     def _record(self, outcomes: Sequence[Outcome]) -> None:
+        if not outcomes:
+            return
         now = self.context.clock.now()
         self.context.store.record_outcomes(self.lease.current(), self.calendar.key, outcomes, now)
 

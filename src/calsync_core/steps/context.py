@@ -86,7 +86,12 @@ class _GuardedMeter(RequestMeter):
 
 @define
 class Context:
-    """One engine's surroundings. Thread-safe: only what its ``logins`` know ever changes, under a lock."""
+    """One engine's surroundings. Thread-safe: what its ``logins`` know changes under a lock.
+
+    Attributes:
+        stopping: Set once no further request may be sent.
+        told: Set while there are notices that this process has not tried to deliver.
+    """
 
     store: Store
     providers: Mapping[str, Provider]
@@ -102,7 +107,7 @@ class Context:
     webhook_url: str | None = None
     logins: Logins = field(init=False, repr=False)
     stopping: threading.Event = field(factory=threading.Event, init=False, repr=False)
-    _told: set[str] = field(factory=set, init=False, repr=False)
+    told: threading.Event = field(factory=threading.Event, init=False, repr=False)
     _turns: dict[str, threading.Lock] = field(factory=dict, init=False, repr=False)
     _name: str = field(factory=lambda: f"{socket.gethostname()}/{uuid.uuid4().hex[:8]}", init=False)
 
@@ -216,13 +221,7 @@ class Context:
         account, calendar = detail.pop("account", None), detail.pop("calendar", None)
         notice = Notice(kind, owner, self.clock.now(), account, calendar, dict(detail))  # type: ignore[arg-type]
         self.store.save_notice(notice)
-        self._told.add(owner)
-
-    def take_told(self) -> set[str]:
-        """Owners with notices that this process has not tried to deliver yet."""
-        told = set(self._told)
-        self._told.difference_update(told)
-        return told
+        self.told.set()
 
     def progress(self, step: str, subject: str, done: int = 0, total: int | None = None, *, over: bool = False) -> None:
         """Report how far a step is, if anybody listens."""

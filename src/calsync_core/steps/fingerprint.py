@@ -16,14 +16,12 @@ from calsync_core.models import SyncPolicy
 
 __all__ = ["plan_shape", "zone_database_version"]
 
-_PACE = ("full_hours", "polling_seconds", "silence_hours")
-
 
 def plan_shape(policy: SyncPolicy, keyring: Keyring) -> str:
     """A fingerprint of policy, planner, expansion, time-zone database and installation."""
     installation = keyring.tag("", "").installation
     # How often calendars are read changes no plan.
-    planned = evolve(policy, **dict.fromkeys(_PACE, 60.0))
+    planned = evolve(policy, full_hours=24, polling_seconds=3600, silence_hours=6)
     parts = (repr(planned), str(PLANNER_VERSION), str(EXPANSION_VERSION), zone_database_version(), installation)
     return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:32]
 

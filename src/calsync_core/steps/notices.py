@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import timedelta
 
 import structlog
@@ -25,52 +24,46 @@ _PAGE = 100
 log = structlog.get_logger("calsync_core")
 
 
-def deliver(context: Context, owners: Iterable[str] | None = None) -> int:
-    """Deliver what waits and is due, for these owners or for all; returns how many the host took.
+def deliver(context: Context) -> int:
+    """Deliver what waits and is due; returns how many notices the host took.
 
-    An owner's notices are delivered by one worker at a time; where another one is at it, nothing is done here.
+    One worker at a time, over all processes, so that a calendar's notices keep their order; where another one is at it,
+    nothing is done here.
     """
     notifier = context.notifier
     if notifier is None:
         return 0
-    if owners is None:
-        owners = {waiting.notice.owner for waiting in context.store.load_notices(limit=10_000)}
-    taken = 0
-    for owner in sorted(owners):
-        try:
-            with context.lease(f"notices:{owner}", wait=False) as lease:
-                taken += _Delivery(context, notifier, lease, owner).work()
-        except LeaseBusy:
-            continue
-    return taken
+    try:
+        with context.lease("notices", wait=False) as lease:
+            return _Delivery(context, notifier, lease).work()
+    except LeaseBusy:
+        return 0
 
 
 @frozen
 class _Delivery:
-    """One owner's notices, in use under their lease."""
+    """The notices that wait, in use under their lease."""
 
     context: Context
     notifier: Notifier
     lease: HeldLease
-    owner: str
 
     def work(self) -> int:
         """Offer them in order; of a calendar whose notice the host would not take, no later one."""
-        taken = 0
-        blocked: set[CalendarId | None] = set()
-        while True:
-            waiting = self.context.store.load_notices(self.owner, _PAGE)
+        taken, after = 0, 0
+        blocked: set[tuple[str, CalendarId | None]] = set()
+        while waiting := self.context.store.load_notices(after=after, limit=_PAGE):
             done: list[int] = []
             for each in waiting:
-                if each.notice.calendar not in blocked:
+                whose = (each.notice.owner, each.notice.calendar)
+                if whose not in blocked:
                     if self._offer(each):
                         done.append(each.id)
                     else:
-                        blocked.add(each.notice.calendar)
+                        blocked.add(whose)
             self.context.store.delete_notices(done)
-            taken += len(done)
-            if not done or len(waiting) < _PAGE:
-                return taken
+            taken, after = taken + len(done), waiting[-1].id
+        return taken
 
     def _offer(self, waiting: StoredNotice) -> bool:
         """Whether the host took it, or it is given up."""

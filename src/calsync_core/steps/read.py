@@ -126,7 +126,8 @@ class _Reading:
             self.round, self.seen, self.lists_events = None, 0, False
             # Afresh: the cursor may be of another shape, and equal etags may then stand for other events (I-12).
             last = self._pages(None, afresh=True)
-        self._commit(last)
+        if self.round is not None:
+            self._commit(last)
         if self.calendar.status is CalendarStatus.VANISHED:
             set_calendar_status(self.context, self.calendar, CalendarStatus.OK)
 
@@ -150,7 +151,7 @@ class _Reading:
         return self.context.store.load_items(self.calendar.key, keys)
 
     def _pages(self, cursor: Cursor | None, *, afresh: bool) -> ChangePage:
-        """Store page after page, all but the cursor; return the last one."""
+        """Store page after page, a snapshot's without the cursor; return the last one."""
         provider = self.context.provider_of(self.session.account)
         known: KnownItems = nothing_known if afresh else self._known
         horizon = self.context.horizon()
@@ -171,6 +172,10 @@ class _Reading:
             self.round = self.state.round + 1
             self._save_state(round=self.round)
         now = self.context.clock.now()
+        if (self.round is not None or self.state.emptied) and not self.lists_events:
+            self.lists_events = self._shows_events(page)
+        if self.round is None and self.lists_events and self.state.emptied:
+            self._save_state(emptied=False)
         known = self._known(page.removed) if page.removed else {}
         doubts = [known[key] for key in page.removed if key in known and known[key].ours]
         doubtful = {item.key for item in doubts}
@@ -181,10 +186,11 @@ class _Reading:
             present=page.present,
             debts=(*(_unreadable(item, now) for item in page.unreadable), *self._missing(doubts, now)),
             round=self.round,
+            # What is incremental ends with its last page; what a snapshot did not name is looked at first (I-11).
+            cursor=page.cursor if self.round is None else None,
         )
         count = self.context.store.save_changes(self.lease.current(), self.calendar.key, changes)
         self.seen += len(page.items)
-        self.lists_events = self.lists_events or self._shows_events(page)
         self.run.read(
             self.calendar, count, len(page.items), len(page.present) + len(page.removed) + len(page.unreadable)
         )
@@ -203,19 +209,18 @@ class _Reading:
         now = self.context.clock.now()
         removed: list[str] = []
         debts: list[Debt] = []
-        if self.round is not None:
-            unseen = self.context.store.load_unseen(self.calendar.key, self.round, last.covers)
-            known = self._known(unseen) if unseen else {}
-            ours = [item for item in known.values() if item.ours]
-            theirs = [item for item in known.values() if not item.ours]
-            if theirs and not self.lists_events:
-                # A full calendar does not empty by itself: ask for each event by id, and hold what would follow.
-                log.warning("calendar_listed_empty", calendar=self.calendar.id, known=len(theirs))
-                self._save_state(emptied=True)
-                debts = [Debt(item.key, "missing: the calendar listed empty", now, now) for item in theirs]
-            else:
-                removed = [item.key for item in theirs]
-            debts += self._missing(ours, now)
+        unseen = self.context.store.load_unseen(self.calendar.key, self.state.round, last.covers)
+        known = self._known(unseen) if unseen else {}
+        ours = [item for item in known.values() if item.ours]
+        theirs = [item for item in known.values() if not item.ours]
+        if theirs and not self.lists_events:
+            # A full calendar does not empty by itself: ask for each event by id, and hold what would follow.
+            log.warning("calendar_listed_empty", calendar=self.calendar.id, known=len(theirs))
+            self._save_state(emptied=True)
+            debts = [Debt(item.key, "missing: the calendar listed empty", now, now) for item in theirs]
+        else:
+            removed = [item.key for item in theirs]
+        debts += self._missing(ours, now)
         if self.lists_events and self.state.emptied:
             self._save_state(emptied=False)
         changes = Changes(
@@ -224,7 +229,7 @@ class _Reading:
             debts=tuple(debts),
             round=self.round,
             cursor=last.cursor,
-            snapshot_done=self.round is not None,
+            snapshot_done=True,
         )
         count = self.context.store.save_changes(self.lease.current(), self.calendar.key, changes)
         self.run.read(self.calendar, count, 0)

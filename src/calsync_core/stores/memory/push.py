@@ -172,10 +172,10 @@ class MemoryNotices(Role):
             row_id = self._rows.next_id()
             self._rows.notices[row_id] = StoredNotice(row_id, _apart(notice), due_at)
 
-    def load_notices(self, owner: str | None = None, limit: int = 100) -> list[StoredNotice]:
+    def load_notices(self, owner: str | None = None, limit: int = 100, *, after: int = 0) -> list[StoredNotice]:
         """See ``NoticeStore.load_notices``."""
         with self._lock:
-            found = [each for _, each in sorted(self._rows.notices.items())]
+            found = [each for key, each in sorted(self._rows.notices.items()) if key > after]
         mine = [each for each in found if owner is None or each.notice.owner == owner]
         return [evolve(each, notice=_apart(each.notice)) for each in mine[: max(0, limit)]]
 

@@ -34,8 +34,10 @@ class SQLStore(
     database starts empty there). Writers of one SQLite file wait for each other up to 30 seconds.
 
     Args:
-        url: An SQLAlchemy URL. For SQLite, ``?synchronous=off|normal|full`` sets how hard a commit is pressed to the
-            disk (default ``full``: it survives a power failure).
+        url: An SQLAlchemy URL. For SQLite, ``?synchronous=off|normal|full`` sets how hard each commit is pressed to the
+            disk. Unless said, ``full`` for what was promised to somebody (notifications that were answered, renewed
+            logins), and ``normal`` for the rest: every commit survives the end of the process, and a power failure may
+            take the store back by a moment, which is what a returned backup does.
         migrate: Create or upgrade the tables on first use. If False, tables that are not up to date are a
             ConfigurationError.
 

@@ -20,7 +20,7 @@ class SQLCredentials(Role):
     def save_credential(self, lease: Lease, account_id: AccountId, sealed: str, at: datetime) -> None:
         """See ``CredentialStore.save_credential``."""
         table = tables.credentials
-        with self._database.writing() as connection:
+        with self._database.writing(promised=True) as connection:
             fence(connection, lease, at)
             require_account(connection, account_id)
             connection.execute(sa.delete(table).where(table.c.account_id == account_id))
@@ -42,6 +42,6 @@ class SQLCredentials(Role):
     def delete_credential(self, lease: Lease, account_id: AccountId, at: datetime) -> None:
         """See ``CredentialStore.delete_credential``."""
         table = tables.credentials
-        with self._database.writing() as connection:
+        with self._database.writing(promised=True) as connection:
             fence(connection, lease, at)
             connection.execute(sa.delete(table).where(table.c.account_id == account_id))

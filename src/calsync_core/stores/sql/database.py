@@ -21,7 +21,7 @@ __all__ = ["Database"]
 
 _BUSY_MILLISECONDS = 30_000
 _SYNCHRONOUS = ("off", "normal", "full")
-_WRITES = "calsync_writes"
+_WRITES, _PROMISED = "calsync_writes", "calsync_promised"
 
 
 @frozen(eq=False)
@@ -35,8 +35,9 @@ class Database:
     """Where a ``SQLStore`` keeps its rows.
 
     Args:
-        url: An SQLAlchemy URL. For SQLite, ``?synchronous=off|normal|full`` sets how hard a commit is pressed to the
-            disk (default ``full``: it survives a power failure).
+        url: An SQLAlchemy URL. For SQLite, ``?synchronous=off|normal|full`` sets how hard each commit is pressed to the
+            disk. Unless said, ``full`` for what was promised to somebody (it survives a power failure), and ``normal``
+            for the rest: after a power failure that is as it was a moment ago, as after the return of a backup (I-49).
         migrate: Create or upgrade the tables on first use.
 
     Raises:
@@ -64,8 +65,11 @@ class Database:
                 yield connection
 
     @contextmanager
-    def writing(self) -> Iterator[sa.Connection]:
+    def writing(self, *, promised: bool = False) -> Iterator[sa.Connection]:
         """A transaction that may change the database; committed when the block ends, undone when it raises.
+
+        Args:
+            promised: Somebody outside relies on it from then on, and must not be let down by a power failure.
 
         Raises:
             StoreError: the database can't do it now.
@@ -74,7 +78,7 @@ class Database:
         with self._translated():
             opened = self._open()
             with opened.writing, opened.engine.connect() as connection:
-                connection.execution_options(**{_WRITES: True})
+                connection.execution_options(**{_WRITES: True, _PROMISED: promised})
                 with connection.begin():
                     yield connection
 
@@ -137,12 +141,16 @@ class Database:
             cursor.execute(f"PRAGMA busy_timeout = {_BUSY_MILLISECONDS}")
             cursor.execute("PRAGMA journal_mode = WAL")
             cursor.execute("PRAGMA foreign_keys = ON")
-            cursor.execute(f"PRAGMA synchronous = {synchronous}")
+            cursor.execute(f"PRAGMA synchronous = {synchronous or 'normal'}")
             cursor.close()
 
         @event.listens_for(engine, "begin")
         def _begin(connection: sa.Connection) -> None:
-            writes = connection.get_execution_options().get(_WRITES, False)
+            options = connection.get_execution_options()
+            writes, promised = options.get(_WRITES, False), options.get(_PROMISED, False)
+            if writes and synchronous is None:
+                # It holds for this connection until it is set again: each writer says what it needs.
+                connection.exec_driver_sql(f"PRAGMA synchronous = {'full' if promised else 'normal'}")
             connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
         # One connection can't have two transactions; many can't have two writers, and waiting here is fairer.
@@ -157,7 +165,7 @@ class Database:
             raise _in_our_words(error) from None
 
 
-def _parsed(url: str) -> tuple[sa.URL, str]:
+def _parsed(url: str) -> tuple[sa.URL, str | None]:
     try:
         parsed = sa.make_url(url)
         parsed.get_dialect().import_dbapi()
@@ -165,9 +173,9 @@ def _parsed(url: str) -> tuple[sa.URL, str]:
         raise ConfigurationError("store url: not a database URL that can be used, like sqlite:///calsync.db") from None
     except ImportError as error:
         raise ConfigurationError(f"store url: its database driver is not installed: {error.name}") from None
-    synchronous = str(parsed.query.get("synchronous", "full")).lower()
-    if parsed.get_backend_name() != "sqlite":
-        return parsed, synchronous
+    if parsed.get_backend_name() != "sqlite" or "synchronous" not in parsed.query:
+        return parsed, None
+    synchronous = str(parsed.query["synchronous"]).lower()
     if synchronous not in _SYNCHRONOUS:
         raise ConfigurationError(f"store url: synchronous must be one of {', '.join(_SYNCHRONOUS)}")
     return parsed.difference_update_query(["synchronous"]), synchronous

@@ -32,7 +32,7 @@ class SQLInbox(Role):
         """See ``InboxStore.save_notifications``."""
         if not notifications:
             return 0
-        with self._database.writing() as connection:
+        with self._database.writing(promised=True) as connection:
             # The locks put those who save for one calendar in line.
             pushed = lock_watches(connection, {each.calendar_id for each in notifications})
             known = [each for each in notifications if each.calendar_id in pushed]

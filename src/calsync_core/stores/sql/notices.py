@@ -27,10 +27,10 @@ class SQLNotices(Role):
         with self._database.writing() as connection:
             connection.execute(sa.insert(tables.notices).values(columns))
 
-    def load_notices(self, owner: str | None = None, limit: int = 100) -> list[StoredNotice]:
+    def load_notices(self, owner: str | None = None, limit: int = 100, *, after: int = 0) -> list[StoredNotice]:
         """See ``NoticeStore.load_notices``."""
         table = tables.notices
-        wanted = sa.select(table).order_by(table.c.id).limit(max(0, limit))
+        wanted = sa.select(table).where(table.c.id > after).order_by(table.c.id).limit(max(0, limit))
         if owner is not None:
             wanted = wanted.where(table.c.owner == owner)
         with self._database.reading() as connection:

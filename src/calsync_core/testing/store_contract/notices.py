@@ -72,6 +72,8 @@ class NoticesContract(WithBench):
         assert store.load_notices(limit=2) == waiting[:2]
         assert store.load_notices("ana") == [waiting[1], waiting[3], waiting[4]]
         assert store.load_notices("bo", 1) == waiting[:1]
+        assert store.load_notices(after=waiting[1].id) == waiting[2:]
+        assert store.load_notices("ana", after=waiting[1].id) == waiting[3:]
         assert store.load_notices("nobody") == store.load_notices(limit=0) == []
         store.put_off_notice(ids[0], 1, NOW + _DAY)
         assert [each.id for each in store.load_notices()] == ids
