@@ -42,6 +42,7 @@ class HybridWorld:
     Attributes:
         open: The endpoint can be reached; otherwise every push is answered with nothing.
         running: The scheduler's jobs are done.
+        meddle: What happens to notifications on their way, if anything does.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class HybridWorld:
         self.policy = policy or SyncPolicy(horizon_days=30)
         self.notices: list[Notice] = []
         self.open = self.running = True
+        self.meddle: Callable[[], None] | None = None
         self.remote: dict[tuple[str, str], str] = {}
         self.ids: dict[tuple[str, str], int] = {}
         self._plans: list[tuple[datetime, int, Callable[[], object]]] = []
@@ -141,6 +143,8 @@ class HybridWorld:
             while self._plans and self._plans[0][0] <= now:
                 heapq.heappop(self._plans)[2]()
             outboxes = (self.google.google.outbox, self.graph.graph.outbox)
+            if self.meddle is not None:
+                self.meddle()
             for outbox in outboxes:
                 outbox.deliver()
             if self.running:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -203,7 +204,7 @@ def test_whatever_the_post_does_the_state_is_the_same(seed: int) -> None:  # I-0
         name = dice.choice(("work", "home"))
         when = at(0) + timedelta(seconds=dice.randrange(6 * 86_400))
         start = at(dice.randrange(20), dice.randrange(24))
-        world.plan(when, lambda name=name, number=number, start=start: world.book(name, f"m{number % 9}", start))  # type: ignore[misc]
+        world.plan(when, partial(world.book, name, f"m{number % 9}", start))
     world.until(at(8))
     world.check()
 
@@ -294,7 +295,7 @@ def test_a_channel_that_never_speaks_is_given_up_and_comes_back(world: PushWorld
     for number in range(3 * 48):
         world.plan(
             started + number * 30 * MINUTE,
-            lambda number=number: world.book("home", f"h{number}", at(4, number % 24)),  # type: ignore[misc]
+            partial(world.book, "home", f"h{number}", at(4, number % 24)),
         )
     world.until(started + 3 * DAY, step=60)
     assert world.push_of("home") == "suspended"
@@ -432,7 +433,7 @@ def test_an_outage_of_a_day_loses_nothing(world: PushWorld) -> None:  # I-32
     """Neither endpoint nor workers: nobody hears, nobody asks. Then everything comes right by itself."""
     world.up = False
     for hour in range(24):
-        world.plan(at(0, 9) + hour * HOUR, lambda hour=hour: world.book("work", f"m{hour}", at(3, hour)))  # type: ignore[misc]
+        world.plan(at(0, 9) + hour * HOUR, partial(world.book, "work", f"m{hour}", at(3, hour)))
     world.until(at(1, 10))
     world.memory.lose_pushes()
     world.up = True
@@ -447,7 +448,7 @@ def test_an_outage_of_the_endpoint_alone(world: PushWorld) -> None:  # I-32
     """The workers run, and every push of a day is lost: polling takes over by itself and gives back by itself."""
     world.post = lambda _pushes: []
     for hour in range(24):
-        world.plan(at(0, 9) + hour * HOUR, lambda hour=hour: world.book("work", f"m{hour}", at(3, hour)))  # type: ignore[misc]
+        world.plan(at(0, 9) + hour * HOUR, partial(world.book, "work", f"m{hour}", at(3, hour)))
     world.until(at(1, 12))
     assert len(world.starts("home")) == 24
     world.post = lambda pushes: pushes
@@ -496,7 +497,7 @@ def test_what_cannot_be_read_is_tried_again_after_1_5_and_15_minutes(world: Push
 
 def test_the_providers_patience_is_kept(world: PushWorld) -> None:  # I-33
     class Busy(MemoryProvider):
-        def fetch_changes(self, session: Session, request: Any) -> Any:
+        def fetch_changes(self, session: Session, request: Any) -> Any:  # noqa: ARG002  (the port's signature)
             raise RateLimited("slowly", retry_after=400.0)
 
     world.provider = Busy(world.memory)

@@ -53,7 +53,10 @@ class Looking(Part):
         return merged if calendar_id is None else overview.concerning(merged, calendar_id)
 
     def audit(self, owner: str | None = None, repair: bool = False) -> AuditReport:  # noqa: FBT001, FBT002
-        """List every calendar afresh and compare it with what should be; ``repair`` puts right what is not (I-01)."""
+        """List every calendar afresh and compare it with what should be; ``repair`` puts right what is not (I-01).
+
+        What was not as it should be is also told in a notice, once for each owner and audit.
+        """
         calendars = self._enabled(owner)
         owners = {calendar.owner for calendar in calendars}
         compared = audit(self._context, owners, calendars, repair=repair)
@@ -78,6 +81,10 @@ class Looking(Part):
         if window.end <= window.start:
             raise InvalidValue("end: must be after start")
         return explaining.busy(self._context, owner, window)
+
+    def owners(self) -> list[str]:
+        """Everybody with an enabled calendar, sorted."""
+        return sorted({calendar.owner for calendar in self._enabled(None)})
 
     def runs(self, calendar_id: CalendarId | None = None, limit: int = 50) -> list[SyncReport]:
         """The latest recorded syncs, newest first."""

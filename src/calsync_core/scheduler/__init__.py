@@ -22,9 +22,9 @@ from collections.abc import Callable
 
 import structlog
 
+from calsync_core.core.vitality import judge
 from calsync_core.engine import SyncEngine
 from calsync_core.errors import InvalidValue
-from calsync_core.models import SyncType
 from calsync_core.scheduler.audits import Audits
 from calsync_core.scheduler.inbox import InboxWorker
 from calsync_core.scheduler.jobs import Job, JobThread, check_seconds
@@ -168,15 +168,15 @@ class Scheduler:
         self._engine.maintain_subscriptions(everything=not self._looked_at_all)
         self._looked_at_all = True
         self._engine.cleanup(self._cleanup_days)
-        health = self._engine.health()
-        ways = [each.way for each in health.calendars]
+        vitals = self._engine.vitals()
         log.info(
             "health_reported",
-            status=health.status,
-            calendars=len(ways),
-            unwell=sum(each.state != "ok" for each in health.calendars),
-            webhook=ways.count(SyncType.WEBHOOK),
-            polling=ways.count(SyncType.POLLING),
-            held=health.held,
-            open_intents=health.open_intents,
+            status=str(judge(vitals, self._engine.clock.now())),
+            calendars=vitals.calendars,
+            failing=vitals.failing,
+            push=vitals.push,
+            backlog=vitals.backlog,
+            notices=vitals.notices,
+            held=vitals.held,
+            open_intents=vitals.open_intents,
         )

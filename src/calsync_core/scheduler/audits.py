@@ -33,7 +33,7 @@ class Audits:
         Raises:
             Exception: the last of what audits raised, after all others were done.
         """
-        owners = sorted({calendar.owner for calendar in self._engine.health().calendars})
+        owners = self._engine.owners()
         today = self._engine.clock.now().toordinal()
         begun = today - 1 if self._through is None else max(self._through, today - self._days)
         slots = {day % self._days for day in range(begun + 1, today + 1)}
@@ -54,7 +54,7 @@ class Audits:
             raise failed
 
     def _audit(self, owner: str) -> None:
-        found = self._engine.audit(owner)
+        found = self._engine.audit(owner, repair=True)
         log.info(
             "audit_finished",
             owner=owner,
@@ -66,7 +66,6 @@ class Audits:
             errors=len(found.errors),
         )
         if not found.ok:
-            self._engine.audit(owner, repair=True)
             self._engine.sync_all_calendars(owner)
 
 

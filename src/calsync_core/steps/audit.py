@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from calsync_core.core.auditing import EXCEPTIONS, compare
-from calsync_core.models import AuditFinding, AuditReport, Calendar, PlanState, SyncType, Unplanned
+from calsync_core.models import AuditFinding, AuditReport, Calendar, NoticeKind, PlanState, SyncType, Unplanned
 from calsync_core.steps.context import Context
 from calsync_core.steps.plan import gather
 from calsync_core.steps.run import Run
@@ -24,6 +24,7 @@ def audit(context: Context, owners: Collection[str], calendars: Collection[Calen
     run = Run(SyncType.FULL)
     read_all(context, run, calendars, full=True, afresh=True)
     findings, checked = _findings(context, owners)
+    _tell(context, calendars, findings)
     repaired = 0
     if repair and any(finding.kind not in EXCEPTIONS for finding in findings):
         for owner in owners:
@@ -45,6 +46,16 @@ def audit(context: Context, owners: Collection[str], calendars: Collection[Calen
         errors=tuple(run.failures),
         api_calls=run.meter.sent,
     )
+
+
+def _tell(context: Context, calendars: Collection[Calendar], findings: Sequence[AuditFinding]) -> None:
+    """A notice for each owner of whose calendars one is not as it should be."""
+    owners = {calendar.key: calendar.owner for calendar in calendars}
+    for owner in sorted(set(owners.values())):
+        kinds = Counter(one.kind for one in findings if owners.get(one.calendar) == owner)
+        broken = {kind: kinds[kind] for kind in ("missing", "extra", "wrong") if kinds[kind]}
+        if broken:
+            context.tell(NoticeKind.AUDIT_FAILED, owner, **broken)
 
 
 def _findings(context: Context, owners: Collection[str]) -> tuple[list[AuditFinding], int]:
