@@ -31,6 +31,7 @@ from calsync_core.models import (
     Explanation,
     HealthReport,
     HeldDeletion,
+    InboxReport,
     Metrics,
     MirrorRule,
     Notice,
@@ -40,11 +41,14 @@ from calsync_core.models import (
     Plan,
     Progress,
     PurgeReport,
+    PushReceipt,
     ServiceAccountGrant,
+    SubscriptionReport,
     SyncFailure,
     SyncPolicy,
     SyncReport,
     SyncType,
+    Vitals,
 )
 from calsync_core.system import StaticTokens, SystemClock
 
@@ -61,6 +65,7 @@ __all__ = [
     "HealthReport",
     "HeldDeletion",
     "IdentityChanged",
+    "InboxReport",
     "InvalidValue",
     "Metrics",
     "MirrorRule",
@@ -72,9 +77,11 @@ __all__ = [
     "Progress",
     "ProviderError",
     "PurgeReport",
+    "PushReceipt",
     "ServiceAccountGrant",
     "StaticTokens",
     "StoreError",
+    "SubscriptionReport",
     "SyncEngine",
     "SyncFailure",
     "SyncPolicy",
@@ -85,6 +92,7 @@ __all__ = [
     "UnknownAccount",
     "UnknownCalendar",
     "UsageError",
+    "Vitals",
     "__version__",
 ]
 

@@ -1,5 +1,6 @@
 """The ports: what an extension implements, with what holds before, what holds after, and every error."""
 
+from calsync_core.models import PushKind
 from calsync_core.protocols.provider import (
     EchoingProvider,
     ExclusiveProvider,
@@ -7,7 +8,6 @@ from calsync_core.protocols.provider import (
     KnownItems,
     Provider,
     Push,
-    PushKind,
     PushProvider,
     PushRequest,
     ReadRequest,

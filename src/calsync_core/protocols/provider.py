@@ -47,7 +47,6 @@ __all__ = [
     "KnownItems",
     "Provider",
     "Push",
-    "PushKind",
     "PushProvider",
     "PushRequest",
     "ReadRequest",

@@ -217,7 +217,7 @@ class _Keeper:
         newest = watching.newest(stored, now)
         if newest is None:
             watch = watching.ended(watch)
-        elif watch.expires_at != newest.expires_at:
+        elif watch.expires_at != newest.expires_at and watch.unsupported_at is None:
             # A worker died after it had made or prolonged it.
             watch = evolve(watch, subscribed_at=newest.renewed_at or newest.created_at, expires_at=newest.expires_at)
         doubt = watching.doubt(watch, now)
@@ -239,7 +239,8 @@ class _Keeper:
         current = watching.newest(stored, self.context.clock.now())
         if todo in {Action.KEEP, Action.RENEW}:
             # Left by a worker that died, or by a provider that could not be asked.
-            self._end(provider, session, [one for one in stored if one != current])
+            unwanted = [one for one in stored if one != current or watch.unsupported_at is not None]
+            self._end(provider, session, unwanted)
         if todo is Action.RENEW and current is not None:
             renewed = self._renew(provider, session, current)
             if renewed is not None:
