@@ -28,7 +28,7 @@ PUBLIC = {
     *("SyncEngine", "SyncPolicy", "MirrorRule", "Account", "Calendar", "Plan", "Notice", "NoticeKind", "Progress"),
     # what it answers
     *("SyncReport", "SyncType", "SyncFailure", "AuditReport", "PurgeReport", "HeldDeletion", "BusyTime"),
-    *("Explanation", "HealthReport", "Metrics"),
+    *("Explanation", "HealthReport", "InboxReport", "Metrics", "PushReceipt", "SubscriptionReport", "Vitals"),
     # what it is given
     *("Password", "BearerToken", "OAuthGrant", "ServiceAccountGrant", "StaticTokens", "SystemClock"),
     # what it raises

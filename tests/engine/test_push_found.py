@@ -107,3 +107,19 @@ def test_a_watch_believes_no_longer_life_than_its_subscription_has(world: PushWo
     world.restart()
     world.engine.maintain_subscriptions(everything=True)
     assert world.watch("work").expires_at == world.subscription("work").expires_at
+
+
+def test_what_a_calendar_that_cannot_push_any_more_left_is_ended_later() -> None:  # I-30
+    world = PushWorld(("work", "home"))
+    faulty = FaultyProvider(world.provider)
+    world.provider = faulty
+    world.restart()
+    world.settle(60)
+    faulty.schedule(Fault(FaultKind.ERROR, on="unsubscribe"))
+    world.memory.set_pushes(world.remote["work"], pushes=False)
+    world.engine.replace_subscriptions(world.id("work"))
+    assert len(world.live_at_service("work")) == 1
+    world.until(world.clock.now() + 2 * HOUR, step=600, tick=600)
+    assert world.live_at_service("work") == []
+    assert world.store.load_subscriptions(world.id("work")) == []
+    assert world.push_of("work") == "unsupported"
