@@ -9,7 +9,7 @@ from attrs import evolve
 
 from calsync_core.models import NoticeKind, NotificationStatus
 from calsync_core.testing.faults import Fault, FaultKind, FaultyProvider
-from push_world import PushWorld
+from push_world import WEBHOOKS, PushWorld
 from world import at
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -123,3 +123,18 @@ def test_what_a_calendar_that_cannot_push_any_more_left_is_ended_later() -> None
     assert world.live_at_service("work") == []
     assert world.store.load_subscriptions(world.id("work")) == []
     assert world.push_of("work") == "unsupported"
+
+
+@pytest.mark.parametrize("address", [None, WEBHOOKS])
+def test_a_calendar_whose_enabling_was_cut_short_is_read_after_the_restart(address: str | None) -> None:  # I-05
+    """Died between the two things that enabling does."""
+    world = PushWorld(("work", "home"), webhook_url=address)
+    world.settle(60)
+    world.engine.disable(world.id("work"))
+    world.settle(60)
+    world.store.save_calendar(evolve(world.store.load_calendar(world.id("work")), enabled=True))
+    world.book("work", "m1", at(1))
+    world.restart()
+    world.engine.maintain_subscriptions(everything=True)
+    world.settle(60)
+    assert world.starts("home") == [at(1)]

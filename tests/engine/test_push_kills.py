@@ -197,6 +197,23 @@ def moved_address() -> PushWorld:
     return world
 
 
+def paused() -> PushWorld:
+    world = a_world()
+    world.engine.pause(world.calendars["work"].account_id)
+    world.book("work", "m1", at(2, 14))
+    world.settle(60)
+    return world
+
+
+def resume(world: PushWorld) -> None:
+    resume_again(world)
+    pass_by(world)
+
+
+def resume_again(world: PushWorld) -> None:
+    world.engine.resume(world.calendars["work"].account_id)
+
+
 STORIES = [
     Story("enable and subscribe", disabled, switch_on, 60, enable_again),
     Story("accept a push", booked, accept, 4),
@@ -210,6 +227,7 @@ STORIES = [
     Story("missed, says the service", word_of(PushKind.MISSED), work_it_off, 60),
     Story("disable", booked, switch_off, 60, disable_again),
     Story("disable and work pushes off", booked, push_then_off, 60, disable_again),
+    Story("resume", paused, resume, 60, resume_again),
     Story("disconnect", booked, disconnect, 60, disconnect_again),
     Story("the address is gone", without_address, address_gone, 20, address_gone, pushed=False),
     Story("the address moved", moved_address, address_gone, 20, address_gone),

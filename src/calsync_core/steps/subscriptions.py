@@ -178,7 +178,7 @@ class _Keeper:
         for one in self.context.store.load_subscriptions(self.calendar.key):
             self._forget(one)
         watch = watching.ended(load_watch(self.context, self.calendar))
-        due_at = watch.due_at if self.calendar.enabled else None
+        due_at = watch.due_at or self.context.clock.now() if self.calendar.enabled else None
         # All are forgotten: nothing is left to be tried again.
         self.again = None
         self._save(evolve(watch, due_at=due_at, check_at=None))
