@@ -141,7 +141,7 @@ def test_a_post_that_loses_doubles_and_shuffles(seed: int) -> None:  # I-27
 
     def meddle() -> None:
         for outbox in outboxes:
-            dice.choice((outbox.lose, outbox.double, lambda outbox=outbox: outbox.shuffle(dice)))()  # type: ignore[misc]
+            dice.choice((outbox.lose, outbox.double, lambda outbox=outbox: outbox.shuffle(dice)))()
 
     world.meddle = meddle
     world.until(START + 3 * DAY)

@@ -23,7 +23,7 @@ WAIT = 10.0
 def job(
     clock: VirtualClock, work: Callable[[], object], *, interval: float = 30, due_at: float = 0, seed: int = 0
 ) -> Job:
-    return Job("work", interval, due_at, work, clock, random.Random(seed))  # noqa: S311  (dice)
+    return Job("work", interval, due_at, work, clock, random.Random(seed))
 
 
 def fail() -> None:

@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 
 from calsync_core.engine import SyncEngine
 from calsync_core.errors import InvalidValue, StoreError
-from calsync_core.models import Calendar, ChangePage, SyncPolicy
+from calsync_core.models import Calendar, ChangePage, NoticeKind, SyncPolicy
 from calsync_core.protocols import ReadRequest, Session, Store
 from calsync_core.providers.memory import MemoryProvider, MemoryService
 from calsync_core.scheduler import InboxWorker, Scheduler
@@ -31,7 +31,7 @@ DAY = 24 * 3600.0
 
 
 def dice(seed: int = 0) -> random.Random:
-    return random.Random(seed)  # noqa: S311  (dice)
+    return random.Random(seed)
 
 
 def pass_time(world: World, scheduler: Scheduler, seconds: float, step: float = 10) -> Counter[str]:
@@ -196,7 +196,8 @@ def test_what_an_audit_finds_wrong_is_put_right() -> None:  # I-01
     assert world.blocks("home") == []
     with capture_logs() as logs:
         pass_time(world, scheduler, 8 * DAY, step=3600)
-    assert [each["missing"] for each in logs if each["event"] == "audit_finished" and not each["ok"]] == [1]
+    assert [each["repaired"] for each in logs if each["event"] == "audit_finished" and each["repaired"]] == [1]
+    assert [notice.detail for notice in world.told(NoticeKind.AUDIT_FAILED)] == [{"missing": 1}]
     assert len(world.blocks("home")) == 1
     world.check()
 

@@ -49,7 +49,7 @@ from calsync_core.protocols import Clock, Notifier, Provider, PushRequest, Store
 from calsync_core.steps.context import Context, HeldLease
 from calsync_core.steps.due import agenda, put_off, to_read
 from calsync_core.steps.fingerprint import plan_shape
-from calsync_core.steps.inbox import work_off
+from calsync_core.steps.inbox import notified, work_off
 from calsync_core.steps.notices import deliver
 from calsync_core.steps.read import read_again_later
 from calsync_core.steps.receive import receive
@@ -155,12 +155,17 @@ class SyncEngine(Accounts, Looking):
         """
         return receive(self._context, provider, request)
 
-    def process_notifications(self) -> InboxReport:
-        """Sync what the inbox says is worth reading now; any number of workers may do so at once.
+    def notified_owners(self) -> list[str]:
+        """Whose calendars the inbox says are worth reading now."""
+        return sorted(notified(self._context))
+
+    def process_notifications(self, owner: str | None = None) -> InboxReport:
+        """Sync what the inbox says is worth reading now, for everybody or one owner; any number of workers may do so at
+        once. Returns when all of it is done: a worker that takes one owner at a time has nobody wait for a slow server.
 
         What fails is tried again after 1, 5 and 15 minutes; then its calendar is left to polling, with one notice.
         """
-        worked = work_off(self._context)
+        worked = work_off(self._context, owner)
         self._deliver()
         return worked
 

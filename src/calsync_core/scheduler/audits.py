@@ -63,6 +63,7 @@ class Audits:
             missing=found.missing,
             extra=found.extra,
             wrong=found.wrong,
+            repaired=found.repaired,
             errors=len(found.errors),
         )
         if not found.ok:

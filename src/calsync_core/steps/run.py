@@ -32,6 +32,9 @@ log = structlog.get_logger("calsync_core")
 
 T = TypeVar("T")
 
+_MOST_SILENCES = 3
+"""So many accounts have waited in vain for a server in a run: the others, perhaps thousands, need not."""
+
 
 class _PartMeter(RequestMeter):
     """Counts a part of a run's requests, and with them the whole."""
@@ -59,6 +62,7 @@ class Run:
         changed: Calendars on which events of their own were found changed.
         seen: How many items each calendar named at all, our blocks included.
         errors: The first failure of each calendar.
+        silent: How many accounts had no answer from a server, by provider and address.
         stopped: The engine was told to stop before it was done.
     """
 
@@ -74,6 +78,7 @@ class Run:
     errors: dict[CalendarId, Exception] = field(factory=dict)
     account_errors: dict[AccountId, Exception] = field(factory=dict)
     refusals: set[AccountId] = field(factory=set)
+    silent: Counter[tuple[str, str | None]] = field(factory=Counter)
     reading: RequestMeter = field(init=False, repr=False)
     _lock: threading.Lock = field(factory=threading.Lock, init=False, repr=False)
 
@@ -115,6 +120,8 @@ class Run:
                 self.failures.append(failure)
             if account is not None and isinstance(error, AuthExpired | IdentityChanged | RateLimited | Unreachable):
                 self.refusals.add(account.key)
+            if account is not None and isinstance(error, Unreachable):
+                self.silent[account.provider, account.base_url] += 1
             if calendar is not None:
                 self.errors.setdefault(calendar.key, error)
             elif account is not None:
@@ -150,9 +157,9 @@ class Run:
 
     def refused(self, account: Account) -> bool:
         """Whether nothing more is asked of this account in this run: its login was refused, its rate limited, or its
-        server did not answer, and would be waited for again.
+        server did not answer, to it or to several others, and would be waited for again.
         """
-        return account.key in self.refusals
+        return account.key in self.refusals or self.silent[account.provider, account.base_url] >= _MOST_SILENCES
 
 
 def each(work: Callable[[T], None], things: Iterable[T], *, at_most: int) -> None:
