@@ -25,10 +25,11 @@ from calsync_core.cli.application import calsync
 from calsync_core.cli.assembly import build_installation
 from calsync_core.cli.commands.run import Accounts
 from calsync_core.cli.config import load_config
+from calsync_core.testing.servers import CalDAVServer
 from calsync_core.testing.simulators.google import GoogleSimulator
 from calsync_core.testing.simulators.graph import GraphSimulator
 from calsync_core.testing.simulators.messages import Request
-from household import noon
+from household import Household, event, noon
 
 ANA = "ana@contoso.example"
 HOME = "ana@home.example"
@@ -87,7 +88,7 @@ class Town:
     def office(self) -> str:
         return self.graph.calendars(ANA)[0]
 
-    def write(self, *, webhooks: bool = True) -> None:
+    def write(self, *more: str, webhooks: bool = True) -> None:
         google, graph = self.google.issue_token(HOME), self.graph.token(ANA, lifetime=10**6)
         push = f'[webhooks]\npublic_url = "http://127.0.0.1:{self.port}/webhooks"\n' if webhooks else ""
         accounts = (
@@ -100,7 +101,8 @@ class Town:
                 f'[[accounts]]\nname = "{name}"\nowner = "ana"\nprovider = "{provider}"\nbase_url = "{address}"\n'
                 f'auth = {{ type = "bearer", token = "{token}" }}\n'
                 for name, provider, address, token in accounts
-            ),
+            )
+            + "".join(more),
             encoding="utf-8",
         )
 
@@ -202,6 +204,24 @@ def test_a_change_here_is_a_block_there_within_seconds_and_it_stops_cleanly(town
     assert town.json("audit")["ok"]
     listed = town.json("subscriptions", "list")
     assert [(each["push"], each["subscriptions"]) for each in listed["calendars"]] == [("active", 1)] * 2
+
+
+@pytest.mark.server
+def test_a_push_reaches_a_calendar_that_cannot_push(town: Town, radicale: CalDAVServer) -> None:
+    """A real CalDAV server beside the two that push: written to within seconds, read by its own timer."""
+    home = Household(radicale, town.folder)
+    home.add_calendar("club")
+    town.write(home.account("club", "club"))
+    process = town.start("--port", str(town.port))
+    until(town.subscribed, "both calendars are subscribed to")
+    town.book_home(3)
+    until(lambda: len(home.names("club")) == 1, "a block on the CalDAV server")
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(SOON) == 0
+    home.put("club", "match.ics", event("match@x", noon(5)))
+    town.json("sync")
+    assert (town.at_home(), town.at_the_office()) == (2, 2)
+    assert town.json("audit")["ok"]
 
 
 def test_stopped_in_the_middle_of_a_sync_it_ends_well_and_the_next_one_finishes(town: Town) -> None:  # I-05
