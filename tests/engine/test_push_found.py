@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from attrs import evolve
 
-from calsync_core.models import NoticeKind, NotificationStatus
+from calsync_core.models import Lease, Notice, NoticeKind, NotificationStatus, Progress
 from calsync_core.testing.faults import Fault, FaultKind, FaultyProvider
 from push_world import WEBHOOKS, PushWorld
 from world import at
@@ -138,3 +138,39 @@ def test_a_calendar_whose_enabling_was_cut_short_is_read_after_the_restart(addre
     world.engine.maintain_subscriptions(everything=True)
     world.settle(60)
     assert world.starts("home") == [at(1)]
+
+
+def test_a_worker_that_is_too_slow_for_its_lease_leaves_the_inbox_to_another(world: PushWorld) -> None:  # I-06, I-28
+    def dawdle(progress: Progress) -> None:
+        if progress.step == "apply" and "taken" not in leases:
+            world.clock.advance(timedelta(seconds=61))
+            leases["taken"] = world.store.acquire_lease("inbox:ana", "another worker", 60, world.clock.now())
+
+    leases: dict[str, Lease] = {}
+    world.restart(on_progress=dawdle)
+    world.book("work", "m1", at(1))
+    world.deliver()
+    assert world.engine.process_notifications().calendars == 0
+    assert world.store.count_waiting(world.id("work")) == 1
+    world.store.release_lease(leases["taken"])
+    world.settle(120)
+    assert world.store.count_waiting(world.id("work")) == 0
+    assert world.starts("home") == [at(1)]
+
+
+def test_a_host_that_is_slow_to_take_notices_spoils_no_pass(world: PushWorld) -> None:  # I-37
+    context = world.engine._context
+    taken: list[Notice] = []
+
+    class Host:
+        def notify(self, notice: Notice) -> None:
+            taken.append(notice)
+            world.clock.advance(timedelta(seconds=61))
+            world.store.acquire_lease("notices", "another worker", 60, world.clock.now())
+
+    context.notifier = Host()
+    for _ in range(2):
+        context.tell(NoticeKind.BLOCK_RESTORED, "ana", calendar=world.id("work"))
+    assert world.engine.deliver_notices() == 0
+    assert len(taken) == 1
+    assert world.engine.vitals().notices == 2

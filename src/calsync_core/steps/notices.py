@@ -7,7 +7,7 @@ from datetime import timedelta
 import structlog
 from attrs import frozen
 
-from calsync_core.errors import LeaseBusy
+from calsync_core.errors import LeaseBusy, LeaseLost
 from calsync_core.models import CalendarId, StoredNotice
 from calsync_core.protocols import Notifier
 from calsync_core.steps.context import Context, HeldLease
@@ -36,7 +36,7 @@ def deliver(context: Context) -> int:
     try:
         with context.lease("notices", wait=False) as lease:
             return _Delivery(context, notifier, lease).work()
-    except LeaseBusy:
+    except (LeaseBusy, LeaseLost):
         return 0
 
 
