@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 from attrs import evolve
 
-from calsync_core.models import Lease, Notice, NoticeKind, NotificationStatus, Progress
+from calsync_core.models import Calendar, Lease, Notice, NoticeKind, NotificationStatus, Progress
+from calsync_core.protocols import Session, Subscription
+from calsync_core.providers.memory import MemoryProvider
 from calsync_core.testing.faults import Fault, FaultKind, FaultyProvider
 from push_world import WEBHOOKS, PushWorld
 from world import at
@@ -174,3 +177,48 @@ def test_a_host_that_is_slow_to_take_notices_spoils_no_pass(world: PushWorld) ->
     assert world.engine.deliver_notices() == 0
     assert len(taken) == 1
     assert world.engine.vitals().notices == 2
+
+
+class Interrupted(MemoryProvider):
+    """A service during whose answers the host changes its mind."""
+
+    meanwhile: Callable[[], object] | None = None
+
+    def interrupt(self) -> None:
+        meanwhile, self.meanwhile = self.meanwhile, None
+        if meanwhile is not None:
+            meanwhile()
+
+    def subscribe(self, session: Session, calendar: Calendar, **asked: str) -> Subscription:
+        made = super().subscribe(session, calendar, **asked)
+        self.interrupt()
+        return made
+
+    def unsubscribe(self, session: Session, subscription: Subscription) -> None:
+        super().unsubscribe(session, subscription)
+        self.interrupt()
+
+
+def test_switching_off_while_a_subscription_is_made_ends_it(world: PushWorld) -> None:
+    world.provider = provider = Interrupted(world.memory)
+    world.restart()
+    provider.meanwhile = lambda: world.engine.disable(world.id("work"))
+    world.engine.replace_subscriptions(world.id("work"))
+    world.settle(60)
+    assert world.live_at_service("work") == []
+    assert world.store.load_subscriptions(world.id("work")) == []
+
+
+@pytest.mark.parametrize("can_push", [True, False])
+def test_switching_on_while_a_subscription_is_ended_makes_another(world: PushWorld, can_push: bool) -> None:  # noqa: FBT001  (a parameter of the test)
+    world.provider = provider = Interrupted(world.memory)
+    world.restart()
+    world.engine.disable(world.id("work"))
+    provider.meanwhile = lambda: world.engine.enable(world.id("work"))
+    world.memory.set_pushes(world.remote["work"], pushes=can_push)
+    world.tick()
+    world.book("work", "m1", at(1))
+    world.memory.lose_pushes()
+    world.until(world.clock.now() + HOUR)
+    assert world.starts("home") == [at(1)]
+    assert world.push_of("work") == ("active" if can_push else "unsupported")

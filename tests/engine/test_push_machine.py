@@ -240,11 +240,22 @@ class PushHistories(Histories):
     def restore_backup(self, *, pick: int) -> None:
         super().restore_backup(pick=pick)
         self.forget()
+        self.look_through()
 
     def forget(self) -> None:
         """What this store told the host, and whom it subscribed to, is the past of another one."""
         self.world.notices.clear()
         self.pushing.unanswered |= self.pushing.memory.subscriptions().keys()
+
+    def look_through(self) -> None:
+        """Whoever restores a backup has everything read, and clears up where nobody reads: only a purge would."""
+        self.heal(helped=False)
+        self.watched(self.world, self.world.engine.sync_all_calendars, "sync after a restore")
+        recorded = {block.native_id for block in self.world.store.load_blocks("ana")}
+        for name in NAMES:
+            for item in () if self.is_on(self.world.id(name)) else self.service.blocks(self.world.remote[name]):
+                if item.key not in recorded:
+                    self.service.remove(self.world.remote[name], item.key)
 
     # -- peace ----------------------------------------------------------------------------------------------------
 

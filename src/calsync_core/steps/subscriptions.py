@@ -199,6 +199,11 @@ class _Keeper:
         self._save(watch)
 
     def _save(self, watch: Watch) -> None:
+        calendar = self.context.store.load_calendar(self.calendar.key)
+        if calendar.enabled is not self.calendar.enabled:
+            # The host changed its mind meanwhile, and its call for a look must not be taken for answered.
+            self.again = self.context.clock.now()
+            watch = evolve(watch, due_at=self.again if calendar.enabled else None)
         keep_watch(self.context, self.lease, self.account, self.calendar, watch, looked=True, again=self.again)
 
     def _alive(self, wish: Wish) -> list[StoredSubscription]:
