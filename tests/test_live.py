@@ -258,7 +258,7 @@ def test_facts_have_names_of_their_own() -> None:
 
 
 def test_a_denied_fact_holds_where_its_question_is_answered_with_no() -> None:
-    def look(world: bool | None) -> Seen:  # noqa: FBT001  (a probe's world)
+    def look(world: bool | None) -> Seen:
         return world, "seen"
 
     asked = Probe("X-A", "it is so", look)

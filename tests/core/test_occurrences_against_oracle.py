@@ -134,7 +134,7 @@ def compare(text: str, window: Window, zone: tzinfo, *, slots: bool = True) -> i
     return len(mine)
 
 
-def _row(title: str, slot: str, span: Span, slots: bool) -> tuple[str, str, str, str]:  # noqa: FBT001
+def _row(title: str, slot: str, span: Span, slots: bool) -> tuple[str, str, str, str]:
     return title, slot if slots else "", slot_of(span.start), slot_of(span.end)
 
 
@@ -302,7 +302,7 @@ def calendars(draw: st.DrawFn) -> str:
     return "\n".join(["BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//tests//EN", *lines, "END:VCALENDAR", ""])
 
 
-def _text(wall: datetime, all_day: bool) -> str:  # noqa: FBT001
+def _text(wall: datetime, all_day: bool) -> str:
     return wall.strftime("%Y%m%d" if all_day else "%Y%m%dT%H%M%S")
 
 

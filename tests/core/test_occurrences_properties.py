@@ -39,7 +39,7 @@ TEXTS = [
 ]
 DATES_NEAR = st.dates(date(2026, 3, 1), date(2026, 5, 1)) | st.dates(date(2026, 10, 10), date(2026, 11, 10))
 CLOCKS = st.times().map(lambda clock: clock.replace(second=0, microsecond=0, tzinfo=None, fold=0)) | st.sampled_from(
-    [datetime(2026, 1, 1, 2, 30).time(), datetime(2026, 1, 1, 23, 0).time()]  # noqa: DTZ001
+    [datetime(2026, 1, 1, 2, 30).time(), datetime(2026, 1, 1, 23, 0).time()]
 )
 
 
@@ -168,12 +168,12 @@ def test_rules_name_the_same_walls_as_dateutil(data: st.DataObject) -> None:  # 
 
 
 @given(st.dates(date(1900, 1, 1), date(2100, 1, 1)), st.booleans())
-def test_week_numbers_are_those_of_iso_8601(day: date, backwards: bool) -> None:  # noqa: FBT001
+def test_week_numbers_are_those_of_iso_8601(day: date, backwards: bool) -> None:
     # dateutil gives the first days of 2011 to a 53rd week that 2010 does not have.
     year, week, _ = day.isocalendar()
     total = date(year, 12, 28).isocalendar().week
     number = week - total - 1 if backwards else week
-    first = datetime(day.year, 1, 1)  # noqa: DTZ001
+    first = datetime(day.year, 1, 1)
     rule = parse_rule(f"FREQ=YEARLY;BYWEEKNO={number};BYDAY=MO,TU,WE,TH,FR,SA,SU")
     found = instances(rule, first, datetime.combine(day, first.time()), datetime.combine(day, first.time()), Steps(99))
     assert len(list(found)) == 1

@@ -58,7 +58,7 @@ def subscription(**changes: object) -> StoredSubscription:
         (10, False, PushState.SUSPENDED),
     ],
 )
-def test_states(failures: int, live: bool, state: PushState) -> None:  # noqa: FBT001  (a parameter of the test)
+def test_states(failures: int, live: bool, state: PushState) -> None:
     watch = failed(FRESH if live else Watch(), failures)
     assert watching.state_of(watch, NOW) is state
 

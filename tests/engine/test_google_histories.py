@@ -76,7 +76,7 @@ class GoogleHistories(Histories):
     @rule(seed=st.integers(0, 10_000), rate=st.sampled_from([0.1, 0.4]))
     def storm(self, *, seed: int, rate: float) -> None:
         """From now on any request may go wrong."""
-        self.google.scatter(random.Random(seed), rate, throw)  # noqa: S311  (a die, not a secret)
+        self.google.scatter(random.Random(seed), rate, throw)
         counted("storm")
 
     @rule()

@@ -81,7 +81,7 @@ class GraphHistories(Histories):
     @rule(seed=st.integers(0, 10_000), rate=st.sampled_from([0.1, 0.4]))
     def storm(self, *, seed: int, rate: float) -> None:
         """From now on any request may go wrong."""
-        self.service.graph.scatter(random.Random(seed), rate, throw)  # noqa: S311  (a die, not a secret)
+        self.service.graph.scatter(random.Random(seed), rate, throw)
         counted("storm")
 
     @rule()

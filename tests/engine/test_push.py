@@ -70,7 +70,7 @@ def test_subscriptions_are_made_before_the_first_read(world: PushWorld) -> None:
 
 
 @pytest.mark.parametrize("names_items", [False, True], ids=["bare", "named"])
-def test_echoes_of_our_own_writes(world: PushWorld, names_items: bool) -> None:  # noqa: FBT001  (a parameter of the test)
+def test_echoes_of_our_own_writes(world: PushWorld, names_items: bool) -> None:
     """Coalesced into one read of each target, or into none where the push names the block; counted apart."""
     world.memory.push = evolve(world.memory.push, names_items=names_items)
     since = last_run(world)
@@ -224,7 +224,7 @@ def test_a_notified_read_that_finds_nothing_is_repeated_once(world: PushWorld) -
 
 
 @pytest.mark.parametrize("renewable", [True, False], ids=["in place", "anew"])
-def test_a_month_without_a_gap(renewable: bool) -> None:  # I-30  # noqa: FBT001  (a parameter of the test)
+def test_a_month_without_a_gap(renewable: bool) -> None:  # I-30
     """At every moment of a month the service has a live subscription, and pushes are believed."""
     service = MemoryService()
     service.push = PushHabits(lifetime=timedelta(days=3), renewable=renewable, announces=True)
@@ -497,7 +497,7 @@ def test_what_cannot_be_read_is_tried_again_after_1_5_and_15_minutes(world: Push
 
 def test_the_providers_patience_is_kept(world: PushWorld) -> None:  # I-33
     class Busy(MemoryProvider):
-        def fetch_changes(self, session: Session, request: Any) -> Any:  # noqa: ARG002  (the port's signature)
+        def fetch_changes(self, session: Session, request: Any) -> Any:
             raise RateLimited("slowly", retry_after=400.0)
 
     world.provider = Busy(world.memory)

@@ -63,7 +63,7 @@ def test_a_login_that_is_refused_is_not_looked_at_in_every_pass(world: PushWorld
 
 
 @pytest.mark.parametrize("connected", [True, False])
-def test_a_paused_account_is_not_looked_at_in_every_pass(world: PushWorld, connected: bool) -> None:  # noqa: FBT001  (a parameter of the test)
+def test_a_paused_account_is_not_looked_at_in_every_pass(world: PushWorld, connected: bool) -> None:
     world.engine.pause(world.calendars["work"].account_id)
     if connected:
         world.until(world.clock.now() + 9 * DAY, step=600, tick=600)
@@ -210,7 +210,7 @@ def test_switching_off_while_a_subscription_is_made_ends_it(world: PushWorld) ->
 
 
 @pytest.mark.parametrize("can_push", [True, False])
-def test_switching_on_while_a_subscription_is_ended_makes_another(world: PushWorld, can_push: bool) -> None:  # noqa: FBT001  (a parameter of the test)
+def test_switching_on_while_a_subscription_is_ended_makes_another(world: PushWorld, can_push: bool) -> None:
     world.provider = provider = Interrupted(world.memory)
     world.restart()
     world.engine.disable(world.id("work"))

@@ -45,7 +45,7 @@ def operation(content: BlockContent, key: str = "0a1b", generation: int = 0) -> 
 
 
 PLAIN = BlockContent(Span(date(2026, 3, 3), date(2026, 3, 4)), "")
-INSTANTS = st.datetimes(datetime(1990, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC)).map(  # noqa: DTZ001
+INSTANTS = st.datetimes(datetime(1990, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC)).map(
     lambda at: at.replace(microsecond=0)
 )
 SPANS = st.builds(
@@ -141,7 +141,7 @@ BLOCK = timed(TAGGED.format("0a1b", 0)).replace("UID:x", "UID:calsync-0a1b-0")
         ("X-APPLE-TRAVEL-ADVISORY-BEHAVIOR:AUTOMATIC", False),
     ],
 )
-def test_what_makes_a_block_the_user_s(addition: str, adorned: bool) -> None:  # noqa: FBT001  # I-45
+def test_what_makes_a_block_the_user_s(addition: str, adorned: bool) -> None:  # I-45
     assert one(f"{BLOCK}\n{addition}", own=("ana@example.com",)).adorned is adorned
 
 

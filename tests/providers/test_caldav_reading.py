@@ -195,7 +195,7 @@ def test_one_broken_file_among_good_ones() -> None:  # I-07, I-37
 
 
 @pytest.mark.parametrize("inline", [False, True])
-def test_one_file_that_breaks_the_whole_answer(inline: bool) -> None:  # noqa: FBT001  # I-37
+def test_one_file_that_breaks_the_whole_answer(inline: bool) -> None:  # I-37
     """A control character in a title makes XML unreadable as a whole: asked for in halves, it is one debt."""
     files = {f"{number}.ics": event(str(number)) for number in range(8)} | {"bad.ics": event("bad", "SUMMARY:a\x0bb")}
     with serving(Dav(files), CalDAVProvider(data_in_sync=inline)) as (_, bench):
@@ -205,7 +205,7 @@ def test_one_file_that_breaks_the_whole_answer(inline: bool) -> None:  # noqa: F
 
 
 @pytest.mark.parametrize("inline", [False, True])
-def test_one_file_that_the_server_chokes_on(inline: bool) -> None:  # noqa: FBT001  # I-07, I-37
+def test_one_file_that_the_server_chokes_on(inline: bool) -> None:  # I-07, I-37
     """Xandikos answers 500 to every report that touches a file which is not UTF-8: it is one debt, also by id."""
     files = {f"{number}.ics": event(str(number)) for number in range(8)} | {"bad.ics": event("bad")}
 

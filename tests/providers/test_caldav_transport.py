@@ -229,7 +229,7 @@ def test_a_principal_that_is_nobody_is_a_refused_login() -> None:
 
 
 @pytest.mark.parametrize(("everywhere", "error"), [(True, AuthExpired), (False, NotFound)])
-def test_403_is_asked_about_at_the_account_s_own_address(everywhere: bool, error: type[ProviderError]) -> None:  # noqa: FBT001
+def test_403_is_asked_about_at_the_account_s_own_address(everywhere: bool, error: type[ProviderError]) -> None:
     """On iCloud 403 means a revoked password, elsewhere a calendar no longer shared (I-35, I-42)."""
 
     def forbidding(request: Request) -> Reply:
@@ -241,7 +241,7 @@ def test_403_is_asked_about_at_the_account_s_own_address(everywhere: bool, error
 
 @pytest.mark.parametrize("status", [429, 503])
 @pytest.mark.parametrize("write", [False, True])
-def test_a_short_limit_is_waited_out(status: int, write: bool) -> None:  # noqa: FBT001  # I-33
+def test_a_short_limit_is_waited_out(status: int, write: bool) -> None:  # I-33
     """Of writes too: the server said that it did not take them."""
     replies = [Reply(status, headers={"Retry-After": "2.5"})]
     with serving(Dav(FILES, lambda _: replies.pop() if replies else None)) as (_, bench):
@@ -286,7 +286,7 @@ def test_a_failed_read_is_repeated_and_a_failed_write_is_not() -> None:  # I-34
 
 
 @pytest.mark.parametrize("sync", [True, False])
-def test_a_calendar_that_moved_is_read_where_it_is(sync: bool) -> None:  # noqa: FBT001
+def test_a_calendar_that_moved_is_read_where_it_is(sync: bool) -> None:
     """What it lists there is no calendar inside the calendar, and the way is asked for once."""
     dav = Dav(FILES, lambda request: Reply(301, headers={"Location": COLLECTION}) if "/old" in request.path else None)
     dav.sync = sync

@@ -46,7 +46,7 @@ def told(bench: Bench, *intents: Intent) -> tuple[list[Outcome], ProviderError |
     outcomes: list[Outcome] = []
     try:
         for outcome in bench.provider.apply(bench.session, bench.calendar, intents):
-            outcomes.append(outcome)  # noqa: PERF402  (what came before it fails is kept)
+            outcomes.append(outcome)
     except ProviderError as error:
         return outcomes, error
     return outcomes, None
@@ -58,7 +58,7 @@ def told(bench: Bench, *intents: Intent) -> tuple[list[Outcome], ProviderError |
 def test_many_intents_are_one_request(bench: Bench) -> None:
     """Carried out in whatever order; each outcome is its own intent's."""
     google = google_of(bench)
-    google.habits.order = random.Random(3)  # noqa: S311  (a die, not a secret)
+    google.habits.order = random.Random(3)
     contents = [evolve(BUSY, title=f"Block {number}") for number in range(6)]
     intents = [bench.intent(OperationKind.CREATE, key, content) for key, content in zip(KEYS, contents, strict=True)]
     outcomes = bench.apply(*intents)

@@ -118,7 +118,7 @@ def test_a_series_is_one_item_or_several() -> None:
 
 
 @pytest.mark.parametrize("split", [False, True])
-def test_a_series_is_edited_in_parts(split: bool) -> None:  # noqa: FBT001  # I-21, I-22
+def test_a_series_is_edited_in_parts(split: bool) -> None:  # I-21, I-22
     bench = bench_of(MemoryService(split_series=split))
     service, where = service_of(bench), bench.calendar.remote_id
     master, moved, off = series(service)
@@ -288,7 +288,7 @@ def test_a_create_in_doubt_is_not_taken_for_what_somebody_made_of_it(bench: Benc
 
 
 @pytest.mark.parametrize("enforced", [True, False])
-def test_an_adorned_block_is_never_written_without_its_etag(enforced: bool) -> None:  # noqa: FBT001  # I-45
+def test_an_adorned_block_is_never_written_without_its_etag(enforced: bool) -> None:  # I-45
     bench = bench_of(MemoryService(enforce_preconditions=enforced))
     bench.create(KEY, BUSY)
     service_of(bench).adorn(bench.calendar.remote_id, bench.native_id(KEY))
@@ -340,7 +340,7 @@ def test_calendars_are_shared_with_roles(bench: Bench) -> None:  # I-16
 
 def test_a_renewed_credential_is_tried_once(bench: Bench) -> None:  # I-35
     class Renewing:
-        asked: list[bool] = []  # noqa: RUF012  (one test's notebook)
+        asked: list[bool] = []
 
         def credential(self, *, renew: bool = False) -> Password:
             self.asked.append(renew)

@@ -20,7 +20,7 @@ BUSY = BlockContent(Span(START, START + HOUR), "🔒 Busy")
 class Tally(RuleBasedStateMachine):
     """Whatever is done to a calendar, adding up its changes gives what a snapshot shows."""
 
-    shape: dict[str, Any] = {}  # noqa: RUF012
+    shape: dict[str, Any] = {}
 
     def __init__(self) -> None:
         super().__init__()
@@ -44,7 +44,7 @@ class Tally(RuleBasedStateMachine):
             self.service.remove(self.where, data.draw(st.sampled_from(items)).key)
 
     @rule(key=st.sampled_from([KEY, OTHER_KEY]), hour=st.integers(0, 30), in_doubt=st.booleans())
-    def write(self, key: str, hour: int, in_doubt: bool) -> None:  # noqa: FBT001
+    def write(self, key: str, hour: int, in_doubt: bool) -> None:
         content = evolve(BUSY, span=Span(START + hour * HOUR, START + (hour + 1) * HOUR))
         if self.bench.create(key, content, in_doubt=in_doubt).status is OutcomeStatus.TAKEN:
             assert self.bench.update(key, content, None, in_doubt=in_doubt).status is OutcomeStatus.DONE
@@ -67,7 +67,7 @@ class Tally(RuleBasedStateMachine):
 
 
 class SplitTally(Tally):
-    shape = {"split_series": True}  # noqa: RUF012
+    shape = {"split_series": True}
 
 
 TestTally = Tally.TestCase

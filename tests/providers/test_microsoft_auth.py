@@ -188,7 +188,7 @@ def test_an_application_that_may_not_is_told_so() -> None:  # I-44
 
 
 @pytest.mark.parametrize("one_time", [False, True])
-def test_a_refresh_token_rotates(one_time: bool) -> None:  # I-36  # noqa: FBT001
+def test_a_refresh_token_rotates(one_time: bool) -> None:  # I-36
     """The new one is in the answer, and in one request."""
     graph = platform()
     graph.habits.one_time_refresh_tokens = one_time

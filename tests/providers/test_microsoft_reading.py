@@ -278,7 +278,7 @@ def test_a_series_that_left_the_window_is_not_gone() -> None:  # I-22
 
 
 @pytest.mark.parametrize("removed_occurrences", [False, True])
-def test_a_deleted_series_is_gone(removed_occurrences: bool) -> None:  # I-22  # noqa: FBT001
+def test_a_deleted_series_is_gone(removed_occurrences: bool) -> None:  # I-22
     bench = bench_of(removed_occurrences=removed_occurrences)
     key = bench.hands.put(series())
     reading = bench.read()

@@ -50,7 +50,7 @@ def test_never_more_than_four_at_a_time() -> None:  # I-33
     graph = simulator_of(bench)
     for number in range(6):
         bench.hands.put(meeting(f"e{number}"))
-    dice = random.Random(5)  # noqa: S311  (not for secrets)
+    dice = random.Random(5)
 
     def meanwhile(_request: object) -> None:
         threading.Event().wait(dice.random() / 200)
@@ -68,7 +68,7 @@ def test_never_more_than_four_at_a_time() -> None:  # I-33
                 )
                 assert [one.status for one in done] == ["done"]
                 bench.provider.fetch_items(bench.session, bench.calendar, [f"x{number}-{each}" for each in range(9)])
-        except BaseException as error:  # noqa: BLE001  (shown by the main thread)
+        except BaseException as error:
             errors.append(error)
 
     _together([lambda number=number: work(number) for number in range(6)])  # type: ignore[misc]

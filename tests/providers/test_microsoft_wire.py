@@ -312,7 +312,7 @@ times = st.fixed_dictionaries(
 @example({"attendees": [3], "body": []}, None, True)
 @example({"singleValueExtendedProperties": [3]}, OURS, True)
 @example({"onlineMeeting": 3}, OURS, False)
-def test_any_json_in_any_field(garbage: dict[str, Any], name: str | None, single: bool) -> None:  # I-07, I-25, I-37  # noqa: FBT001
+def test_any_json_in_any_field(garbage: dict[str, Any], name: str | None, single: bool) -> None:  # I-07, I-25, I-37
     """An event, or one ValueError; and what comes through can be expanded in any zone."""
     entry = {**event("a", transactionId=name), **garbage}
     try:

@@ -64,7 +64,7 @@ def test_a_create_is_one_request() -> None:
 
 
 @pytest.mark.parametrize("enforced", [False, True])
-def test_what_somebody_changed_is_left_alone(enforced: bool) -> None:  # I-02  # noqa: FBT001
+def test_what_somebody_changed_is_left_alone(enforced: bool) -> None:  # I-02
     bench = bench_of(enforce_if_match=enforced)
     graph = simulator_of(bench)
     bench.create(KEY, BUSY)
@@ -282,7 +282,7 @@ def test_a_long_wait_is_the_caller_s() -> None:  # I-33
     ],
 )
 @pytest.mark.parametrize("alone", [False, True])
-def test_one_part_refused_stops_no_other(status: int, code: str, outcome: OutcomeStatus, alone: bool) -> None:  # I-37  # noqa: FBT001
+def test_one_part_refused_stops_no_other(status: int, code: str, outcome: OutcomeStatus, alone: bool) -> None:  # I-37
     bench = bench_of()
     fault = HttpFault(HttpFaultKind.ANSWER, refusal(status, code), method="POST", path="/events$", inner=not alone)
     simulator_of(bench).fail(fault)

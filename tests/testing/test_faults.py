@@ -47,7 +47,7 @@ LISTING_FAULTS = [FaultKind.BLANK_PAGE, FaultKind.DOUBLED_PAGE, FaultKind.UNREAD
 
 
 def dice(seed: int) -> random.Random:
-    return random.Random(seed)  # noqa: S311  (repeatable, not secret)
+    return random.Random(seed)
 
 
 class Scene:
@@ -110,7 +110,7 @@ class TalkativeProvider(MemoryProvider):
     def read_handshake(self, request: PushRequest) -> str | None:
         return request.query.get("echo")
 
-    def renew_grant(self, account: Account, grant: Grant, clock: Clock) -> Grant:  # noqa: ARG002  (the port's signature)
+    def renew_grant(self, account: Account, grant: Grant, clock: Clock) -> Grant:
         return grant
 
 

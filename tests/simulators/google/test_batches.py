@@ -93,7 +93,7 @@ def test_the_order_of_execution_is_not_the_order_of_the_parts(google: CheckedGoo
     """Batch guide: the order is not guaranteed; of two writes to one event either may win."""
     winners = set()
     google.put_event(ANN, timed("block0"))
-    google.habits.order = random.Random(1)  # noqa: S311
+    google.habits.order = random.Random(1)
     for _ in range(10):
         batch.send(*(("PATCH", f"{EVENTS}/block0", {"summary": name}) for name in "AB"))
         winners.add(google.event(ANN, "block0")["summary"])

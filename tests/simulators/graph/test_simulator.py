@@ -21,7 +21,7 @@ def test_the_example_in_its_docstring() -> None:
     _, _, rest = (inspect.getdoc(GraphSimulator) or "").partition("::\n\n")
     code = textwrap.dedent("\n".join(line for line in rest.splitlines() if line.startswith("    ") or not line))
     names: dict[str, Any] = {"GraphSimulator": GraphSimulator, "httpx": httpx}
-    exec(code.split("\n\n")[0], names)  # noqa: S102
+    exec(code.split("\n\n")[0], names)
     assert [item["subject"] for item in names["page"]["value"]] == ["Planning"]
     assert names["answer"].status_code == 410
 
@@ -92,7 +92,7 @@ def _story(seed: int) -> list[Any]:
     master = world.put(series("2026-03-02T09:00:00", "2026-03-02T10:00:00", {"type": "daily"}))
     told: list[Any] = []
     link = None
-    dice = random.Random(1)  # noqa: S311
+    dice = random.Random(1)
     for number in range(8):
         world.simulator.patch_event(master, {"subject": f"Name {dice.random()}"})
         found = world.round(link, size=7) if link else world.first_round(size=7)

@@ -272,7 +272,7 @@ def test_notifications_are_lost_doubled_and_shuffled(world: GraphWorld, endpoint
         world.put(_EVENT)
     outbox = world.simulator.outbox
     outbox.double()
-    outbox.shuffle(random.Random(3))  # noqa: S311
+    outbox.shuffle(random.Random(3))
     outbox.deliver()
     ids = [item["id"] for item in endpoint.items]
     assert len(ids) == 10
@@ -411,7 +411,7 @@ def host() -> Iterator[tuple[str, list[Any], dict[str, Any]]]:
             self.end_headers()
             self.wfile.write(answer)
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        def log_message(self, format: str, *args: object) -> None:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)

@@ -9,6 +9,6 @@ except ModuleNotFoundError as missing:
     raise ConfigurationError(f"{missing.name} is not installed: pip install 'calsync-core[caldav]'") from None
 del caldav, lxml
 
-from calsync_core.providers.caldav.adapter import CalDAVProvider, ICloudProvider  # noqa: E402
+from calsync_core.providers.caldav.adapter import CalDAVProvider, ICloudProvider  # noqa: E402  (after the extra was looked for)
 
 __all__ = ["CalDAVProvider", "ICloudProvider"]

@@ -40,11 +40,11 @@ class _Observance:
         yield from (each for each in (self.start, *self.dates) if each.year <= last)
         if self.rule:
             rule = rrulestr(self.rule, dtstart=self._near(first), ignoretz=True)
-            begin = datetime(first, 1, 1)  # noqa: DTZ001
+            begin = datetime(first, 1, 1)  # noqa: DTZ001  (a wall time: naive on purpose)
             earlier = rule.before(begin)
             if earlier is not None:
                 yield earlier
-            yield from rule.between(begin, datetime(last, 12, 31, 23, 59), inc=True)  # noqa: DTZ001
+            yield from rule.between(begin, datetime(last, 12, 31, 23, 59), inc=True)  # noqa: DTZ001  (a wall time: naive on purpose)
 
     def _near(self, year: int) -> datetime:
         """A start for the rule not long before the year: plain yearly rules do the same every year since 1601."""
@@ -75,7 +75,7 @@ class CustomZone:
     def transitions(self, first: int, last: int) -> tuple[timedelta, list[tuple[datetime, timedelta]]]:
         """The offset at the start of the first year, and the UTC instants in these years with the offset after each."""
         offset, changes = _changes(self, first, last)
-        begin = datetime(first, 1, 1)  # noqa: DTZ001
+        begin = datetime(first, 1, 1)  # noqa: DTZ001  (a wall time: naive on purpose)
         for onset, _, after in changes:
             if onset <= begin:
                 offset = after
@@ -195,7 +195,7 @@ def _local(text: str) -> datetime:
     match = _LOCAL.fullmatch(text.strip())
     if match is None:
         raise ValueError("a VTIMEZONE with a malformed date")
-    return datetime(*map(int, match.groups()))  # type: ignore[arg-type]  # noqa: DTZ001
+    return datetime(*map(int, match.groups()))  # type: ignore[arg-type]  # noqa: DTZ001  (a wall time: naive on purpose)
 
 
 def _offset(text: str) -> timedelta:

@@ -8,8 +8,8 @@ except ModuleNotFoundError as missing:
     raise ConfigurationError(f"{missing.name} is not installed: pip install 'calsync-core[google]'") from None
 del google
 
-from calsync_core.providers.google.adapter import GoogleProvider  # noqa: E402
-from calsync_core.providers.google.auth import (  # noqa: E402
+from calsync_core.providers.google.adapter import GoogleProvider  # noqa: E402  (after the extra was looked for)
+from calsync_core.providers.google.auth import (  # noqa: E402  (after the extra was looked for)
     READ_SCOPES,
     WRITE_SCOPES,
     AuthorizationRequest,

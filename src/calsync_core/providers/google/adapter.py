@@ -137,7 +137,7 @@ class GoogleProvider:
         """Open a channel on the calendar's events. Google's ``sync`` push may come before this returns (I-29)."""
         return Channels(self._service(session)).open(calendar, subscription_id, secret, url)
 
-    def renew(self, session: Session, calendar: Calendar, subscription: Subscription) -> Subscription | None:  # noqa: ARG002
+    def renew(self, session: Session, calendar: Calendar, subscription: Subscription) -> Subscription | None:  # noqa: ARG002  (the port's signature)
         """None: channels can't be prolonged. Open a new one while the old one lives, then stop the old one (I-30)."""
         return None
 

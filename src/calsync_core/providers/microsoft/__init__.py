@@ -8,8 +8,8 @@ except ModuleNotFoundError as missing:
     raise ConfigurationError(f"{missing.name} is not installed: pip install 'calsync-core[microsoft]'") from None
 del msal
 
-from calsync_core.providers.microsoft.adapter import MicrosoftProvider  # noqa: E402
-from calsync_core.providers.microsoft.auth import (  # noqa: E402
+from calsync_core.providers.microsoft.adapter import MicrosoftProvider  # noqa: E402  (after the extra was looked for)
+from calsync_core.providers.microsoft.auth import (  # noqa: E402  (after the extra was looked for)
     READ_SCOPES,
     WRITE_SCOPES,
     Authorization,

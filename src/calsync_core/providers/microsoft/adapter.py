@@ -149,7 +149,7 @@ class MicrosoftProvider:
         """Subscribe to the calendar's events; other subscriptions of ours to them are ended."""
         return Subscriptions(self._service(session)).open(calendar, secret, url)
 
-    def renew(self, session: Session, calendar: Calendar, subscription: Subscription) -> Subscription | None:  # noqa: ARG002
+    def renew(self, session: Session, calendar: Calendar, subscription: Subscription) -> Subscription | None:  # noqa: ARG002  (the port's signature)
         """Prolong it."""
         return Subscriptions(self._service(session)).prolong(subscription)
 

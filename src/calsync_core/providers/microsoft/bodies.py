@@ -56,5 +56,5 @@ def build_change(operation: Operation) -> dict[str, Any]:
 
 def _moment(moment: Moment) -> dict[str, str]:
     """In UTC; the midnights of an all-day event as well: their dates are what counts."""
-    at = moment.astimezone(UTC) if isinstance(moment, datetime) else datetime(moment.year, moment.month, moment.day)  # noqa: DTZ001
+    at = moment.astimezone(UTC) if isinstance(moment, datetime) else datetime(moment.year, moment.month, moment.day)  # noqa: DTZ001  (a wall time: naive on purpose)
     return {"dateTime": at.strftime("%Y-%m-%dT%H:%M:%S"), "timeZone": "UTC"}

@@ -19,6 +19,7 @@ from calsync_core.models import (
     CalendarStatus,
     Debt,
     MirrorRule,
+    PlanState,
     ReadState,
 )
 from calsync_core.protocols import Store
@@ -71,6 +72,21 @@ class DirectoryContract(WithBench):
         assert bench.store.load_accounts() == [bench.account, other, more]
         assert bench.store.load_accounts("ana") == [bench.account, more]
         assert bench.store.load_accounts("nobody") == []
+
+    def test_names_are_told_apart_exactly(self, store: Store) -> None:
+        """By case, accent and trailing space, wherever one is looked for: a database's collation must not decide."""
+        names = ["ana", "Ana", "ána", "a\u0301na", "ana ", " ana"]
+        for name in names:
+            store.save_account(Account(name, "memory", "same"))
+            store.save_account(Account("bo", "memory", name))
+            store.save_rules(name, [MirrorRule(title=name)])
+            assert store.acquire_lease(name, "me", 60, NOW).token == 1
+        assert [account.name for account in store.load_accounts("bo")] == names
+        for name in names:
+            assert [account.owner for account in store.load_accounts(name)] == [name]
+            assert store.load_rules(name) == [MirrorRule(title=name)]
+            store.reset_plan(name)
+            assert store.load_plan_state(name) == PlanState()
 
     def test_an_account_name_is_unique_within_its_owner(self, bench: StoreBench) -> None:
         """Refused before anything is written; the same name is free for another owner."""

@@ -108,7 +108,7 @@ class LeasesContract(WithBench):
     def test_a_time_without_a_zone_is_refused(self, store: Store) -> None:
         """I-44."""
         with pytest.raises(InvalidValue):
-            store.acquire_lease("x", "me", 60, datetime(2026, 1, 1))  # noqa: DTZ001
+            store.acquire_lease("x", "me", 60, datetime(2026, 1, 1))  # noqa: DTZ001  (a wall time: naive on purpose)
 
     def test_of_workers_who_ask_at_once_one_gets_it(self, store: Store) -> None:
         """I-06: threads stand in for processes; each round a new token."""
