@@ -106,7 +106,7 @@ class GrantingProvider(MemoryProvider):
         super().__init__(service)
         self._tokens = tokens
 
-    def renew_grant(self, account: Account, grant: Grant, clock: Clock) -> Grant:
+    def renew_grant(self, account: Account, grant: Grant, clock: Clock) -> Grant:  # noqa: ARG002  (the port's signature)
         if isinstance(grant, ServiceAccountGrant):
             raise InvalidValue("credentials: no service account here")
         access, refresh, seconds = self._tokens.renew(grant.refresh_token)
@@ -130,7 +130,7 @@ class GrantingProvider(MemoryProvider):
 class HttpProvider(MemoryProvider):
     """A provider whose token server is elsewhere; nobody reads its calendars."""
 
-    def renew_grant(self, account: Account, grant: Grant, clock: Clock) -> Grant:
+    def renew_grant(self, account: Account, grant: Grant, clock: Clock) -> Grant:  # noqa: ARG002  (the port's signature)
         assert isinstance(grant, OAuthGrant)
         assert grant.token_url
         answer = httpx.post(grant.token_url, data={"refresh_token": grant.refresh_token or ""}, timeout=30)
@@ -164,7 +164,7 @@ def over_http(tokens: TokenServer) -> Iterator[str]:
             self.end_headers()
             self.wfile.write(json.dumps(body).encode())
 
-        def log_message(self, format: str, *args: Any) -> None:
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  (the base's signature)
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)

@@ -87,7 +87,7 @@ def examine(world: World, *, untagged: frozenset[str] = frozenset()) -> Verdict:
     return verdict
 
 
-def _compare(
+def _compare(  # noqa: PLR0917
     world: World,
     target: Calendar,
     wishes: list[Wish],

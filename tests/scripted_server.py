@@ -58,9 +58,9 @@ class ScriptedServer:
                 outer.requests.append(request)
                 outer._write(self, outer.script(request))
 
-            do_GET = do_PUT = do_DELETE = do_PROPFIND = do_REPORT = _answer
+            do_GET = do_PUT = do_DELETE = do_PROPFIND = do_REPORT = _answer  # noqa: N815  (the base class's names)
 
-            def log_message(self, format: str, *args: object) -> None:
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002  (the base class's name)
                 """Keep quiet."""
 
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)

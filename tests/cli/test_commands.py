@@ -496,7 +496,7 @@ def test_init_writes_a_private_file_that_loads_and_never_overwrites(tmp_path: Pa
 
 
 def test_what_init_comments_out_is_valid_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from calsync_core.cli.config import load_config
+    from calsync_core.cli.config import load_config  # noqa: PLC0415
 
     path = tmp_path / "calsync.toml"
     CliRunner().invoke(calsync, ["--config", str(path), "init"])
@@ -512,7 +512,7 @@ def test_what_init_comments_out_is_valid_too(tmp_path: Path, monkeypatch: pytest
 
 
 def test_the_example_configuration_loads(monkeypatch: pytest.MonkeyPatch) -> None:
-    from calsync_core.cli.config import load_config
+    from calsync_core.cli.config import load_config  # noqa: PLC0415
 
     path = Path(__file__).parents[2] / "examples" / "calsync.toml"
     for name in ("CALSYNC_SECRET", "ANA_ICLOUD_PASSWORD", "ANA_OFFICE_PASSWORD", "ANA_CLUB_PASSWORD", "BEN_PASSWORD"):

@@ -39,7 +39,7 @@ TEXTS = [
 ]
 DATES_NEAR = st.dates(date(2026, 3, 1), date(2026, 5, 1)) | st.dates(date(2026, 10, 10), date(2026, 11, 10))
 CLOCKS = st.times().map(lambda clock: clock.replace(second=0, microsecond=0, tzinfo=None, fold=0)) | st.sampled_from(
-    [datetime(2026, 1, 1, 2, 30).time(), datetime(2026, 1, 1, 23, 0).time()]
+    [datetime(2026, 1, 1, 2, 30).time(), datetime(2026, 1, 1, 23, 0).time()]  # noqa: DTZ001  (a wall time: naive on purpose)
 )
 
 
@@ -173,7 +173,7 @@ def test_week_numbers_are_those_of_iso_8601(day: date, backwards: bool) -> None:
     year, week, _ = day.isocalendar()
     total = date(year, 12, 28).isocalendar().week
     number = week - total - 1 if backwards else week
-    first = datetime(day.year, 1, 1)
+    first = datetime(day.year, 1, 1)  # noqa: DTZ001  (a wall time: naive on purpose)
     rule = parse_rule(f"FREQ=YEARLY;BYWEEKNO={number};BYDAY=MO,TU,WE,TH,FR,SA,SU")
     found = instances(rule, first, datetime.combine(day, first.time()), datetime.combine(day, first.time()), Steps(99))
     assert len(list(found)) == 1

@@ -405,7 +405,7 @@ def test_misuse_is_refused_before_any_request(world: World) -> None:  # I-44
     with pytest.raises(UnknownCalendar):
         world.engine.sync_calendar(99)
     with pytest.raises(InvalidValue, match="instant"):
-        world.engine.explain("ana", datetime(2026, 3, 2, 9, 0))
+        world.engine.explain("ana", datetime(2026, 3, 2, 9, 0))  # noqa: DTZ001  (a wall time: naive on purpose)
     with pytest.raises(UnknownCalendar, match="source"):
         world.engine.set_rules("ana", [MirrorRule(source=99)])
     world.engine.disable(world.id("work"))

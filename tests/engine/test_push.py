@@ -497,7 +497,7 @@ def test_what_cannot_be_read_is_tried_again_after_1_5_and_15_minutes(world: Push
 
 def test_the_providers_patience_is_kept(world: PushWorld) -> None:  # I-33
     class Busy(MemoryProvider):
-        def fetch_changes(self, session: Session, request: Any) -> Any:
+        def fetch_changes(self, session: Session, request: Any) -> Any:  # noqa: ARG002  (the port's signature)
             raise RateLimited("slowly", retry_after=400.0)
 
     world.provider = Busy(world.memory)

@@ -45,7 +45,7 @@ def operation(content: BlockContent, key: str = "0a1b", generation: int = 0) -> 
 
 
 PLAIN = BlockContent(Span(date(2026, 3, 3), date(2026, 3, 4)), "")
-INSTANTS = st.datetimes(datetime(1990, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC)).map(
+INSTANTS = st.datetimes(datetime(1990, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC)).map(  # noqa: DTZ001  (a wall time: naive on purpose)
     lambda at: at.replace(microsecond=0)
 )
 SPANS = st.builds(

@@ -46,7 +46,7 @@ def told(bench: Bench, *intents: Intent) -> tuple[list[Outcome], ProviderError |
     outcomes: list[Outcome] = []
     try:
         for outcome in bench.provider.apply(bench.session, bench.calendar, intents):
-            outcomes.append(outcome)
+            outcomes.append(outcome)  # noqa: PERF402  (what came before it fails is kept)
     except ProviderError as error:
         return outcomes, error
     return outcomes, None

@@ -340,7 +340,7 @@ def test_calendars_are_shared_with_roles(bench: Bench) -> None:  # I-16
 
 def test_a_renewed_credential_is_tried_once(bench: Bench) -> None:  # I-35
     class Renewing:
-        asked: list[bool] = []
+        asked: list[bool] = []  # noqa: RUF012  (one test's notebook)
 
         def credential(self, *, renew: bool = False) -> Password:
             self.asked.append(renew)

@@ -68,7 +68,7 @@ def test_never_more_than_four_at_a_time() -> None:  # I-33
                 )
                 assert [one.status for one in done] == ["done"]
                 bench.provider.fetch_items(bench.session, bench.calendar, [f"x{number}-{each}" for each in range(9)])
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001  (shown by the main thread)
             errors.append(error)
 
     _together([lambda number=number: work(number) for number in range(6)])  # type: ignore[misc]

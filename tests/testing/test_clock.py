@@ -62,6 +62,6 @@ def test_no_wait_of_several_threads_is_lost() -> None:
 
 def test_naive_start_and_backward_step_are_refused() -> None:  # I-44
     with pytest.raises(InvalidValue, match=r"^start:"):
-        VirtualClock(datetime(2026, 3, 2))
+        VirtualClock(datetime(2026, 3, 2))  # noqa: DTZ001  (the mistake under test)
     with pytest.raises(InvalidValue, match=r"^delta:"):
         VirtualClock(START).advance(timedelta(seconds=-1))

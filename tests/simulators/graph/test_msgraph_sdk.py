@@ -54,7 +54,7 @@ class _Official:
         token = world.simulator.token(ANA)
 
         class Auth(sdk.AuthenticationProvider):  # type: ignore[name-defined,misc]
-            async def authenticate_request(self, request: Any, additional_authentication_context: Any = None) -> None:
+            async def authenticate_request(self, request: Any, additional_authentication_context: Any = None) -> None:  # noqa: ARG002  (the port's signature)
                 request.headers.try_add("Authorization", f"Bearer {token}")
 
         # The SDK's middlewares wrap a transport and never close it.

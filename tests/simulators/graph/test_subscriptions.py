@@ -411,7 +411,7 @@ def host() -> Iterator[tuple[str, list[Any], dict[str, Any]]]:
             self.end_headers()
             self.wfile.write(answer)
 
-        def log_message(self, format: str, *args: object) -> None:
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  (the base class's name)
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
