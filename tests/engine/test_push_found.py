@@ -10,7 +10,7 @@ from attrs import evolve
 
 from calsync_core.models import Calendar, Lease, Notice, NoticeKind, NotificationStatus, Progress
 from calsync_core.protocols import Session, Subscription
-from calsync_core.providers.memory import MemoryProvider
+from calsync_core.providers.memory import MemoryProvider, MemoryService
 from calsync_core.testing.faults import Fault, FaultKind, FaultyProvider
 from push_world import WEBHOOKS, PushWorld
 from world import at
@@ -222,3 +222,16 @@ def test_switching_on_while_a_subscription_is_ended_makes_another(world: PushWor
     world.until(world.clock.now() + HOUR)
     assert world.starts("home") == [at(1)]
     assert world.push_of("work") == ("active" if can_push else "unsupported")
+
+
+@pytest.mark.xfail(
+    strict=True, reason="a block whose etag no write told never learns it from a read that shows no change"
+)
+def test_a_block_that_somebody_renames_is_put_right_also_where_writes_tell_no_etag() -> None:  # I-01
+    world = PushWorld(("work", "home"), service=MemoryService(etag_on_write=False))
+    world.book("work", "m1", at(1))
+    world.settle(120)
+    (block,) = world.blocks("home")
+    world.memory.retitle(world.remote["home"], block.key, "Lunch")
+    world.settle(120)
+    assert [item.events[0].title for item in world.blocks("home")] == [block.events[0].title]
