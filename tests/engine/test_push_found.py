@@ -224,9 +224,6 @@ def test_switching_on_while_a_subscription_is_ended_makes_another(world: PushWor
     assert world.push_of("work") == ("active" if can_push else "unsupported")
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a block whose etag no write told never learns it from a read that shows no change"
-)
 def test_a_block_that_somebody_renames_is_put_right_also_where_writes_tell_no_etag() -> None:  # I-01
     world = PushWorld(("work", "home"), service=MemoryService(etag_on_write=False))
     world.book("work", "m1", at(1))

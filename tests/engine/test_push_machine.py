@@ -69,7 +69,11 @@ class PushHistories(Histories):
     @initialize(
         shape=st.fixed_dictionaries(
             {},
-            optional={"shows_tentative": st.booleans(), "assigns_ids": st.booleans()},
+            optional={
+                "shows_tentative": st.booleans(),
+                "assigns_ids": st.booleans(),
+                "etag_on_write": st.booleans(),
+            },
         ),
         habits=st.fixed_dictionaries(
             {"lifetime": st.sampled_from([8 * HOUR, 2 * DAY, 5 * DAY])},

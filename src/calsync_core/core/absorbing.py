@@ -6,7 +6,7 @@ transaction. Two stores can therefore differ in how they keep rows, not in what 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from attrs import evolve, field, frozen
@@ -120,7 +120,7 @@ def absorb(changes: Changes, calendar: Calendar, known: Known) -> Absorbed:
         removed=tuple(sorted(key for key in removed if key in known.items)),
         debts=tuple(owed.values()),
         settled=tuple(settled),
-        lines=tuple(sorted({*_event_lines(changed, calendar, known, after), *_debt_lines(settled, known, after)})),
+        lines=tuple(sorted(_lines(changed, shown, settled, calendar, known, after))),
         count=_count(changed, known, after),
         state=_read_state(changes, known.state),
         first_complete=changes.snapshot_done and not known.state.complete,
@@ -202,6 +202,31 @@ def _differing(before: StoredItem | None, after: StoredItem | None) -> tuple[lis
     gone = [event for event in old if not any(same_event(event, other) for other in new)]
     come = [event for event in new if not any(same_event(event, other) for other in old)]
     return gone, come
+
+
+def _lines(  # noqa: PLR0917  (one page in its parts)
+    changed: Collection[str],
+    shown: Iterable[str],
+    settled: Iterable[str],
+    calendar: Calendar,
+    known: Known,
+    after: Mapping[str, StoredItem],
+) -> set[Line]:
+    learned = [key for key in shown if key not in changed and _tells_etag(key, known, after)]
+    lines = {*_event_lines(changed, calendar, known, after), *_debt_lines(settled, known, after)}
+    for key in learned:
+        for event in after[key].events:
+            lines |= set(_lines_of(event, calendar.owner, known.blocks[key]))
+    return lines
+
+
+def _tells_etag(key: str, known: Known, after: Mapping[str, StoredItem]) -> bool:
+    """Whether this is the first word on the revision of a block of ours: the write did not tell it, and without it an
+    edit that keeps the times could pass for what the service made of our write.
+    """
+    before = known.items.get(key)
+    told = before is not None and before.etag is None and key in after and after[key].etag is not None
+    return told and any(block.etag is None for block in known.blocks.get(key, ()))
 
 
 def _event_lines(

@@ -141,7 +141,8 @@ class EventStore(Protocol):
           ``present`` and ``debts``.
         * Journal: the ``identity`` of every event stored or removed by a real change. For an event with a mark: the
           ``uid`` of the recorded block with this (target, native id), or the mark's key where none is recorded;
-          textual marks and adorned blocks journal their own ``identity`` as well. A settled debt journals the
+          textual marks and adorned blocks journal their own ``identity`` as well, and a recorded block whose write told
+          no etag journals its uid when its item tells one. A settled debt journals the
           recorded block's uid whenever the item turned out to be gone, and when its reason starts with ``conflict``
           or ``taken``.
         * A removed key takes along items whose ``series`` is that key.

@@ -117,6 +117,20 @@ class JournalContract(WithBench):
             bench.save(bench.target, removed=(block.native_id,), settled=(block.native_id,))
             assert bench.unplanned().uids == {f"u{number}"}, reason
 
+    def test_a_block_whose_write_told_no_etag_is_planned_when_it_tells_one(self, bench: StoreBench) -> None:
+        """Once: until then nobody can tell an edit from what the service made of the write."""
+        block = a_block(bench.source, bench.target, state=BlockState.LIVE, etag=None)
+        bench.store.save_blocks([block])
+        bench.save(bench.target, evolve(a_sighting(block), etag=None))
+        bench.forget_what_is_unplanned()
+        bench.save(bench.target, evolve(a_sighting(block), etag=None))
+        assert bench.unplanned().uids == frozenset()
+        bench.save(bench.target, evolve(a_sighting(block), etag="e9"))
+        assert bench.unplanned().uids == {block.uid}
+        bench.forget_what_is_unplanned()
+        bench.save(bench.target, evolve(a_sighting(block), etag="e9"))
+        assert bench.unplanned().uids == frozenset()
+
     @pytest.mark.parametrize(
         ("reason", "planned"),
         [("conflict", True), ("conflict: again", True), ("taken", True), ("missing", False), ("unreadable", False)],
