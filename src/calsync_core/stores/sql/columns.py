@@ -19,8 +19,8 @@ LONGEST_REF = 191
 
 
 def _bounded(length: int) -> sa.String:
-    # MariaDB's default collations think that "Ana" and "ana" are the same owner.
-    exact = mysql.VARCHAR(length, charset="utf8mb4", collation="utf8mb4_bin")
+    # MariaDB's default collations think that "Ana" and "ana" are the same owner, and most that "ana " is, too.
+    exact = mysql.VARCHAR(length, charset="utf8mb4", collation="utf8mb4_nopad_bin")
     return sa.String(length).with_variant(exact, "mysql", "mariadb")
 
 
@@ -59,9 +59,9 @@ class Name(sa.types.TypeDecorator[str]):
         super().__init__(length)
         self.length = length
 
-    def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
+    def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:  # noqa: ARG002
         """With an exact collation where the default is not."""
-        return dialect.type_descriptor(_bounded(self.length))
+        return _bounded(self.length)
 
     def process_bind_param(self, value: str | None, dialect: sa.Dialect) -> str | None:  # noqa: ARG002
         """Raises InvalidValue for what some database could not keep: the caller gets the same answer from all."""
@@ -80,9 +80,9 @@ class Word(sa.types.TypeDecorator[str]):
     impl = sa.Text
     cache_ok = True
 
-    def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
+    def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:  # noqa: ARG002
         """Unbounded everywhere."""
-        return dialect.type_descriptor(_endless())
+        return _endless()
 
     def process_bind_param(self, value: str | None, dialect: sa.Dialect) -> str | None:  # noqa: ARG002
         """To ASCII."""
