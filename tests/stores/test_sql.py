@@ -168,7 +168,7 @@ def test_no_question_reads_a_whole_table(file_store: SQLStore) -> None:
     assert engine is not None
 
     @event.listens_for(engine.engine, "before_cursor_execute")
-    def _note(_c: Any, _cursor: Any, statement: str, parameters: Any, _ctx: Any, many: bool) -> None:  # noqa: FBT001
+    def _note(_c: Any, _cursor: Any, statement: str, parameters: Any, _ctx: Any, many: bool) -> None:
         statements.setdefault(statement, parameters[0] if many else parameters)
 
     _use_everything(bench)

@@ -4,22 +4,16 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from alembic import command
-from alembic.autogenerate import compare_metadata
-from alembic.migration import MigrationContext
 
 from calsync_core.errors import ConfigurationError
-from calsync_core.models import Account, AccountStatus, Calendar, ReadState, Watch
+from calsync_core.models import Account, Watch
 from calsync_core.stores.sql import SQLStore
-from calsync_core.stores.sql.schema import VERSION_TABLE, migration_config
-from calsync_core.stores.sql.tables import metadata
+from calsync_core.stores.sql.schema import migration_config
 from calsync_core.testing.store_kit import NOW
 
 
@@ -65,44 +59,6 @@ def test_what_is_no_database_is_said_to_be_none(tmp_path: Path) -> None:  # I-44
     assert path.read_text().startswith("shopping list")
 
 
-def test_a_database_of_a_newer_version_is_left_alone(url: str, tmp_path: Path) -> None:
-    SQLStore(url).load_accounts()
-    with sqlite3.connect(tmp_path / "calsync.db") as raw:
-        raw.execute(f"UPDATE {VERSION_TABLE} SET version_num = '9999'")  # noqa: S608
-    raw.close()
-    for migrate in (True, False):
-        store = SQLStore(url, migrate=migrate)
-        with pytest.raises(ConfigurationError, match="newer version"):
-            store.load_accounts()
-        store.close()
-
-
-def test_without_migrate_the_tables_are_only_checked(url: str) -> None:
-    store = SQLStore(url, migrate=False)
-    with pytest.raises(ConfigurationError, match="no tables yet"):
-        store.load_accounts()
-    SQLStore(url).load_accounts()
-    assert store.load_accounts() == []
-    store.close()
-
-
-def test_the_hosts_own_tables_are_none_of_our_business(tmp_path: Path, url: str) -> None:
-    with sqlite3.connect(tmp_path / "calsync.db") as raw:
-        raw.execute("CREATE TABLE alembic_version (version_num VARCHAR(32))")
-        raw.execute("INSERT INTO alembic_version VALUES ('of the host')")
-    raw.close()
-    store = SQLStore(url)
-    assert store.load_accounts() == []
-    store.close()
-
-
-def test_migrations_make_the_tables_that_the_code_uses(file_store: SQLStore) -> None:
-    with file_store._database.reading() as connection:
-        options: dict[str, Any] = {"version_table": VERSION_TABLE, "compare_type": True}
-        context = MigrationContext.configure(connection, opts=options)
-        assert compare_metadata(context, metadata) == []
-
-
 def test_an_older_database_is_brought_up_to_date_with_all_that_is_in_it(url: str, tmp_path: Path) -> None:
     _make(url, "0001")
     with sqlite3.connect(tmp_path / "calsync.db") as raw:
@@ -137,23 +93,6 @@ def test_what_is_counted_is_right_for_rows_written_before_it_was(url: str, tmp_p
     store.call_for_checks([1, 4], NOW)
     assert store.load_watches([1, 2, 3, 4]) == dict.fromkeys((1, 4), Watch(due_at=NOW, check_at=NOW))
     store.close()
-
-
-def test_an_upgrade_can_be_taken_back(file_store: SQLStore) -> None:
-    account = file_store.save_account(Account("ana", "memory", "a", status=AccountStatus.AUTH_EXPIRED))
-    calendar = file_store.save_calendar(Calendar(account.key, "ana", "r", "R", enabled=True))
-    lease = file_store.acquire_lease("x", "w", 60, NOW)
-    file_store.save_read_state(lease, calendar.key, ReadState(failures=2), NOW)
-    file_store.save_credential(lease, account.key, "sealed", NOW)
-    for revision, gone in (("0002", "watches"), ("0001", "credentials")):
-        with file_store._database.writing() as connection:
-            command.downgrade(migration_config(connection), revision)
-            assert gone not in sa.inspect(connection).get_table_names()
-        file_store.close()
-        assert file_store.load_accounts() == [account]
-        assert file_store.load_read_state(calendar.key) == ReadState(failures=2)
-        assert file_store.load_vitals().failing == 1
-        assert file_store.load_credentials() == ({account.key: "sealed"} if revision == "0002" else {})
 
 
 def _make(url: str, revision: str) -> None:
@@ -207,36 +146,6 @@ def test_what_was_promised_survives_a_power_failure(
             with store._database.writing(promised=each) as connection:
                 assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == expected
     store.close()
-
-
-ASK = """
-import sys
-from datetime import datetime, UTC
-from calsync_core.errors import LeaseBusy
-from calsync_core.stores.sql import SQLStore
-
-store = SQLStore(sys.argv[1])
-sys.stdin.readline()
-try:
-    print(store.acquire_lease("owner:ana", sys.argv[2], 60, datetime(2026, 11, 24, tzinfo=UTC)).token)
-except LeaseBusy:
-    print(0)
-"""
-
-
-def test_of_processes_that_open_a_new_file_and_ask_at_once_one_gets_the_lease(url: str) -> None:  # I-06
-    ask = [sys.executable, "-W", "error", "-c", ASK, url]
-    workers = [
-        subprocess.Popen([*ask, str(number)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        for number in range(4)
-    ]
-    for worker in workers:
-        assert worker.stdin is not None
-        worker.stdin.write("go\n")
-        worker.stdin.flush()
-    answers = [worker.communicate(timeout=120)[0].strip() for worker in workers]
-    assert sorted(answers) == ["0", "0", "0", "1"]
-    assert [worker.returncode for worker in workers] == [0, 0, 0, 0]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")

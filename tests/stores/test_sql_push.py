@@ -15,7 +15,6 @@ from sqlalchemy import event
 from calsync_core.errors import InvalidValue, StoreError
 from calsync_core.models import Notice, NoticeKind, NotificationStatus
 from calsync_core.stores.sql import SQLStore
-from calsync_core.stores.sql.tables import notifications
 from calsync_core.testing.store_kit import NOW, StoreBench, a_notification, a_subscription
 
 SECRET = "5ec2e7" * 10
@@ -61,46 +60,6 @@ def test_a_push_that_came_before_writes_no_row(file_store: SQLStore) -> None:  #
     file_store.save_notifications(came)
     asked = _statements(file_store, lambda: file_store.save_notifications(came))
     assert [statement.split()[0] for statement in asked] == ["SELECT", "SELECT"]
-
-
-def test_a_message_that_another_process_stored_meanwhile_is_left_to_it(file_store: SQLStore) -> None:  # I-28
-    bench = StoreBench(file_store)
-    file_store.save_notifications([a_notification(bench.source, "before")])
-    stolen = _heard_meanwhile(file_store, bench, times=1)
-    came = [a_notification(bench.source, name) for name in ("m1", "m2", "m3")]
-    assert file_store.save_notifications(came) == 2
-    assert stolen == ["m2"]
-    assert [each.message for each in file_store.load_notifications()] == ["m3", "m1", "m2", "before"]
-
-
-def test_a_store_that_never_gets_its_turn_says_so(file_store: SQLStore) -> None:  # I-28
-    bench = StoreBench(file_store)
-    bench.watch(bench.source)
-    _heard_meanwhile(file_store, bench, times=99)
-    with pytest.raises(StoreError):
-        file_store.save_notifications([a_notification(bench.source, f"m{number}") for number in range(99)])
-    assert file_store.load_notifications() == []
-    assert bench.watched(bench.source) is not None
-
-
-def _heard_meanwhile(store: SQLStore, bench: StoreBench, times: int) -> list[str]:
-    """Between looking and storing, another process stores one of the messages: that is when a savepoint is set."""
-    other = SQLStore("sqlite:///:memory:")
-    beside = StoreBench(other)
-    stolen: list[str] = []
-
-    @event.listens_for(_engine(store), "savepoint")
-    def _steal(connection: sa.Connection, _name: str) -> None:
-        if len(stolen) < times:
-            name = "m2" if times == 1 else f"m{len(stolen)}"
-            stolen.append(name)
-            other.save_notifications([a_notification(beside.source, name)])
-            with other._database.reading() as theirs:
-                row = theirs.execute(sa.select(notifications).order_by(notifications.c.id.desc()).limit(1)).one()
-            columns = {key: value for key, value in row._mapping.items() if key != "id"}
-            connection.execute(sa.insert(notifications).values({**columns, "calendar_id": bench.source.key}))
-
-    return stolen
 
 
 HEAR = """

@@ -50,7 +50,8 @@ class SQLStore(
         super().__init__(Database(url, migrate=migrate))
 
     def __repr__(self) -> str:
-        return f"SQLStore({self._database.url.render_as_string(hide_password=True)!r})"
+        # A driver's options may hold a password, too.
+        return f"SQLStore({self._database.url.set(query={}).render_as_string(hide_password=True)!r})"
 
     def close(self) -> None:
         """Close this process's connections; the next use opens new ones."""

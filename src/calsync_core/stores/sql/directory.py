@@ -92,11 +92,12 @@ class SQLDirectory(Role):
             other = connection.scalar(same)
             if other is not None and other != calendar.id:
                 raise InvalidValue(f"remote_id: account {calendar.account_id} has this calendar already")
+            touched = touched_owners(before, calendar)
+            lock_owners(connection, {calendar.owner, *touched})
             saved = evolve(calendar, id=_save(connection, table, calendar.id, columns))
             if before is None:
                 insert(connection, tables.watches, [{"calendar_id": saved.key}])
-            lock_owners(connection, {calendar.owner})
-            forget_shape(connection, touched_owners(before, saved))
+            forget_shape(connection, touched)
             return saved
 
     def load_calendar(self, calendar_id: CalendarId) -> Calendar:

@@ -59,6 +59,9 @@ class SQLEvents(Role):
             fence(connection, lease, changes.at)
             calendar = require_calendar(connection, calendar_id)
             absorbed = absorb(changes, calendar, _known(connection, calendar_id, changes))
+            if absorbed.first_complete or absorbed.lines:
+                # Before the items: who forgets an account holds its owner first, too.
+                lock_owners(connection, {line.owner for line in absorbed.lines} | {calendar.owner})
             items.replace_items(connection, calendar_id, absorbed.replaced)
             items.refresh_items(connection, calendar_id, absorbed.refreshed)
             items.stamp_items(connection, calendar_id, absorbed.stamped, absorbed.round)
@@ -67,9 +70,6 @@ class SQLEvents(Role):
             items.owe_debts(connection, calendar_id, absorbed.debts)
             if absorbed.state is not None:
                 items.save_state(connection, calendar_id, absorbed.state)
-            if absorbed.first_complete or absorbed.lines:
-                touched = {line.owner for line in absorbed.lines} | {calendar.owner}
-                lock_owners(connection, touched)
             if absorbed.first_complete:
                 forget_shape(connection, {calendar.owner})
             note(connection, absorbed.lines, calendar_id)

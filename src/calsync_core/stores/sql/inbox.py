@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 from attrs import evolve
-from sqlalchemy.exc import IntegrityError
 
 from calsync_core.models import CalendarId, Lease, Notification, NotificationStatus
 from calsync_core.stores.sql import tables
@@ -22,7 +20,6 @@ __all__ = ["DONE", "WAITING", "SQLInbox"]
 DONE = (str(NotificationStatus.COMPLETED), str(NotificationStatus.FAILED))
 WAITING = tuple(str(status) for status in NotificationStatus if status not in DONE)
 _UNCLAIMED = (str(NotificationStatus.PENDING), str(NotificationStatus.RETRYING))
-_TRIES = 5
 
 
 class SQLInbox(Role):
@@ -36,9 +33,11 @@ class SQLInbox(Role):
             # The locks put those who save for one calendar in line.
             pushed = lock_watches(connection, {each.calendar_id for each in notifications})
             known = [each for each in notifications if each.calendar_id in pushed]
-            count = _insert_new(connection, [_row(each) for each in known])
+            # One that another process saves meanwhile, for another calendar, has this call repeated: then it is seen.
+            new = _unheard(connection, [_row(each) for each in known])
+            insert(connection, tables.notifications, new)
             _note_pushes(connection, known, pushed)
-            return count
+            return len(new)
 
     def load_notified(self, at: datetime) -> list[CalendarId]:
         """See ``InboxStore.load_notified``."""
@@ -101,21 +100,6 @@ class SQLInbox(Role):
         with self._database.reading() as connection:
             waiting = wanted.where(table.c.calendar_id == calendar_id, table.c.status.in_(WAITING))
             return int(connection.scalar(waiting) or 0)
-
-
-def _insert_new(connection: sa.Connection, rows: Sequence[dict[str, Any]]) -> int:
-    for attempt in range(1, _TRIES + 1):
-        new = _unheard(connection, rows)
-        try:
-            with connection.begin_nested() if new else nullcontext():
-                insert(connection, tables.notifications, new)
-        except IntegrityError:
-            # Another process saved one of them after we had looked: then it is there now.
-            if attempt == _TRIES:
-                raise
-        else:
-            return len(new)
-    return 0
 
 
 def _unheard(connection: sa.Connection, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import partial, wraps
+from types import FunctionType
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from attrs import evolve
-from sqlalchemy.exc import IntegrityError
 
 from calsync_core.core.recording import Line, calendars_of, holds
 from calsync_core.errors import LeaseLost, StoreError, UnknownAccount, UnknownCalendar
@@ -52,10 +53,26 @@ T = TypeVar("T")
 
 
 class Role:
-    """What every role of a ``SQLStore`` has: the database."""
+    """What every role of a ``SQLStore`` has: the database. A subclass's public methods are one transaction each, and
+    are repeated where another transaction was in the way.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        for name, method in list(vars(cls).items()):
+            if isinstance(method, FunctionType) and not name.startswith("_"):
+                setattr(cls, name, _repeated(method))
+
+
+def _repeated(method: Callable[..., T]) -> Callable[..., T]:
+    @wraps(method)
+    def repeated(self: Role, *values: Any, **named: Any) -> T:
+        return self._database.repeat(partial(method, self, *values, **named))
+
+    return repeated
 
 
 def chunks(values: Iterable[T]) -> Iterator[Sequence[T]]:
@@ -143,7 +160,9 @@ def fence(connection: sa.Connection, lease: Lease, at: datetime) -> None:
 def lock_owners(connection: sa.Connection, owners: Iterable[str]) -> dict[str, PlanState]:
     """Put the writers of these owners' journals and blocks in line; returns their plan states.
 
-    Always in the same order, after the lease's row, so that two transactions can't wait for each other.
+    Always in the same order, after the lease's row and before what belongs to the owners, so that two transactions
+    can't wait for each other. Of several that make an owner's row at once, all but one begin anew: none may go on with
+    the weak lock that a refused insert leaves behind in MariaDB.
     """
     states = {}
     table = tables.plan_states
@@ -151,13 +170,8 @@ def lock_owners(connection: sa.Connection, owners: Iterable[str]) -> dict[str, P
         wanted = sa.select(table).where(table.c.owner == owner).with_for_update()
         row = connection.execute(wanted).one_or_none()
         if row is None:
-            try:
-                with connection.begin_nested():
-                    connection.execute(sa.insert(table).values(owner=owner))
-            except IntegrityError:
-                pass  # Another worker was first: its row is as good.
-            row = connection.execute(wanted).one()
-        states[owner] = PlanState(row.shape, row.horizon_end)
+            connection.execute(sa.insert(table).values(owner=owner))
+        states[owner] = PlanState() if row is None else PlanState(row.shape, row.horizon_end)
     return states
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -9,13 +13,20 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy import exc
 
-from calsync_core.errors import ConfigurationError
+from calsync_core.errors import ConfigurationError, StoreError
+from calsync_core.stores.sql.trouble import code_of
 
 __all__ = ["VERSION_TABLE", "bring_up_to_date", "migration_config"]
 
 VERSION_TABLE = "calsync_version"
 """Not Alembic's default name: the host may keep its own tables, and its own revisions, in the same database."""
+
+_LOCK = 0x63616C73796E63  # "calsync"
+_PATIENCE_SECONDS = 240
+_upgrading = threading.Lock()
+_THERE_ALREADY = ("42P07", "42701", "1050", "1060", "1061")
 
 
 def migration_config(connection: sa.Connection | None = None) -> Config:
@@ -36,17 +47,64 @@ def bring_up_to_date(connection: sa.Connection, *, migrate: bool) -> None:
     config = migration_config(connection)
     script = ScriptDirectory.from_config(config)
     with connection.begin():
-        found = _revision(connection)
-        if found is not None and found not in {revision.revision for revision in script.walk_revisions()}:
-            raise ConfigurationError("store url: this database was written by a newer version of calsync-core")
+        found = _revision(connection, script)
         if found == script.get_current_head():
             return
         if not migrate:
             state = "has no tables yet" if found is None else "needs an upgrade"
             raise ConfigurationError(f"store url: this database {state}, and migrate is off")
+        # Alembic's context belongs to the process: not even two databases can be upgraded at once.
+        with _upgrading, _alone(connection):
+            # Whoever was here before us did it for us.
+            if _revision(connection, script) != script.get_current_head():
+                _upgrade(config)
+
+
+def _upgrade(config: Config) -> None:
+    try:
         command.upgrade(config, "head")
+    except exc.DBAPIError as error:
+        if code_of(error.orig) in _THERE_ALREADY or " already exists" in str(error.orig):
+            raise ConfigurationError(
+                "store url: a table or column that an upgrade makes is there already: of another application, "
+                "or left by an upgrade that was cut short"
+            ) from None
+        raise
 
 
-def _revision(connection: sa.Connection) -> str | None:
+@contextmanager
+def _alone(connection: sa.Connection) -> Iterator[None]:
+    """Keep every other process of ours from migrating this database. In SQLite, whoever may write is alone already."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"SELECT set_config('lock_timeout', '{_PATIENCE_SECONDS}s', true)")
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+        yield
+    elif connection.dialect.name == "mysql":
+        # Its locks have names for the whole server, of at most 64 characters.
+        name = sa.func.concat(f"calsync {_LOCK} ", sa.func.md5(sa.func.database()))
+        if connection.scalar(sa.select(sa.func.get_lock(name, _PATIENCE_SECONDS))) != 1:
+            raise StoreError("the database can't do it now: another process is upgrading it")
+        try:
+            yield
+        finally:
+            if not connection.invalidated:
+                connection.execute(sa.select(sa.func.release_lock(name)))
+    else:
+        yield
+
+
+def _revision(connection: sa.Connection, script: ScriptDirectory) -> str | None:
     context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
-    return context.get_current_revision()
+    found = context.get_current_revision()
+    if found is not None and found not in {revision.revision for revision in script.walk_revisions()}:
+        raise ConfigurationError("store url: this database was written by a newer version of calsync-core")
+    return found
+
+
+def _after_fork() -> None:
+    global _upgrading  # noqa: PLW0603  (another thread of the parent may have held it)
+    _upgrading = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 from attrs import evolve
-from sqlalchemy.exc import IntegrityError
 
 from calsync_core.core.recording import is_newest
 from calsync_core.errors import LeaseBusy, LeaseLost
@@ -36,11 +35,8 @@ class SQLLeases(Role):
             if token:
                 connection.execute(sa.update(table).where(table.c.name == name).values(columns))
                 return lease
-            try:
-                with connection.begin_nested():
-                    connection.execute(sa.insert(table).values(name=name, **columns))
-            except IntegrityError:
-                raise LeaseBusy(f"lease {name!r} was taken by another worker just now") from None
+            # The first one ever of this name: where another worker is faster, this call is repeated and finds it taken.
+            connection.execute(sa.insert(table).values(name=name, **columns))
             return lease
 
     def renew_lease(self, lease: Lease, ttl: float, at: datetime) -> Lease:
