@@ -10,10 +10,18 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+import pytest
 from attrs import evolve
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from calsync_core.errors import CalsyncError
 from calsync_core.models import (
@@ -42,6 +50,7 @@ from calsync_core.models import (
 from calsync_core.protocols import Store
 from calsync_core.stores import MemoryStore
 from calsync_core.stores.sql import SQLStore
+from store_servers import KINDS
 from store_world import (
     HOUR,
     KEYS,
@@ -62,10 +71,10 @@ from store_world import (
 class Both(RuleBasedStateMachine):
     """Two stores, one history."""
 
-    def __init__(self) -> None:
+    def __init__(self, other: Store | None = None) -> None:
         super().__init__()
-        self.sql = SQLStore("sqlite:///:memory:")
-        self.stores: tuple[Store, Store] = (MemoryStore(), self.sql)
+        self.own = SQLStore("sqlite:///:memory:") if other is None else None
+        self.stores: tuple[Store, Store] = (MemoryStore(), other or self.own or MemoryStore())
         # What is the same thing in both stores may have another id in each.
         self.accounts: list[tuple[Account, Account]] = []
         self.calendars: list[tuple[Calendar, Calendar]] = []
@@ -74,7 +83,8 @@ class Both(RuleBasedStateMachine):
         self.uptos: tuple[int, int] = (0, 0)
 
     def teardown(self) -> None:
-        self.sql.close()
+        if self.own is not None:
+            self.own.close()
 
     def both(self, call: Callable[[Store, int], Any]) -> tuple[Any, Any]:
         """Do it to both; they must refuse for the same reason."""
@@ -418,3 +428,14 @@ class Both(RuleBasedStateMachine):
 
 Both.TestCase.settings = settings(max_examples=12, stateful_step_count=30, deadline=None)
 TestBothStores = Both.TestCase
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_server_answers_the_same(kind: str, emptied_store: Callable[[str], SQLStore]) -> None:
+    class OnAServer(Both):
+        def __init__(self) -> None:
+            super().__init__(emptied_store(kind))
+
+    few = settings(max_examples=3, stateful_step_count=15, deadline=None)
+    run_state_machine_as_test(OnAServer, settings=few)

@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
 
+import pytest
 from attrs import evolve
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from calsync_core.errors import CalsyncError
 from calsync_core.models import (
@@ -34,6 +35,7 @@ from calsync_core.models import (
 from calsync_core.protocols import Store
 from calsync_core.stores import MemoryStore
 from calsync_core.stores.sql import SQLStore
+from store_servers import KINDS
 from store_world import DAY, HOUR, NOW, OWNERS, moments, picks
 
 NAMES = ("s1", "s2", "S1", "x\x00")
@@ -53,10 +55,10 @@ watches = st.builds(
 class BothPush(RuleBasedStateMachine):
     """Two stores, one history of pushes."""
 
-    def __init__(self) -> None:
+    def __init__(self, other: Store | None = None) -> None:
         super().__init__()
-        self.sql = SQLStore("sqlite:///:memory:")
-        self.stores: tuple[Store, Store] = (MemoryStore(), self.sql)
+        self.own = SQLStore("sqlite:///:memory:") if other is None else None
+        self.stores: tuple[Store, Store] = (MemoryStore(), other or self.own or MemoryStore())
         # What is the same thing in both stores may have another id in each.
         self.accounts: list[tuple[Account, Account]] = []
         self.calendars: list[tuple[Calendar, Calendar]] = []
@@ -64,7 +66,8 @@ class BothPush(RuleBasedStateMachine):
         self.lease = Lease("x", "w", 1, NOW)
 
     def teardown(self) -> None:
-        self.sql.close()
+        if self.own is not None:
+            self.own.close()
 
     def both(self, call: Callable[[Store, int], Any]) -> tuple[Any, Any]:
         """Do it to both; they must refuse for the same reason."""
@@ -255,3 +258,14 @@ class BothPush(RuleBasedStateMachine):
 
 BothPush.TestCase.settings = settings(max_examples=20, stateful_step_count=30, deadline=None)
 TestBothPushStores = BothPush.TestCase
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_server_answers_the_same(kind: str, emptied_store: Callable[[str], SQLStore]) -> None:
+    class OnAServer(BothPush):
+        def __init__(self) -> None:
+            super().__init__(emptied_store(kind))
+
+    few = settings(max_examples=4, stateful_step_count=15, deadline=None)
+    run_state_machine_as_test(OnAServer, settings=few)

@@ -223,8 +223,9 @@ def _owners_due(shape: str, horizon_end: datetime) -> sa.Select[str]:
         | (state.c.horizon_end < horizon_end)
     )
     has_calendar = sa.exists().where(calendar.c.owner == state.c.owner)
-    has_lines = sa.exists().where(journal.c.owner == state.c.owner)
-    return sa.select(state.c.owner).where((behind & has_calendar) | has_lines)
+    # Not EXISTS: beside an OR, PostgreSQL would read the whole journal for it instead of one line of each owner.
+    first_line = sa.select(sa.func.min(journal.c.id)).where(journal.c.owner == state.c.owner).scalar_subquery()
+    return sa.select(state.c.owner).where((behind & has_calendar) | first_line.is_not(None))
 
 
 def _calendars_due(connection: sa.Connection, at: datetime) -> set[CalendarId]:

@@ -229,7 +229,7 @@ watches = Table(
     Column("due_at", INSTANT, index=True),
     Column("check_at", INSTANT, index=True),
     Column("pushed_at", INSTANT),
-    Column("state", _STATUS),
+    Column("state", _STATUS, index=True),
     Column("value", JSON_TEXT),
 )
 
