@@ -14,6 +14,7 @@ import argparse
 import json
 import math
 import random
+import resource
 import signal
 import socket
 import subprocess
@@ -162,10 +163,13 @@ def measure(calendars: int, rate: float, seconds: float) -> dict[str, Any]:
         ):
             process = subprocess.Popen(command, stdout=log, stderr=log)
             try:
-                return {"calendars": calendars, **_while_it_runs(town, dice, rate, seconds), **_told(config)}
+                figures = {"calendars": calendars, **_while_it_runs(town, dice, rate, seconds)}
             finally:
                 process.send_signal(signal.SIGTERM)
                 process.wait(60)
+            # Before any other child has run: what calsync took, and what the services and this measurement did.
+            took = {"cpu": _cpu(resource.RUSAGE_CHILDREN), "cpu_of_services": _cpu(resource.RUSAGE_SELF)}
+            return {**figures, **took, **_told(config)}
 
 
 def _while_it_runs(town: Town, dice: random.Random, rate: float, seconds: float) -> dict[str, Any]:
@@ -200,6 +204,11 @@ def _while_it_runs(town: Town, dice: random.Random, rate: float, seconds: float)
         "requests_per_change": round(requests / len(town.booked), 2),
         "subscribed_after": round(subscribed, 1),
     }
+
+
+def _cpu(who: int) -> float:
+    used = resource.getrusage(who)
+    return round(used.ru_utime + used.ru_stime, 1)
 
 
 def _told(config: Path) -> dict[str, Any]:

@@ -49,7 +49,7 @@ from calsync_core.protocols import Clock, Notifier, Provider, PushRequest, Store
 from calsync_core.steps.context import Context, HeldLease
 from calsync_core.steps.due import agenda, put_off, to_read
 from calsync_core.steps.fingerprint import plan_shape
-from calsync_core.steps.inbox import notified, work_off
+from calsync_core.steps.inbox import work_off
 from calsync_core.steps.notices import deliver
 from calsync_core.steps.read import read_again_later
 from calsync_core.steps.receive import receive
@@ -157,7 +157,7 @@ class SyncEngine(Accounts, Looking):
 
     def notified_owners(self) -> list[str]:
         """Whose calendars the inbox says are worth reading now."""
-        return sorted(notified(self._context))
+        return self._store.load_notified_owners(self._context.clock.now())
 
     def process_notifications(self, owner: str | None = None) -> InboxReport:
         """Sync what the inbox says is worth reading now, for everybody or one owner; any number of workers may do so at

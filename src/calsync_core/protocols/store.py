@@ -315,8 +315,13 @@ class InboxStore(Protocol):
         message of None is always new. Those of unknown calendars are left out.
         """
 
-    def load_notified(self, at: datetime) -> list[CalendarId]:
-        """Calendars with a notification that can be claimed now: PENDING or RETRYING and due, or PROCESSING."""
+    def load_notified(self, at: datetime, owner: str | None = None) -> list[CalendarId]:
+        """Calendars, of one owner if given, with a notification that can be claimed now: PENDING or RETRYING and due, or
+        PROCESSING.
+        """
+
+    def load_notified_owners(self, at: datetime) -> list[str]:
+        """Whose calendars these are, sorted: asked again and again, and so in one look however many there are."""
 
     def claim_notifications(self, lease: Lease, calendar_id: CalendarId, at: datetime) -> list[Notification]:
         """Mark every PENDING, RETRYING and PROCESSING notification of the calendar, due or not, as PROCESSING, and

@@ -34,7 +34,7 @@ from calsync_core.steps.run import Run, each
 from calsync_core.steps.subscriptions import Wish, maintain
 from calsync_core.steps.sync import sync
 
-__all__ = ["notified", "work_off"]
+__all__ = ["work_off"]
 
 _RETRIES = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15))
 _LOOK_AGAIN = timedelta(minutes=1)
@@ -64,22 +64,21 @@ class _Tally:
             )
 
 
-def notified(context: Context, owner: str | None = None) -> dict[str, list[Calendar]]:
+def _notified(context: Context, owner: str | None = None) -> dict[str, list[Calendar]]:
     """Calendars with a notification that can be processed now, by their owners; all, or one owner's."""
     by_owner: dict[str, list[Calendar]] = defaultdict(list)
-    for calendar_id in context.store.load_notified(context.clock.now()):
+    for calendar_id in context.store.load_notified(context.clock.now(), owner):
         try:
             calendar = context.store.load_calendar(calendar_id)
         except UnknownCalendar:
             continue
-        if owner in {None, calendar.owner}:
-            by_owner[calendar.owner].append(calendar)
+        by_owner[calendar.owner].append(calendar)
     return by_owner
 
 
 def work_off(context: Context, owner: str | None = None) -> InboxReport:
     """Process every notification that is due now, owners side by side; all, or one owner's."""
-    by_owner = notified(context, owner)
+    by_owner = _notified(context, owner)
     tally = _Tally()
 
     def attend(owner: str) -> None:

@@ -112,17 +112,21 @@ class MemoryInbox(Role):
                     count += 1
             return count
 
-    def load_notified(self, at: datetime) -> list[CalendarId]:
+    def load_notified(self, at: datetime, owner: str | None = None) -> list[CalendarId]:
         """See ``InboxStore.load_notified``."""
         at = require_utc("at", at)
         with self._lock:
-            return sorted(
-                {
-                    each.calendar_id
-                    for each in self._waiting()
-                    if each.due_at <= at or each.status is NotificationStatus.PROCESSING
-                }
-            )
+            found = {
+                each.calendar_id
+                for each in self._waiting()
+                if each.due_at <= at or each.status is NotificationStatus.PROCESSING
+            }
+            return sorted(key for key in found if owner in {None, self._rows.calendars[key].owner})
+
+    def load_notified_owners(self, at: datetime) -> list[str]:
+        """See ``InboxStore.load_notified_owners``."""
+        with self._lock:
+            return sorted({self._rows.calendars[key].owner for key in self.load_notified(at)})
 
     def claim_notifications(self, lease: Lease, calendar_id: CalendarId, at: datetime) -> list[Notification]:
         """See ``InboxStore.claim_notifications``."""

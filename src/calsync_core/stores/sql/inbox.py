@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from attrs import evolve
@@ -20,6 +20,9 @@ __all__ = ["DONE", "WAITING", "SQLInbox"]
 DONE = (str(NotificationStatus.COMPLETED), str(NotificationStatus.FAILED))
 WAITING = tuple(str(status) for status in NotificationStatus if status not in DONE)
 _UNCLAIMED = (str(NotificationStatus.PENDING), str(NotificationStatus.RETRYING))
+
+
+T = TypeVar("T")
 
 
 class SQLInbox(Role):
@@ -39,20 +42,24 @@ class SQLInbox(Role):
             _note_pushes(connection, known, pushed)
             return len(new)
 
-    def load_notified(self, at: datetime) -> list[CalendarId]:
+    def load_notified(self, at: datetime, owner: str | None = None) -> list[CalendarId]:
         """See ``InboxStore.load_notified``."""
-        table = tables.notifications
+        return sorted(self._notified(tables.notifications.c.calendar_id, at, owner))
+
+    def load_notified_owners(self, at: datetime) -> list[str]:
+        """See ``InboxStore.load_notified_owners``."""
+        return sorted(self._notified(tables.calendars.c.owner, at))
+
+    def _notified(self, what: sa.ColumnElement[T], at: datetime, owner: str | None = None) -> set[T]:
+        table, calendar = tables.notifications, tables.calendars
         # Two searches in one index; an OR would be none.
         due = (table.c.status.in_(_UNCLAIMED), table.c.due_at <= at)
         left = (table.c.status == str(NotificationStatus.PROCESSING),)
+        wanted = sa.select(what).distinct().select_from(table.join(calendar, calendar.c.id == table.c.calendar_id))
+        if owner is not None:
+            wanted = wanted.where(calendar.c.owner == owner)
         with self._database.reading() as connection:
-            return sorted(
-                {
-                    found
-                    for these in (due, left)
-                    for found in connection.scalars(sa.select(table.c.calendar_id).where(*these))
-                }
-            )
+            return {found for these in (due, left) for found in connection.scalars(wanted.where(*these))}
 
     def claim_notifications(self, lease: Lease, calendar_id: CalendarId, at: datetime) -> list[Notification]:
         """See ``InboxStore.claim_notifications``."""

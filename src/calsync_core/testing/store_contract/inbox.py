@@ -179,6 +179,9 @@ class InboxContract(WithBench):
         assert stored == claimed[::-1]
         assert bench.store.claim_notifications(lease, bench.source.key, NOW) == claimed
         assert bench.store.load_notified(NOW) == [bench.source.key, bench.target.key]
+        assert bench.store.load_notified(NOW, "ana") == [bench.source.key, bench.target.key]
+        assert bench.store.load_notified(NOW, "bo") == []
+        assert bench.store.load_notified_owners(NOW) == ["ana"]
         others = {each.status for each in bench.store.load_notifications(bench.target.key)}
         assert others == set(NotificationStatus)
 
@@ -206,6 +209,7 @@ class InboxContract(WithBench):
         assert bench.store.count_waiting(bench.source.key) == 2
         bench.store.settle_notifications(lease, [evolve(last, status=NotificationStatus.COMPLETED)], NOW)
         assert bench.store.load_notified(NOW) == []
+        assert bench.store.load_notified_owners(NOW) == []
         assert bench.store.load_notified(NOW + _HOUR) == [bench.source.key]
         bench.store.settle_notifications(lease, [], NOW)
 
