@@ -15,6 +15,8 @@ from calsync_core.scheduler.jobs import Job, JobThread, check_seconds
 
 __all__ = ["InboxWorker"]
 
+_REST_SECONDS = 0.1
+
 log = structlog.get_logger("calsync_core")
 
 
@@ -40,7 +42,6 @@ class InboxWorker:
         first = engine.clock.monotonic() + dice.uniform(0, tick)
         self.job = Job("inbox", tick, first, self._look, engine.clock, dice)
         self._thread = JobThread(self.job)
-        self._ending = False
         self._begin_anew()
 
     def _begin_anew(self) -> None:
@@ -48,6 +49,11 @@ class InboxWorker:
         self._process: int | None = None
         self._taken: dict[str, Future[None]] = {}
         self._lock = threading.Lock()
+        self._rest = threading.Event()
+
+    @property
+    def _ending(self) -> bool:
+        return self._rest.is_set()
 
     @property
     def alive(self) -> bool:
@@ -56,7 +62,7 @@ class InboxWorker:
 
     def start(self) -> None:
         """Begin; harmless if it runs. A forked process begins its own."""
-        self._ending = False
+        self._rest.clear()
         if self._process != os.getpid():
             self._begin_anew()
             self._pool = ThreadPoolExecutor(self._width, thread_name_prefix="calsync-inbox")
@@ -69,7 +75,7 @@ class InboxWorker:
 
     def end(self) -> None:
         """Take nothing more from the inbox; returns at once."""
-        self._ending = True
+        self._rest.set()
         self._thread.end()
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
@@ -92,6 +98,8 @@ class InboxWorker:
             with self._lock:
                 if owner not in self._taken and not self._ending:
                     self._taken[owner] = self._pool.submit(self._work_for, owner)
+        # Under load every push wakes it: one look serves all that came meanwhile.
+        self._rest.wait(_REST_SECONDS)
 
     def _work_for(self, owner: str) -> None:
         more = False
