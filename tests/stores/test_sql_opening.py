@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import sys
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,10 @@ from calsync_core.testing.store_kit import NOW
 
 @pytest.mark.parametrize(
     "url",
-    ["", "calsync.db", "nosuch:///x", "sqlite+nosuch:///x", "sqlite:///x.db?synchronous=maybe", "mysql+nosuch://h/x"],
+    [
+        *("", "calsync.db", "nosuch:///x", "sqlite+nosuch:///x", "mysql+nosuch://h/x", "mssql+pyodbc://h/x"),
+        *("sqlite:///x.db?synchronous=maybe", "sqlite:///x.db?pool_size=3", "sqlite+aiosqlite:///x.db"),
+    ],
 )
 def test_a_wrong_url_is_told_before_anything_is_opened(url: str) -> None:  # I-44
     with pytest.raises(ConfigurationError, match="store url"):
@@ -31,9 +35,35 @@ def test_a_missing_driver_is_named() -> None:  # I-44
         SQLStore("mysql+aiomysql://user:secret@host/db")
 
 
+@pytest.mark.parametrize(
+    ("url", "driver", "extra"),
+    [
+        ("postgresql://u:secret@h/d", "psycopg", "postgresql"),
+        ("postgresql+psycopg://u:secret@h/d", "psycopg", "postgresql"),
+        ("mysql://u:secret@h/d", "pymysql", "mariadb"),
+        ("mariadb://u:secret@h/d", "pymysql", "mariadb"),
+        ("mysql+pymysql://u:secret@h/d", "pymysql", "mariadb"),
+    ],
+)
+def test_a_missing_driver_of_ours_names_its_extra(
+    url: str, driver: str, extra: str, monkeypatch: pytest.MonkeyPatch
+) -> None:  # I-39, I-44
+    monkeypatch.setitem(sys.modules, driver, None)
+    with pytest.raises(ConfigurationError, match=rf"store url: .* calsync-core\[{extra}\]") as caught:
+        SQLStore(url)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("asked", ["synchronous=maybe", "synchronous=normal", "pool_size=0", "pool_size=many"])
+def test_an_option_that_means_nothing_on_a_server_is_refused(asked: str) -> None:  # I-44
+    with pytest.raises(ConfigurationError, match=rf"store url: {asked.partition('=')[0]}"):
+        SQLStore(f"postgresql://u@h/d?{asked}")
+
+
 def test_a_password_is_never_shown(tmp_path: Path) -> None:  # I-39
     store = SQLStore(f"sqlite://ana:secret@/{tmp_path}/x.db")
     assert "secret" not in repr(store)
+    assert "secret" not in repr(SQLStore(f"sqlite:///{tmp_path}/x.db?key=secret"))
     with pytest.raises(ConfigurationError) as caught:
         SQLStore("nosuch://ana:secret@host/db")
     assert "secret" not in str(caught.value)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import secrets
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -18,6 +20,8 @@ from calsync_core.stores.sql import SQLStore
 from calsync_core.stores.sql.tables import accounts
 from calsync_core.stores.sql.trouble import Contended
 from calsync_core.testing.store_kit import NOW, StoreBench, StoreContract, a_notification, an_event, an_item
+from store_servers import new_database
+from store_use import use_push
 
 TITLE = "Dr. Müller, biopsy"
 SECRET = "5ec2e7"
@@ -272,20 +276,77 @@ def test_a_server_that_is_not_there_may_come_back(server_store: SQLStore) -> Non
         assert _errors(wrong)[0] is StoreError
 
 
-def test_a_user_without_rights_is_told_so(server_store: SQLStore) -> None:  # I-44
-    """Who may use the tables but not make them needs migrate=False and a database that is up to date."""
+def test_who_may_only_work_is_told_so_until_there_is_something_to_work_on(server_store: SQLStore) -> None:  # I-44
     url = server_store._database.url
-    name = "calsync_test_reader"
+    name = f"calsync_test_{secrets.token_hex(6)}"
     administrator = sa.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
     postgresql = kind_of(server_store) == "postgresql"
     user = name if postgresql else f"'{name}'@'%%'"
     made = f"CREATE USER {user} {'PASSWORD' if postgresql else 'IDENTIFIED BY'} '{SECRET}'"
+    work = "SELECT, INSERT, UPDATE, DELETE"
+    if postgresql:
+        rights = [f"GRANT {work} ON ALL TABLES IN SCHEMA public TO {user}"]
+        rights.append(f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {user}")
+        end = [f"DROP OWNED BY {user}", f"DROP USER {user}"]
+    else:
+        rights, end = [f"GRANT {work} ON {url.database}.* TO {user}"], [f"DROP USER {user}"]
     with administrator.connect() as connection:
-        connection.exec_driver_sql(f"DROP USER IF EXISTS {user}")
         connection.exec_driver_sql(made)
         try:
             theirs = url.set(username=name, password=SECRET)
-            kind, _ = _errors(theirs)
-            assert kind is ConfigurationError
+            assert _errors(theirs)[0] is ConfigurationError
+            for right in rights:
+                connection.exec_driver_sql(right)
+            store = SQLStore(theirs.render_as_string(hide_password=False))
+            use_push(StoreBench(store))
+            store.close()
         finally:
-            connection.exec_driver_sql(f"DROP USER {user}")
+            for each in end:
+                connection.exec_driver_sql(each)
+
+
+@pytest.mark.server
+def test_a_database_that_cannot_keep_any_text_is_refused() -> None:  # I-44
+    with new_database("postgresql") as url:
+        name = f"{sa.make_url(url).database}_latin"
+        server = sa.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+        with server.connect() as connection:
+            made = f"CREATE DATABASE {name} ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"
+            connection.exec_driver_sql(made)
+            try:
+                kind, said = _errors(sa.make_url(url).set(database=name))
+            finally:
+                connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
+    assert (kind, "UTF8" in said) == (ConfigurationError, True)
+
+
+@pytest.mark.server
+def test_a_database_whose_default_is_another_character_set_keeps_any_text() -> None:
+    with new_database("mariadb") as url:
+        server = sa.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+        with server.connect() as connection:
+            connection.exec_driver_sql("ALTER DATABASE CHARACTER SET latin1")
+        store = SQLStore(url)
+        bench = StoreBench(store)
+        bench.save(bench.source, an_item("é🔒\x00", an_event(title="🔒\ud83d")))
+        saved = store.save_account(Account("Zoë 🐦 ", "memory", "ы"))
+        assert store.load_account(saved.key) == saved
+        assert list(store.load_items(bench.source.key)) == ["é🔒\x00"]
+        store.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_store_made_and_used_before_a_fork_works_after_it(another: Callable[..., SQLStore]) -> None:
+    store = another()
+    mine = store.save_account(Account("ana", "memory", "parent"))
+    child = os.fork()
+    if child == 0:
+        try:
+            same = store.load_accounts() == [mine]
+            store.save_account(Account("ana", "memory", "child"))
+            os._exit(0 if same else 1)
+        except BaseException:  # noqa: BLE001  (the child must never return into pytest)
+            os._exit(2)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert [account.name for account in store.load_accounts()] == ["parent", "child"]
+    store.save_account(Account("ana", "memory", "parent again"))

@@ -1,4 +1,4 @@
-"""A store in a SQL database, through SQLAlchemy Core. Needs the extra ``sql``."""
+"""A store in a SQL database, through SQLAlchemy Core. Needs the extra ``sql``, ``postgresql`` or ``mariadb``."""
 
 from __future__ import annotations
 
@@ -28,22 +28,26 @@ class SQLStore(
     SQLCredentials,
     SQLRuns,
 ):
-    """Everything ``Store`` asks for, in a SQL database. So far SQLite (a file, or ``sqlite:///:memory:``).
+    """Everything ``Store`` asks for, in a SQL database: SQLite (a file, or ``sqlite:///:memory:``), PostgreSQL (extra
+    ``postgresql``) or MariaDB (extra ``mariadb``).
 
     Nothing is opened before the first use in each process, so a store made before a fork works after it (an in-memory
-    database starts empty there). Writers of one SQLite file wait for each other up to 30 seconds.
+    database starts empty there). Writers that are in each other's way wait, up to 30 seconds.
 
     Args:
-        url: An SQLAlchemy URL. For SQLite, ``?synchronous=off|normal|full`` sets how hard each commit is pressed to the
-            disk. Unless said, ``full`` for what was promised to somebody (notifications that were answered, renewed
-            logins), and ``normal`` for the rest: every commit survives the end of the process, and a power failure may
-            take the store back by a moment, which is what a returned backup does.
+        url: An SQLAlchemy URL, like ``sqlite:///calsync.db``, ``postgresql+psycopg://user@host/name`` or
+            ``mysql+pymysql://user@host/name``. ``?synchronous=`` sets how hard each commit is pressed to the disk:
+            ``off``, ``normal`` or ``full`` for SQLite, ``off`` or ``full`` (what the server does by itself) for
+            PostgreSQL. Unless said, ``full`` for what was promised to somebody (notifications that were answered,
+            renewed logins), and ``normal`` or ``off`` for the rest: every commit survives the end of the process, and
+            a power failure may take the store back by a moment, which is what a returned backup does. ``?pool_size=``
+            bounds the connections of each process to a server, 10 unless said.
         migrate: Create or upgrade the tables on first use. If False, tables that are not up to date are a
             ConfigurationError.
 
     Raises:
         ConfigurationError: names ``store url``: it can't be parsed, its driver is not installed; on first use also:
-            the file is no database, or was written by a newer version.
+            the server refuses it, it is no database, or it was written by a newer version.
     """
 
     def __init__(self, url: str, *, migrate: bool = True) -> None:
