@@ -49,7 +49,7 @@ names = st.sampled_from(["ana", "bo", "Zoë"])
 ids = st.integers(1, 2**62)
 flags = st.booleans()
 dates = st.dates(date(1, 1, 1), date(9990, 1, 1))
-instants = st.datetimes(datetime(1970, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
+instants = st.datetimes(datetime(1970, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001  (a wall time: naive on purpose)
 
 
 @st.composite
@@ -57,9 +57,9 @@ def wall_times(draw: st.DrawFn) -> datetime:
     """An aware datetime in any zone; often at a change of the clocks, in either of its readings."""
     zone = draw(st.one_of(st.just(UTC), st.sampled_from(ZONES).map(ZoneInfo)))
     changes = st.sampled_from(
-        [datetime(2026, 10, 25, 2, 30), datetime(2026, 3, 29, 2, 30), datetime(2026, 11, 1, 1, 15)]  # noqa: DTZ001
+        [datetime(2026, 10, 25, 2, 30), datetime(2026, 3, 29, 2, 30), datetime(2026, 11, 1, 1, 15)]  # noqa: DTZ001  (a wall time: naive on purpose)
     )
-    anywhen = st.datetimes(datetime(2, 1, 1), datetime(9998, 1, 1))  # noqa: DTZ001
+    anywhen = st.datetimes(datetime(2, 1, 1), datetime(9998, 1, 1))  # noqa: DTZ001  (a wall time: naive on purpose)
     return draw(st.one_of(changes, anywhen)).replace(tzinfo=zone, fold=draw(st.integers(0, 1)))
 
 

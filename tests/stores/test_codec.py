@@ -72,7 +72,7 @@ def test_a_stored_moment_is_readable(moment: Moment, stored: str) -> None:
 
 def test_a_moment_that_would_not_come_back_is_refused() -> None:  # I-24
     with pytest.raises(InvalidValue, match="datetime"):
-        format_moment(datetime(2026, 11, 24))  # noqa: DTZ001
+        format_moment(datetime(2026, 11, 24))  # noqa: DTZ001  (naive on purpose)
 
 
 def test_a_zone_that_this_machine_lacks_is_named() -> None:  # I-24

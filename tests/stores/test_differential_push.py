@@ -93,11 +93,11 @@ class BothPush(RuleBasedStateMachine):
     def begin(self) -> None:
         for number in range(3):
             owner = OWNERS[number % 2]
-            accounts = self.both(lambda store, _: store.save_account(Account(owner, "memory", f"a{number}")))  # noqa: B023
+            accounts = self.both(lambda store, _: store.save_account(Account(owner, "memory", f"a{number}")))  # noqa: B023  (called at once)
             self.accounts.append(accounts)
             for remote in ("r1", "r2"):
                 made = [Calendar(each.key, owner, remote, remote, enabled=True) for each in accounts]
-                self.calendars.append(self.both(lambda store, side: store.save_calendar(made[side])))  # noqa: B023
+                self.calendars.append(self.both(lambda store, side: store.save_calendar(made[side])))  # noqa: B023  (called at once)
         self.lease, other = self.both(lambda store, _: store.acquire_lease("x", "w", 90 * 86_400, NOW))
         assert self.lease == other
 

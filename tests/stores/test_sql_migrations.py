@@ -112,7 +112,7 @@ def copy(store: SQLStore, url: str) -> None:
             old.execute(sa.insert(there), rows)
             if old.dialect.name == "postgresql" and "id" in found:
                 old.exec_driver_sql(
-                    f"SELECT setval(pg_get_serial_sequence('{table.name}', 'id'), max(id)) FROM {table.name}"  # noqa: S608
+                    f"SELECT setval(pg_get_serial_sequence('{table.name}', 'id'), max(id)) FROM {table.name}"  # noqa: S608  (our own words)
                 )
 
 
@@ -198,7 +198,7 @@ def test_an_upgrade_can_be_taken_back_and_made_again(fresh: str) -> None:
 def test_a_database_of_a_newer_version_is_left_alone(fresh: str) -> None:
     make(fresh, "head")
     with raw(fresh) as connection:
-        connection.exec_driver_sql(f"UPDATE {VERSION_TABLE} SET version_num = '9999'")  # noqa: S608
+        connection.exec_driver_sql(f"UPDATE {VERSION_TABLE} SET version_num = '9999'")  # noqa: S608  (our own words)
     for migrate in (True, False):
         store = SQLStore(fresh, migrate=migrate)
         with pytest.raises(ConfigurationError, match="newer version"):

@@ -125,7 +125,7 @@ def test_damaged_rows_are_told_without_showing_them(file_store: SQLStore) -> Non
     bench.watch(bench.source)
     with file_store._database.writing() as connection:
         for table in ("subscriptions", "notifications", "notices", "watches"):
-            connection.exec_driver_sql(f"UPDATE {table} SET value = '{{\"spam\":1}}'")  # noqa: S608
+            connection.exec_driver_sql(f"UPDATE {table} SET value = '{{\"spam\":1}}'")  # noqa: S608  (our own words)
     damaged: dict[str, Callable[[], object]] = {
         "StoredSubscription": file_store.load_subscriptions,
         "Notification": file_store.load_notifications,

@@ -40,11 +40,11 @@ class Instant(sa.types.TypeDecorator[datetime]):
         precise = mysql.DATETIME(fsp=6) if dialect.name in {"mysql", "mariadb"} else sa.DateTime()
         return dialect.type_descriptor(precise)
 
-    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:  # noqa: ARG002
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:  # noqa: ARG002  (SQLAlchemy's signature)
         """To naive UTC. Raises InvalidValue for a naive datetime."""
         return None if value is None else require_utc("datetime", value).replace(tzinfo=None)
 
-    def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:  # noqa: ARG002
+    def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:  # noqa: ARG002  (SQLAlchemy's signature)
         """To aware UTC."""
         return None if value is None else value.replace(tzinfo=UTC)
 
@@ -59,11 +59,11 @@ class Name(sa.types.TypeDecorator[str]):
         super().__init__(length)
         self.length = length
 
-    def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:  # noqa: ARG002
+    def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:  # noqa: ARG002  (SQLAlchemy's signature)
         """With an exact collation where the default is not."""
         return _bounded(self.length)
 
-    def process_bind_param(self, value: str | None, dialect: sa.Dialect) -> str | None:  # noqa: ARG002
+    def process_bind_param(self, value: str | None, dialect: sa.Dialect) -> str | None:  # noqa: ARG002  (SQLAlchemy's signature)
         """Raises InvalidValue for what some database could not keep: the caller gets the same answer from all."""
         if value is None:
             return None
@@ -80,15 +80,15 @@ class Word(sa.types.TypeDecorator[str]):
     impl = sa.Text
     cache_ok = True
 
-    def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:  # noqa: ARG002
+    def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:  # noqa: ARG002  (SQLAlchemy's signature)
         """Unbounded everywhere."""
         return _endless()
 
-    def process_bind_param(self, value: str | None, dialect: sa.Dialect) -> str | None:  # noqa: ARG002
+    def process_bind_param(self, value: str | None, dialect: sa.Dialect) -> str | None:  # noqa: ARG002  (SQLAlchemy's signature)
         """To ASCII."""
         return None if value is None else escape(value)
 
-    def process_result_value(self, value: str | None, dialect: sa.Dialect) -> str | None:  # noqa: ARG002
+    def process_result_value(self, value: str | None, dialect: sa.Dialect) -> str | None:  # noqa: ARG002  (SQLAlchemy's signature)
         """Back from ASCII."""
         return None if value is None else unescape(value)
 
