@@ -117,6 +117,8 @@ def use_push(bench: StoreBench) -> None:
     store.load_due(NOW, "shape", NOW)
     store.save_notifications([a_notification(source, name) for name in ("m1", "m2", None)])
     store.load_notified(NOW)
+    store.load_notified(NOW, "ana")
+    store.load_notified_owners(NOW)
     store.settle_notifications(lease, store.claim_notifications(lease, source.key, NOW), NOW)
     store.count_waiting(source.key)
     store.load_notifications()
