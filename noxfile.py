@@ -95,10 +95,11 @@ def torture(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def bench(session: nox.Session) -> None:
-    """Requests and seconds on two real CalDAV servers, as JSON lines."""
+    """Requests and seconds on two real CalDAV servers, and the latency of pushes under load, as JSON lines."""
     session.install(".[all]", *_group("tests"))
     for server in ("radicale", "xandikos"):
-        session.run("python", "benchmarks/two_servers.py", "--server", server, *session.posargs)
+        session.run("python", "benchmarks/two_servers.py", "--server", server)
+    session.run("python", "benchmarks/push_load.py", *session.posargs)
 
 
 @nox.session(default=False)

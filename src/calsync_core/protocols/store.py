@@ -316,7 +316,7 @@ class InboxStore(Protocol):
         """
 
     def load_notified(self, at: datetime, owner: str | None = None) -> list[CalendarId]:
-        """Calendars, of one owner if given, with a notification that can be claimed now: PENDING or RETRYING and due, or
+        """Calendars, one owner's if given, with a notification that can be claimed now: PENDING or RETRYING and due, or
         PROCESSING.
         """
 
