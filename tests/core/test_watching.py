@@ -63,10 +63,47 @@ def test_states(failures: int, live: bool, state: PushState) -> None:
     assert watching.state_of(watch, NOW) is state
 
 
-def test_any_push_clears_every_failure() -> None:  # I-32
-    watch = pushed(failed(FRESH, 12), NOW + HOUR)
+def test_any_push_clears_every_doubt() -> None:  # I-32
+    watch = FRESH
+    for _ in range(12):
+        watch = watching.record_failure(watch, "Silent", NOW)
+    assert watching.state_of(watch, NOW) is PushState.SUSPENDED
+    watch = pushed(watch, NOW + HOUR)
     assert watching.state_of(watch, NOW + HOUR) is PushState.ACTIVE
     assert watching.settled(watch).failures == 0
+
+
+def test_a_push_does_not_prove_that_the_subscription_can_be_renewed() -> None:
+    """Else a busy calendar's would be tried at every push, and never told of; and it still pushes until it ends."""
+    watch = pushed(failed(FRESH, 12), NOW + HOUR)
+    assert watching.settled(watch).failures == 12
+    assert watching.action(watch, subscription(), URL, NOW + HOUR) is Action.KEEP
+    assert watching.action(watch, subscription(), URL, NOW + 8 * DAY) is Action.CREATE
+    assert watching.record_subscribed(watch, NOW + 9 * DAY, NOW + DAY).failures == 0
+
+
+def test_a_timer_set_while_push_worked_is_too_long_once_it_does_not() -> None:  # I-32
+    watch = FRESH
+    for hour in range(9):
+        watch = read(watch, NOW + 6 * hour * HOUR)
+    now = NOW + 49 * HOUR
+    assert watch.due_at is not None
+    assert watch.due_at > now + 12 * HOUR
+    hurried = watching.hastened(watching.ended(watch), 1, now, PACE)
+    assert hurried.due_at is not None
+    assert hurried.due_at <= now + HOUR
+    assert hurried.interval == PACE.polling
+    # Once: what is put off after that stays put off.
+    later = evolve(hurried, due_at=now + 5 * HOUR)
+    assert watching.hastened(later, 1, now, PACE) == later
+
+
+def test_a_clock_that_was_set_back_holds_up_no_push() -> None:
+    watch = read(FRESH, NOW + HOUR)
+    assert watching.has_cooled(watch, NOW)
+    assert not watching.has_cooled(watch, NOW + HOUR + timedelta(seconds=4))
+    assert watching.has_cooled(watch, NOW + HOUR + timedelta(seconds=5))
+    assert watching.has_cooled(None, NOW)
 
 
 def test_an_unsupported_calendar_is_asked_again_after_a_month() -> None:  # I-30

@@ -41,6 +41,7 @@ __all__ = [
     "ended",
     "full_due",
     "has_cooled",
+    "hastened",
     "newest",
     "noted",
     "notice_due",
@@ -80,6 +81,9 @@ _FIRST_PROBE, _LONGEST_PROBE = timedelta(hours=6), timedelta(hours=24)
 _SHORTEST_POLL = 60.0
 _FULL_STRETCH = 7
 _UNANNOUNCED, _SILENT = "Unannounced", "Silent"
+_DOUBTS = frozenset({_UNANNOUNCED, _SILENT})
+_CLOCKS_APART = timedelta(seconds=5)
+"""Who receives a push and who writes may be two machines."""
 
 
 _NEVER = datetime.max.replace(tzinfo=UTC)
@@ -134,11 +138,12 @@ def settled(watch: Watch) -> Watch:
     pushed = watch.pushed_at
     if pushed is None:
         return watch
-    if watch.failed_at is not None and pushed > watch.failed_at:
+    # That a subscription can't be renewed is disproved by no push: it lives, and will end.
+    if watch.last_error in _DOUBTS and watch.failed_at is not None and pushed > watch.failed_at:
         watch = evolve(watch, failures=0, failed_at=None, last_error=None)
-    if watch.doubted_at is not None and pushed >= watch.doubted_at:
+    if watch.doubted_at is not None and pushed >= watch.doubted_at - _CLOCKS_APART:
         watch = evolve(watch, doubted_at=None)
-    if watch.unechoed_since is not None and pushed >= watch.unechoed_since:
+    if watch.unechoed_since is not None and pushed >= watch.unechoed_since - _CLOCKS_APART:
         watch = evolve(watch, unechoed_since=None)
     return watch
 
@@ -212,7 +217,7 @@ def record_read(
 
 def _forgiven(watch: Watch, now: datetime) -> Watch:
     """A quiet day agrees with a silent channel: what was held against it weighs less, or polling would never end."""
-    doubted = watch.failures and watch.last_error in {_UNANNOUNCED, _SILENT}
+    doubted = watch.failures and watch.last_error in _DOUBTS
     if not doubted or watch.failed_at is None or not _is_live(watch, now) or now < watch.failed_at + _FORGIVEN_AFTER:
         return watch
     return evolve(watch, failures=watch.failures - 1, failed_at=now)
@@ -229,7 +234,7 @@ def record_subscribed(watch: Watch, expires_at: datetime, now: datetime) -> Watc
     watch = evolve(
         watch, subscribed_at=now, expires_at=expires_at, unsupported_at=None, doubted_at=None, unechoed_since=None
     )
-    if watch.last_error in {_UNANNOUNCED, _SILENT}:
+    if watch.last_error in _DOUBTS:
         return watch
     return evolve(watch, failures=0, failed_at=None, last_error=None)
 
@@ -287,7 +292,8 @@ def action(
         return Action.KEEP
     waits = not at_once and watch.failed_at is not None and now < watch.failed_at + _pause(watch.failures)
     if waits and watch.failures >= FAILURES_UNTIL_SUSPENDED:
-        return Action.REST
+        # One that only can't be renewed still pushes until it ends.
+        return Action.KEEP if watch.last_error not in _DOUBTS and _is_live(watch, now) else Action.REST
     if current is None or not _is_live(watch, now) or current.url != url:
         return Action.KEEP if waits else Action.CREATE
     if now >= current.created_at + _ROTATE_AFTER and now >= _renewal(watch):
@@ -354,6 +360,16 @@ def full_due(watch: Watch, state: ReadState, policy: SyncPolicy, calendar_id: Ca
     return state.full_at + timedelta(hours=hours * (1 - early))
 
 
+def hastened(watch: Watch, calendar_id: CalendarId, now: datetime, pace: Pace) -> Watch:
+    """The watch once push can't be relied on any more: a timer that was set while it could runs too long now."""
+    _, high = pace.limits(state_of(watch, now))
+    if watch.interval <= high:
+        return watch
+    latest = (watch.read_at or now) + timedelta(seconds=high * (1 - 0.1 * _dice(calendar_id, now)))
+    due_at = max(latest, now)
+    return evolve(watch, interval=high, due_at=due_at if watch.due_at is None else min(watch.due_at, due_at))
+
+
 def received(watch: Watch | None, kind: PushKind, now: datetime) -> datetime:
     """When a push that just came is due."""
     if watch is None or kind is not PushKind.CHANGED or watch.written_at is None or not unread(watch):
@@ -363,7 +379,8 @@ def received(watch: Watch | None, kind: PushKind, now: datetime) -> datetime:
 
 def has_cooled(watch: Watch | None, now: datetime) -> bool:
     """Whether the last read is long enough ago for pushes to have the calendar read again."""
-    return watch is None or watch.read_at is None or now >= watch.read_at + COOL_DOWN
+    # A read in the future is one by a clock that was set back since.
+    return watch is None or watch.read_at is None or not watch.read_at <= now < watch.read_at + COOL_DOWN
 
 
 # -- what to say ---------------------------------------------------------------------------------------------------

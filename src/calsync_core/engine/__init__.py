@@ -18,7 +18,6 @@ next pass picks it up without a new edit and without asking a provider (I-05).
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from urllib.parse import urlsplit
@@ -30,7 +29,7 @@ from calsync_core.core.identity import Keyring
 from calsync_core.credentials import Ask, Vault
 from calsync_core.engine.accounts import Accounts
 from calsync_core.engine.looking import Looking
-from calsync_core.errors import ConfigurationError, InvalidValue, LeaseBusy, LeaseLost, StoreError, UnknownCalendar
+from calsync_core.errors import ConfigurationError, InvalidValue, LeaseBusy, UnknownCalendar
 from calsync_core.models import (
     Calendar,
     CalendarId,
@@ -46,7 +45,7 @@ from calsync_core.models import (
     Watch,
 )
 from calsync_core.protocols import Clock, Notifier, Provider, PushRequest, Store
-from calsync_core.steps.context import Context, HeldLease
+from calsync_core.steps.context import Context
 from calsync_core.steps.due import agenda, put_off, to_read
 from calsync_core.steps.fingerprint import plan_shape
 from calsync_core.steps.inbox import work_off
@@ -308,34 +307,8 @@ class SyncEngine(Accounts, Looking):
             except LeaseBusy:
                 yield False
                 return
-            stack.enter_context(_kept(lease))
+            stack.enter_context(lease.kept())
             yield True
-
-
-_KEEP_SECONDS = 20.0
-
-
-@contextmanager
-def _kept(lease: HeldLease) -> Iterator[None]:
-    """Renew the lease from time to time, in a thread of its own, whatever the work is busy with."""
-    over = threading.Event()
-
-    def keep() -> None:
-        while not over.wait(_KEEP_SECONDS):
-            try:
-                lease.current()
-            except LeaseLost:
-                return
-            except StoreError:
-                continue
-
-    keeper = threading.Thread(target=keep, name="calsync-job", daemon=True)
-    keeper.start()
-    try:
-        yield
-    finally:
-        over.set()
-        keeper.join()
 
 
 def _checked(url: str) -> str:

@@ -240,6 +240,11 @@ class PlanStore(Protocol):
         claimed under this very lease token is not given again until its outcome is recorded.
         """
 
+    def put_off_intents(self, lease: Lease, target_id: CalendarId, until: datetime, at: datetime) -> None:
+        """Have no open intent of the target tried before the instant; those that wait longer already go on waiting. It
+        is no attempt.
+        """
+
     def record_outcomes(self, lease: Lease, target_id: CalendarId, outcomes: Sequence[Outcome], at: datetime) -> None:
         """Store what became of claimed intents, in one transaction. An unknown intent id is ignored.
 

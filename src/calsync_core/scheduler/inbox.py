@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import random
 import threading
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+import time
 
 import structlog
 
 from calsync_core.engine import SyncEngine
 from calsync_core.errors import Stopped
-from calsync_core.scheduler.jobs import Job, JobThread, check_seconds
+from calsync_core.scheduler.jobs import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, Job, JobThread, check_seconds
 
 __all__ = ["InboxWorker"]
 
@@ -45,9 +45,9 @@ class InboxWorker:
         self._begin_anew()
 
     def _begin_anew(self) -> None:
-        self._pool: ThreadPoolExecutor | None = None
         self._process: int | None = None
-        self._taken: dict[str, Future[None]] = {}
+        self._taken: dict[str, threading.Thread] = {}
+        self._resting: dict[str, tuple[int, float]] = {}
         self._lock = threading.Lock()
         self._rest = threading.Event()
 
@@ -65,7 +65,6 @@ class InboxWorker:
         self._rest.clear()
         if self._process != os.getpid():
             self._begin_anew()
-            self._pool = ThreadPoolExecutor(self._width, thread_name_prefix="calsync-inbox")
             self._process = os.getpid()
         self._thread.start()
 
@@ -77,40 +76,58 @@ class InboxWorker:
         """Take nothing more from the inbox; returns at once."""
         self._rest.set()
         self._thread.end()
-        if self._pool is not None:
-            self._pool.shutdown(wait=False, cancel_futures=True)
-            self._process = None
 
     def stop(self, timeout: float) -> bool:
         """End, and wait so many seconds for what is under way. True: nothing is."""
         self.end()
+        deadline = time.monotonic() + timeout
+        ended = self._thread.ended(timeout)
         with self._lock:
             under_way = list(self._taken.values())
-        return not wait(under_way, timeout).not_done and self._thread.ended(timeout)
+        for thread in under_way:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        return ended and not any(thread.is_alive() for thread in under_way)
 
     def _look(self) -> None:
-        """In threads, hand every owner with news to one; without them, work everything off here and now."""
-        if self._pool is None:
+        """In threads, hand owners with news to one each; without them, work everything off here and now."""
+        if self._process != os.getpid():
             while self._engine.process_notifications().calendars and not self._ending:
                 pass
             return
         for owner in self._engine.notified_owners():
-            with self._lock:
-                if owner not in self._taken and not self._ending:
-                    self._taken[owner] = self._pool.submit(self._work_for, owner)
+            self._take(owner)
         # Under load every push wakes it: one look serves all that came meanwhile.
         self._rest.wait(_REST_SECONDS)
 
+    def _take(self, owner: str) -> None:
+        """Unless somebody has, or no thread is left: then whoever ends looks again."""
+        with self._lock:
+            _, not_before = self._resting.get(owner, (0, 0.0))
+            full = len(self._taken) >= self._width
+            if self._ending or full or owner in self._taken or time.monotonic() < not_before:
+                return
+            # A daemon: a process that ends waits for no server that hangs, and what is left undone is in the store.
+            thread = threading.Thread(target=self._work_for, args=(owner,), name="calsync-inbox-owner", daemon=True)
+            self._taken[owner] = thread
+            thread.start()
+
     def _work_for(self, owner: str) -> None:
-        more = False
+        failures, more = self._resting.get(owner, (0, 0.0))[0], False
         try:
             more = self._engine.process_notifications(owner).calendars > 0
+            failures = 0
         except Stopped:
             log.info("inbox_stopped")
         except Exception as error:  # noqa: BLE001  (nothing ends the worker; what is not done with waits in the store)
-            log.warning("inbox_failed", kind=type(error).__name__)
+            failures += 1
+            log.warning("inbox_failed", kind=type(error).__name__, failures=failures)
         finally:
             with self._lock:
+                full = len(self._taken) >= self._width
                 self._taken.pop(owner, None)
-        if more:
+                self._resting.pop(owner, None)
+                if failures:
+                    pause = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2.0 ** min(failures - 1, 30))
+                    self._resting[owner] = (failures, time.monotonic() + pause)
+        if more or full:
             self.wake()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from attrs import evolve
 
-from calsync_core.errors import AuthExpired, IdentityChanged, ProviderError, RateLimited
+from calsync_core.errors import AuthExpired, IdentityChanged, ProviderError, RateLimited, Unreachable
 from calsync_core.models import Account, AccountStatus, Calendar, CalendarId, CalendarStatus, NoticeKind
 from calsync_core.protocols import RequestMeter, Session
 from calsync_core.steps.context import Context
@@ -18,6 +18,7 @@ __all__ = [
     "PROBE_SECONDS",
     "admit",
     "check_identity",
+    "note_answer",
     "note_recovery",
     "note_refusal",
     "set_calendar_status",
@@ -39,6 +40,9 @@ def admit(context: Context, run: Run, account: Account) -> Account | None:
     """The account, once it is sure that the credential in use is still the same person's (I-46); None: hands off."""
     if run.refused(account):
         return None
+    if context.silences.spares(account, context.clock.monotonic()):
+        run.fail(account, None, Unreachable("its server has answered nobody lately", retry_after=60.0))
+        return None
     if context.logins.is_verified(account.key):
         return account
     admitted = None
@@ -50,10 +54,19 @@ def admit(context: Context, run: Run, account: Account) -> Account | None:
             refused = isinstance(error, AuthExpired | IdentityChanged)
             if refused:
                 note_refusal(context, account, error)
+            note_answer(context, account, error)
             context.logins.put_off(account.key, error, PROBE_SECONDS if refused else error.retry_after or 0.0)
             raise
         context.logins.verify(account.key)
     return admitted
+
+
+def note_answer(context: Context, account: Account, error: Exception | None = None) -> None:
+    """Remember whether the account's server answers at all."""
+    if isinstance(error, Unreachable):
+        context.silences.note(account, context.clock.monotonic())
+    else:
+        context.silences.clear(account)
 
 
 def check_identity(context: Context, account: Account, meter: RequestMeter) -> Account:

@@ -16,7 +16,7 @@ from attrs import define, field
 
 from calsync_core.core.identity import Keyring
 from calsync_core.credentials import Ask, Logins, Vault
-from calsync_core.errors import ConfigurationError, LeaseBusy, Stopped
+from calsync_core.errors import ConfigurationError, LeaseBusy, LeaseLost, Stopped, StoreError
 from calsync_core.models import Account, Calendar, Lease, Notice, NoticeKind, Progress, SyncPolicy, Window
 from calsync_core.protocols import Clock, ExclusiveProvider, Notifier, Provider, RequestMeter, Session, Store
 
@@ -25,7 +25,10 @@ __all__ = ["LEASE_SECONDS", "Context", "HeldLease"]
 LEASE_SECONDS = 60.0
 """A lease lasts this long unless renewed, so a dead worker's calendars are free again after a minute (I-05)."""
 
+_KEEP_SECONDS = LEASE_SECONDS / 3
 _PATIENCE_SECONDS = LEASE_SECONDS + 5
+_MOST_SILENCES = 3
+_PROBE_SILENCE_SECONDS = 60.0
 _FIRST_PAUSE_SECONDS = 0.05
 _LONGEST_PAUSE_SECONDS = 2.0
 
@@ -53,6 +56,28 @@ class HeldLease:
         if self._lease.expires_at - now < timedelta(seconds=LEASE_SECONDS / 2):
             self._lease = self._store.renew_lease(self._lease, LEASE_SECONDS, now)
         return self._lease
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Renew it from time to time, in a thread of its own, whatever the work meanwhile waits for."""
+        over = threading.Event()
+
+        def keep() -> None:
+            while not over.wait(_KEEP_SECONDS):
+                try:
+                    self.current()
+                except LeaseLost:
+                    return
+                except StoreError:
+                    continue
+
+        keeper = threading.Thread(target=keep, name="calsync-lease", daemon=True)
+        keeper.start()
+        try:
+            yield
+        finally:
+            over.set()
+            keeper.join()
 
     def release(self) -> None:
         """Give it back."""
@@ -84,12 +109,47 @@ class _GuardedMeter(RequestMeter):
         return self._inner.sent
 
 
+class Silences:
+    """Servers that did not answer, over all runs of this process: while one is silent, one account at a time finds out
+    whether it still is, and nobody else waits for it (I-37). Thread-safe.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts: dict[tuple[str, str | None], int] = {}
+        self._probe_at: dict[tuple[str, str | None], float] = {}
+
+    def note(self, account: Account, now: float) -> None:
+        """It did not answer in time."""
+        whose = (account.provider, account.base_url)
+        with self._lock:
+            self._counts[whose] = self._counts.get(whose, 0) + 1
+            self._probe_at[whose] = now + _PROBE_SILENCE_SECONDS
+
+    def clear(self, account: Account) -> None:
+        """It answered."""
+        with self._lock:
+            self._counts.pop((account.provider, account.base_url), None)
+
+    def spares(self, account: Account, now: float) -> bool:
+        """Whether the account need not ask now."""
+        whose = (account.provider, account.base_url)
+        with self._lock:
+            if self._counts.get(whose, 0) < _MOST_SILENCES:
+                return False
+            if now >= self._probe_at[whose]:
+                self._probe_at[whose] = now + _PROBE_SILENCE_SECONDS
+                return False
+            return True
+
+
 @define
 class Context:
     """One engine's surroundings. Thread-safe: what its ``logins`` know changes under a lock.
 
     Attributes:
         stopping: Set once no further request may be sent.
+        silences: Servers that don't answer.
         told: Set while there are notices that this process has not tried to deliver.
     """
 
@@ -107,6 +167,7 @@ class Context:
     webhook_url: str | None = None
     logins: Logins = field(init=False, repr=False)
     stopping: threading.Event = field(factory=threading.Event, init=False, repr=False)
+    silences: Silences = field(factory=Silences, init=False, repr=False)
     told: threading.Event = field(factory=threading.Event, init=False, repr=False)
     _turns: dict[str, threading.Lock] = field(factory=dict, init=False, repr=False)
     _name: str = field(factory=lambda: f"{socket.gethostname()}/{uuid.uuid4().hex[:8]}", init=False)

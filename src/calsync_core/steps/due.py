@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from attrs import evolve, frozen
 
 from calsync_core.core import watching
-from calsync_core.errors import LeaseBusy, ProviderError, UnknownCalendar
+from calsync_core.errors import LeaseBusy, ProviderError, Unavailable, UnknownCalendar
 from calsync_core.models import Calendar, CalendarId, PushState, Watch
 from calsync_core.steps.access import usable
 from calsync_core.steps.context import Context
@@ -18,8 +19,10 @@ from calsync_core.steps.watch import keep_watch, load_watch
 
 __all__ = ["Agenda", "agenda", "put_off", "to_read"]
 
-_PAUSE_SECONDS = 300.0
-"""Until a calendar that was due and could not even be asked for is due again."""
+_PAUSE_SECONDS, _SHORT_PAUSE_SECONDS = 300.0, 60.0
+"""Until a calendar that was due and could not even be asked for is due again; the short one, where its server or the
+network is to blame.
+"""
 
 
 @frozen
@@ -75,23 +78,33 @@ def to_read(
             if watching.state_of(watches.get(calendar.key, Watch()), now) is not PushState.ACTIVE
         }
     accounts = {account.key: account for account in context.store.load_accounts(owner)}
-    return [chosen[key] for key in sorted(chosen) if usable(accounts[chosen[key].account_id], chosen[key])]
+    # One that was disconnected meanwhile has no account any more.
+    there = [calendar for _, calendar in sorted(chosen.items()) if calendar.account_id in accounts]
+    return [calendar for calendar in there if usable(accounts[calendar.account_id], calendar)]
 
 
 def put_off(context: Context, run: Run, calendars: Iterable[Calendar]) -> None:
-    """Have no timer fire again at once for a calendar that could not be read; where the read was tried, its own state
-    says when to try again.
+    """Have nothing due again at once that could not be done: not the timer of a calendar that was not read (where the
+    read was tried, its own state says when to try again), and not the writes to one whose account was not let in.
     """
+    if run.stopped:
+        return
     for calendar in calendars:
-        if calendar.key in run.reads or run.stopped:
-            continue
-        error = run.errors.get(calendar.key) or run.account_errors.get(calendar.account_id)
-        told = error.retry_after if isinstance(error, ProviderError) else None
-        again = context.clock.now() + timedelta(seconds=max(told or 0.0, _PAUSE_SECONDS))
-        try:
-            _put_off(context, calendar, again)
-        except LeaseBusy:
-            continue
+        if calendar.key not in run.reads:
+            with suppress(LeaseBusy):
+                _put_off(context, calendar, _again(context, run, calendar))
+    for calendar in _loaded(context, context.store.load_open_targets(None, context.clock.now())):
+        if calendar.key in run.errors or calendar.account_id in run.account_errors:
+            with suppress(LeaseBusy), context.lease(f"calendar:{calendar.key}", wait=False) as lease:
+                again, now = _again(context, run, calendar), context.clock.now()
+                context.store.put_off_intents(lease.current(), calendar.key, again, now)
+
+
+def _again(context: Context, run: Run, calendar: Calendar) -> datetime:
+    error = run.errors.get(calendar.key) or run.account_errors.get(calendar.account_id)
+    told = error.retry_after if isinstance(error, ProviderError) else None
+    pause = _SHORT_PAUSE_SECONDS if isinstance(error, Unavailable) else _PAUSE_SECONDS
+    return context.clock.now() + timedelta(seconds=max(told or 0.0, pause))
 
 
 def _put_off(context: Context, calendar: Calendar, again: datetime) -> None:

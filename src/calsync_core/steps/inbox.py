@@ -83,7 +83,7 @@ def work_off(context: Context, owner: str | None = None) -> InboxReport:
 
     def attend(owner: str) -> None:
         try:
-            with context.lease(f"inbox:{owner}", wait=False) as lease:
+            with context.lease(f"inbox:{owner}", wait=False) as lease, lease.kept():
                 tally.add(_Owner(context, lease, by_owner[owner]).work())
         except (LeaseBusy, LeaseLost):
             # Another worker is at it, or took over from us; what came after it began waits for the next pass.
@@ -133,7 +133,8 @@ class _Owner:
             for one in self._settle(run, calendar, claimed[calendar.key], seconds, read=calendar in to_read)
         ]
         self.context.store.settle_notifications(self.lease.current(), settled, self.context.clock.now())
-        echoed = len(calendars) - len(to_read) + (len(to_read) if report is not None and report.echo else 0)
+        echoed = sum(calendar.enabled for calendar in calendars if calendar not in to_read)
+        echoed += len(to_read) if report is not None and report.echo else 0
         return _summary(settled, run.failures, echoed, None if report is None else report.id)
 
     def _repair(
@@ -154,7 +155,7 @@ class _Owner:
         if not usable(self.context.store.load_account(calendar.account_id), calendar):
             log.info("webhook_ignored", calendar=calendar.id, notified=True)
             return False
-        if any(one.item is None or one.etag is None for one in notifications):
+        if any(one.item is None or one.etag is None or one.error == _FOUND_NOTHING for one in notifications):
             return True
         known = self.context.store.load_items(calendar.key, {one.item or "" for one in notifications})
         return not all(_is_echo(one, known.get(one.item or "")) for one in notifications)
@@ -168,13 +169,9 @@ class _Owner:
             error = LookupError("it was not read")
         if error is not None:
             return self._failed(calendar, notifications, error, now)
-        done = [_finished(one, now, seconds) for one in notifications]
-        newest = notifications[-1]
-        if read and not run.seen[calendar.key] and all(one.error != _FOUND_NOTHING for one in notifications):
-            # A push may come before the change can be read (I-07).
-            again = evolve(newest, status=NotificationStatus.RETRYING, due_at=now + _LOOK_AGAIN, error=_FOUND_NOTHING)
-            done[-1] = again
-        return done
+        if not read or run.seen[calendar.key]:
+            return [_finished(one, now, seconds) for one in notifications]
+        return _repeated(notifications, now, seconds)
 
     def _failed(
         self, calendar: Calendar, notifications: Sequence[Notification], error: Exception, now: datetime
@@ -188,7 +185,27 @@ class _Owner:
             self.context.tell(
                 NoticeKind.NOTIFICATIONS_FAILED, calendar.owner, calendar=calendar.id, count=given_up, error=kind
             )
+            # Its timer was set while push worked, and may run for a day.
+            self.context.store.call_for_checks([calendar.key], now)
         return settled
+
+
+def _repeated(notifications: Sequence[Notification], now: datetime, seconds: float) -> list[Notification]:
+    """A push may come before the change can be read: what found nothing is looked at once more after a while, and at
+    that time, also if another push has the calendar read before (I-07).
+    """
+    settled, asked = [], False
+    for one in reversed(notifications):
+        if one.error == _FOUND_NOTHING and one.due_at > now:
+            settled.append(evolve(one, status=NotificationStatus.RETRYING))
+        elif one.error == _FOUND_NOTHING or asked:
+            settled.append(_finished(one, now, seconds))
+        else:
+            # The newest that has not had its second look; for the others the same read counts.
+            asked = True
+            again = evolve(one, status=NotificationStatus.RETRYING, due_at=now + _LOOK_AGAIN, error=_FOUND_NOTHING)
+            settled.append(again)
+    return settled[::-1]
 
 
 def _is_echo(notification: Notification, known: KnownItem | None) -> bool:

@@ -34,7 +34,7 @@ def deliver(context: Context) -> int:
     if notifier is None:
         return 0
     try:
-        with context.lease("notices", wait=False) as lease:
+        with context.lease("notices", wait=False) as lease, lease.kept():
             return _Delivery(context, notifier, lease).work()
     except (LeaseBusy, LeaseLost):
         return 0
@@ -54,14 +54,17 @@ class _Delivery:
         blocked: set[tuple[str, CalendarId | None]] = set()
         while waiting := self.context.store.load_notices(after=after, limit=_PAGE):
             done: list[int] = []
-            for each in waiting:
-                whose = (each.notice.owner, each.notice.calendar)
-                if whose not in blocked:
-                    if self._offer(each):
-                        done.append(each.id)
-                    else:
-                        blocked.add(whose)
-            self.context.store.delete_notices(done)
+            try:
+                for each in waiting:
+                    whose = (each.notice.owner, each.notice.calendar)
+                    if whose not in blocked:
+                        if self._offer(each):
+                            done.append(each.id)
+                        else:
+                            blocked.add(whose)
+            finally:
+                # Whatever ended this, what was taken is not offered again.
+                self.context.store.delete_notices(done)
             taken, after = taken + len(done), waiting[-1].id
         return taken
 

@@ -32,9 +32,6 @@ log = structlog.get_logger("calsync_core")
 
 T = TypeVar("T")
 
-_MOST_SILENCES = 3
-"""So many accounts have waited in vain for a server in a run: the others, perhaps thousands, need not."""
-
 
 class _PartMeter(RequestMeter):
     """Counts a part of a run's requests, and with them the whole."""
@@ -62,8 +59,8 @@ class Run:
         changed: Calendars on which events of their own were found changed.
         seen: How many items each calendar named at all, our blocks included.
         errors: The first failure of each calendar.
-        silent: How many accounts had no answer from a server, by provider and address.
         stopped: The engine was told to stop before it was done.
+        failed_owners: Whose calendars or accounts failed; None for what concerns everybody.
     """
 
     way: SyncType = SyncType.POLLING
@@ -75,10 +72,10 @@ class Run:
     changed: set[CalendarId] = field(factory=set)
     seen: Counter[CalendarId] = field(factory=Counter)
     stopped: bool = False
+    failed_owners: set[str | None] = field(factory=set)
     errors: dict[CalendarId, Exception] = field(factory=dict)
     account_errors: dict[AccountId, Exception] = field(factory=dict)
     refusals: set[AccountId] = field(factory=set)
-    silent: Counter[tuple[str, str | None]] = field(factory=Counter)
     reading: RequestMeter = field(init=False, repr=False)
     _lock: threading.Lock = field(factory=threading.Lock, init=False, repr=False)
 
@@ -115,13 +112,13 @@ class Run:
         name = account.name if account else ""
         text = str(error) if message is None else message
         failure = SyncFailure(name, calendar.name if calendar else None, type(error).__name__, text)
+        whose = account or calendar
         with self._lock:
+            self.failed_owners.add(whose.owner if whose is not None else None)
             if failure not in self.failures:
                 self.failures.append(failure)
             if account is not None and isinstance(error, AuthExpired | IdentityChanged | RateLimited | Unreachable):
                 self.refusals.add(account.key)
-            if account is not None and isinstance(error, Unreachable):
-                self.silent[account.provider, account.base_url] += 1
             if calendar is not None:
                 self.errors.setdefault(calendar.key, error)
             elif account is not None:
@@ -155,11 +152,15 @@ class Run:
         if error is not None:
             raise error
 
+    def failed_for(self, owner: str) -> bool:
+        """Whether something of this owner's failed."""
+        return bool(self.failed_owners & {None, owner})
+
     def refused(self, account: Account) -> bool:
         """Whether nothing more is asked of this account in this run: its login was refused, its rate limited, or its
-        server did not answer, to it or to several others, and would be waited for again.
+        server did not answer, and would be waited for again.
         """
-        return account.key in self.refusals or self.silent[account.provider, account.base_url] >= _MOST_SILENCES
+        return account.key in self.refusals
 
 
 def each(work: Callable[[T], None], things: Iterable[T], *, at_most: int) -> None:

@@ -19,7 +19,16 @@ from attrs import define, evolve, field, frozen
 
 from calsync_core.core import watching
 from calsync_core.core.watching import Action
-from calsync_core.errors import AuthExpired, NotFound, ProviderError, PushUnsupported, Unavailable
+from calsync_core.errors import (
+    AuthExpired,
+    IdentityChanged,
+    NotFound,
+    ProviderError,
+    PushUnsupported,
+    Stopped,
+    StoreError,
+    Unavailable,
+)
 from calsync_core.models import (
     Account,
     AccountStatus,
@@ -45,6 +54,7 @@ _ANSWER_WITHIN = timedelta(minutes=10)
 _LOOK_AGAIN = timedelta(hours=1)
 """When to try once more what only time, the provider or a person can mend."""
 
+_LOOK_AGAIN_SOON = timedelta(minutes=5)
 _SECRET_BYTES = 48
 
 log = structlog.get_logger("calsync_core")
@@ -101,10 +111,11 @@ def _for_each(
     tally = _Tally()
 
     def look_after(calendar: Calendar) -> None:
-        account = context.store.load_account(calendar.account_id)
-        with run.surviving(account, calendar), context.at_work(account, calendar) as lease:
-            tally.add("checked")
-            attend(_Keeper(context, run, account, calendar, lease, tally))
+        with run.surviving(None, calendar):
+            account = context.store.load_account(calendar.account_id)
+            with run.surviving(account, calendar), context.at_work(account, calendar) as lease:
+                tally.add("checked")
+                attend(_Keeper(context, run, account, calendar, lease, tally))
 
     each(look_after, calendars, at_most=context.max_workers)
     return SubscriptionReport(
@@ -142,7 +153,7 @@ class _Keeper:
             return
         session = self._session()
         if session is None:
-            self._wait_for_the_person()
+            self._wait_for_the_login()
             return
         stored = self._alive(wish)
         watch, doubted = self._judged(stored)
@@ -157,13 +168,16 @@ class _Keeper:
             replace=wish.replace or (doubted and watch.failures < watching.FAILURES_UNTIL_SUSPENDED),
         )
         try:
-            watch = self._carry_out(todo, provider, session, watch, stored)
+            watch = self._carry_out(todo, provider, session, watch, stored, afresh=wish.renew)
         except PushUnsupported:
             log.info("push_unsupported", calendar=self.calendar.id)
             self._end(provider, session, stored)
             watch = watching.record_unsupported(watch, self.context.clock.now())
             self.tally.add("unsupported")
-        except ProviderError as error:
+        except (Stopped, StoreError):
+            raise
+        except Exception as error:
+            # Whatever it raises: what is not noted as failed would be tried again at once, and for ever.
             self._save(watching.record_failure(watch, type(error).__name__, self.context.clock.now()))
             raise
         self._save(watch)
@@ -197,6 +211,15 @@ class _Keeper:
             watch = watching.record_failure(watch, AuthExpired.__name__, now)
         self.again = now + _LOOK_AGAIN
         self._save(watch)
+
+    def _wait_for_the_login(self) -> None:
+        """The account is not admitted: its login is refused, or its provider or token server does not answer."""
+        error = self.run.account_errors.get(self.account.key)
+        if isinstance(error, AuthExpired | IdentityChanged):
+            self._wait_for_the_person()
+            return
+        self.again = self.context.clock.now() + _LOOK_AGAIN_SOON
+        self._save(load_watch(self.context, self.calendar))
 
     def _save(self, watch: Watch) -> None:
         calendar = self.context.store.load_calendar(self.calendar.key)
@@ -240,6 +263,8 @@ class _Keeper:
         session: Session,
         watch: Watch,
         stored: Sequence[StoredSubscription],
+        *,
+        afresh: bool,
     ) -> Watch:
         current = watching.newest(stored, self.context.clock.now())
         if todo in {Action.KEEP, Action.RENEW}:
@@ -247,7 +272,7 @@ class _Keeper:
             unwanted = [one for one in stored if one != current or watch.unsupported_at is not None]
             self._end(provider, session, unwanted)
         if todo is Action.RENEW and current is not None:
-            renewed = self._renew(provider, session, current)
+            renewed = self._renew(provider, session, current, afresh=afresh)
             if renewed is not None:
                 self.tally.add("renewed")
                 return watching.record_subscribed(watch, renewed.expires_at, self.context.clock.now())
@@ -296,12 +321,12 @@ class _Keeper:
         return store.save_subscription(self.lease.current(), confirmed, self.context.clock.now())
 
     def _renew(
-        self, provider: PushProvider, session: Session, current: StoredSubscription
+        self, provider: PushProvider, session: Session, current: StoredSubscription, *, afresh: bool
     ) -> StoredSubscription | None:
-        """Prolong it; None: a new one is needed."""
-        with suppress(AuthExpired):
-            # A renewal carries the login on: with one that is about to end, the pushes would end with it.
-            session.tokens.credential(renew=True)
+        """Prolong it, with a fresh login if the provider asked for that; None: a new one is needed."""
+        if afresh:
+            with suppress(AuthExpired):
+                session.tokens.credential(renew=True)
         try:
             renewed = provider.renew(session, self.calendar, _as_known(current))
         except NotFound:

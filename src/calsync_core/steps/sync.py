@@ -11,9 +11,9 @@ import structlog
 from attrs import evolve
 
 from calsync_core.core import watching
-from calsync_core.errors import AuthExpired, IdentityChanged
+from calsync_core.errors import AuthExpired, IdentityChanged, ProviderError
 from calsync_core.models import Account, AccountStatus, Calendar, CalendarId, NoticeKind, SyncReport, SyncType
-from calsync_core.steps.access import admit, note_recovery, note_refusal, usable, wait_as_told
+from calsync_core.steps.access import admit, note_answer, note_recovery, note_refusal, usable, wait_as_told
 from calsync_core.steps.apply import apply_intents
 from calsync_core.steps.context import Context
 from calsync_core.steps.plan import plan_owner
@@ -128,9 +128,12 @@ def _read_one(
         try:
             full = full or _is_stale(context, run, calendar)
             read_calendar(context, run, account, calendar, full=full, afresh=afresh)
-        except (AuthExpired, IdentityChanged) as error:
-            note_refusal(context, account, error)
+        except ProviderError as error:
+            note_answer(context, account, error)
+            if isinstance(error, AuthExpired | IdentityChanged):
+                note_refusal(context, account, error)
             raise
+        note_answer(context, account)
         note_recovery(context, account)
 
 
@@ -195,8 +198,10 @@ def apply_all(context: Context, run: Run, targets: Collection[CalendarId], *, at
             wait_as_told(context, account, calendar.key)
             try:
                 apply_intents(context, run, account, calendar)
-            except (AuthExpired, IdentityChanged) as error:
-                note_refusal(context, account, error)
+            except ProviderError as error:
+                note_answer(context, account, error)
+                if isinstance(error, AuthExpired | IdentityChanged):
+                    note_refusal(context, account, error)
                 raise
 
     each(apply_one, targets, at_most=at_most)
@@ -223,7 +228,7 @@ def _report(context: Context, run: Run, draft: SyncReport, owners: Collection[st
     finished = context.store.save_run(finished)
     # One that was told to stop is neither finished nor failed: the next one goes on.
     for owner in owners if not run.stopped else ():
-        kind = NoticeKind.SYNC_FINISHED if finished.ok else NoticeKind.SYNC_FAILED
+        kind = NoticeKind.SYNC_FAILED if run.failed_for(owner) else NoticeKind.SYNC_FINISHED
         context.tell(kind, owner, run=finished.id, writes=finished.writes, errors=len(finished.errors))
     return finished
 

@@ -60,6 +60,8 @@ def keep_watch(
     elif again is not None and not (watch.check_at is not None and now < watch.check_at < again):
         watch = evolve(watch, check_at=again)
     state = watching.state_of(watch, now)
+    if calendar.enabled and state is not PushState.ACTIVE:
+        watch = watching.hastened(watch, calendar.key, now, watching.Pace.of(context.policy))
     notice = watching.notice_due(watch, now)
     if notice is not None:
         context.tell(notice, calendar.owner, calendar=calendar.id, failures=watch.failures, error=watch.last_error)

@@ -91,6 +91,15 @@ class MemoryPlans(Role):
                 taken.append(row.intent)
             return taken
 
+    def put_off_intents(self, lease: Lease, target_id: CalendarId, until: datetime, at: datetime) -> None:
+        """See ``PlanStore.put_off_intents``."""
+        until = require_utc("until", until)
+        with self._lock:
+            self._fence(lease, at)
+            for row in self._rows.intents.values():
+                if row.intent.operation.target_id == target_id:
+                    row.due_at = max(row.due_at, until)
+
     def record_outcomes(self, lease: Lease, target_id: CalendarId, outcomes: Sequence[Outcome], at: datetime) -> None:
         """See ``PlanStore.record_outcomes``."""
         with self._lock:

@@ -19,6 +19,7 @@ from calsync_core.models import (
     Outcome,
     Plan,
     PlanState,
+    require_utc,
 )
 from calsync_core.stores.sql import items, tables
 from calsync_core.stores.sql.blocks import load_blocks_by_ref, replace_blocks
@@ -115,6 +116,15 @@ class SQLPlans(Role):
                     .values(attempts=table.c.attempts + 1, claimed_name=lease.name, claimed_token=lease.token)
                 )
         return [_intent(row, attempts=row.attempts + 1, in_doubt=row.attempts > 0) for row in rows]
+
+    def put_off_intents(self, lease: Lease, target_id: CalendarId, until: datetime, at: datetime) -> None:
+        """See ``PlanStore.put_off_intents``."""
+        table = tables.intents
+        until = require_utc("until", until)
+        early = sa.update(table).where(table.c.target_id == target_id, table.c.due_at < until)
+        with self._database.writing() as connection:
+            fence(connection, lease, at)
+            connection.execute(early.values(due_at=until))
 
     def record_outcomes(self, lease: Lease, target_id: CalendarId, outcomes: Sequence[Outcome], at: datetime) -> None:
         """See ``PlanStore.record_outcomes``."""

@@ -176,6 +176,19 @@ class PlansContract(WithBench):
             bench.claim()
         assert bench.store.load_intents("ana") == [again]
 
+    def test_intents_that_are_put_off_wait_and_it_is_no_attempt(self, bench: StoreBench) -> None:
+        """Those of this target; one that waits longer goes on waiting."""
+        block = a_block(bench.source, bench.target)
+        bench.plan(an_operation(block), records=(block,))
+        lease, later = bench.lease_of(bench.target), NOW + timedelta(minutes=5)
+        bench.store.put_off_intents(lease, bench.target.key, later, NOW)
+        bench.store.put_off_intents(lease, bench.target.key, NOW + timedelta(minutes=1), NOW)
+        soon = later - timedelta(seconds=1)
+        assert bench.claim(at=soon) == bench.store.load_open_targets("ana", soon) == []
+        assert bench.store.load_open_targets("ana", later) == [bench.target.key]
+        [intent] = bench.claim(at=later)
+        assert not intent.in_doubt
+
     def test_what_waits_is_claimed_when_it_is_due(self, bench: StoreBench) -> None:
         """I-33: under the same lease, too."""
         block = a_block(bench.source, bench.target)
