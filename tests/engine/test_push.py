@@ -174,9 +174,10 @@ def test_a_burst_leads_to_two_syncs_at_most(world: PushWorld) -> None:  # I-27
     since = last_run(world)
     for number in range(200):
         world.book("work", f"m{number % 7}", at(1, 8 + number % 10))
-        if number == 50:
+        if number % 20 == 0:
             world.deliver()
             world.engine.process_notifications()
+            world.clock.advance(timedelta(seconds=0.3))
     world.settle(10)
     assert len([run for run in world.reads_since(since) if not run.echo]) == 2
     world.settle(120)
@@ -438,7 +439,6 @@ def test_an_outage_of_a_day_loses_nothing(world: PushWorld) -> None:  # I-32
     world.memory.lose_pushes()
     world.up = True
     world.settle(120)
-    assert len(world.starts("home")) in {0, 24}
     world.until(at(1, 18))
     assert len(world.starts("home")) == len(world.starts("club")) == 24
     world.check()
