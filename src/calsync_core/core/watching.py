@@ -20,6 +20,17 @@ from enum import StrEnum
 
 from attrs import evolve, frozen
 
+from calsync_core.core.evidence import (
+    DOUBTS,
+    FAILURES_UNTIL_SUSPENDED,
+    announced,
+    doubt,
+    doubts_due,
+    is_live,
+    settled,
+    state_of,
+    unread,
+)
 from calsync_core.models import (
     CalendarId,
     NoticeKind,
@@ -57,9 +68,7 @@ __all__ = [
     "unread",
 ]
 
-FAILURES_UNTIL_POLLING = 3
 FAILURES_UNTIL_NOTICE = 5
-FAILURES_UNTIL_SUSPENDED = 10
 
 ECHO_DELAY = timedelta(seconds=10)
 """A push that comes right after our own write waits this long, so that all echoes of a batch cost one read."""
@@ -68,9 +77,6 @@ COOL_DOWN = timedelta(seconds=5)
 """Between two reads of a calendar that pushes ask for: a burst of pushes leads to two syncs at the most (I-27)."""
 
 _ECHO_WINDOW = timedelta(minutes=2)
-_DOUBT_AFTER = timedelta(minutes=5)
-"""How long a push may be late: Graph says at most three minutes for calendars."""
-_ECHO_MISSED_AFTER = timedelta(minutes=10)
 _ASK_UNSUPPORTED_AGAIN = timedelta(days=30)
 _ROTATE_AFTER = timedelta(days=30)
 _REAUTHORIZE_PAUSE = timedelta(minutes=10)
@@ -80,12 +86,6 @@ _FIRST_PAUSE, _LONGEST_PAUSE = timedelta(minutes=1), timedelta(hours=1)
 _FIRST_PROBE, _LONGEST_PROBE = timedelta(hours=6), timedelta(hours=24)
 _SHORTEST_POLL = 60.0
 _FULL_STRETCH = 7
-_UNANNOUNCED, _SILENT = "Unannounced", "Silent"
-_DOUBTS = frozenset({_UNANNOUNCED, _SILENT})
-_CLOCKS_APART = timedelta(seconds=5)
-"""Who receives a push and who writes may be two machines."""
-
-
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
 
@@ -130,63 +130,6 @@ class Pace:
         return max(_SHORTEST_POLL, self.polling / 12)
 
 
-# -- what is known -------------------------------------------------------------------------------------------------
-
-
-def settled(watch: Watch) -> Watch:
-    """The watch once its latest push has been taken into account."""
-    pushed = watch.pushed_at
-    if pushed is None:
-        return watch
-    # That a subscription can't be renewed is disproved by no push: it lives, and will end.
-    if watch.last_error in _DOUBTS and watch.failed_at is not None and pushed > watch.failed_at:
-        watch = evolve(watch, failures=0, failed_at=None, last_error=None)
-    if watch.doubted_at is not None and pushed >= watch.doubted_at - _CLOCKS_APART:
-        watch = evolve(watch, doubted_at=None)
-    if watch.unechoed_since is not None and pushed >= watch.unechoed_since - _CLOCKS_APART:
-        watch = evolve(watch, unechoed_since=None)
-    return watch
-
-
-def state_of(watch: Watch, now: datetime) -> PushState:
-    """How far push can be relied on now."""
-    watch = settled(watch)
-    if watch.unsupported_at is not None:
-        return PushState.UNSUPPORTED
-    if watch.failures >= FAILURES_UNTIL_SUSPENDED:
-        return PushState.SUSPENDED
-    live = _is_live(watch, now)
-    if watch.failures >= FAILURES_UNTIL_POLLING or (watch.failures and not live):
-        return PushState.FAILING
-    return PushState.ACTIVE if live else PushState.NONE
-
-
-def doubt(watch: Watch, now: datetime) -> str | None:
-    """The doubt that nothing has cleared in time, by name; None: there is none."""
-    watch = settled(watch)
-    if not _is_live(watch, now):
-        return None
-    if watch.doubted_at is not None and now >= watch.doubted_at + _DOUBT_AFTER:
-        return _UNANNOUNCED
-    if watch.unechoed_since is not None and now >= watch.unechoed_since + _ECHO_MISSED_AFTER:
-        return _SILENT
-    return None
-
-
-def announced(watch: Watch) -> bool:
-    """Whether a push has come since the last read: what a read finds now was told of."""
-    return watch.pushed_at is not None and (watch.read_at is None or watch.pushed_at >= watch.read_at)
-
-
-def unread(watch: Watch) -> bool:
-    """Whether we wrote to the calendar after it was last read: pushes may be mere echoes."""
-    return watch.written_at is not None and (watch.read_at is None or watch.written_at >= watch.read_at)
-
-
-def _is_live(watch: Watch, now: datetime) -> bool:
-    return watch.expires_at is not None and watch.expires_at > now
-
-
 # -- what happened -------------------------------------------------------------------------------------------------
 
 
@@ -196,7 +139,7 @@ def record_read(
     """The calendar was read completely, and events of its own had changed (``found``) or not."""
     untold = found and not (by_push or announced(watch))
     watch = settled(watch)
-    if untold and _is_live(watch, now):
+    if untold and is_live(watch, now):
         watch = evolve(watch, doubted_at=watch.doubted_at or now)
     if not found:
         watch = _forgiven(watch, now)
@@ -217,15 +160,15 @@ def record_read(
 
 def _forgiven(watch: Watch, now: datetime) -> Watch:
     """A quiet day agrees with a silent channel: what was held against it weighs less, or polling would never end."""
-    doubted = watch.failures and watch.last_error in _DOUBTS
-    if not doubted or watch.failed_at is None or not _is_live(watch, now) or now < watch.failed_at + _FORGIVEN_AFTER:
+    doubted = watch.failures and watch.last_error in DOUBTS
+    if not doubted or watch.failed_at is None or not is_live(watch, now) or now < watch.failed_at + _FORGIVEN_AFTER:
         return watch
     return evolve(watch, failures=watch.failures - 1, failed_at=now)
 
 
 def record_write(watch: Watch, since: datetime, now: datetime) -> Watch:
     """Blocks were written to the calendar, the first one not before ``since``: an echo should follow."""
-    waiting = watch.unechoed_since or (since if _is_live(watch, now) else None)
+    waiting = watch.unechoed_since or (since if is_live(watch, now) else None)
     return settled(evolve(watch, written_at=now, unechoed_since=waiting))
 
 
@@ -234,7 +177,7 @@ def record_subscribed(watch: Watch, expires_at: datetime, now: datetime) -> Watc
     watch = evolve(
         watch, subscribed_at=now, expires_at=expires_at, unsupported_at=None, doubted_at=None, unechoed_since=None
     )
-    if watch.last_error in _DOUBTS:
+    if watch.last_error in DOUBTS:
         return watch
     return evolve(watch, failures=0, failed_at=None, last_error=None)
 
@@ -293,8 +236,8 @@ def action(
     waits = not at_once and watch.failed_at is not None and now < watch.failed_at + _pause(watch.failures)
     if waits and watch.failures >= FAILURES_UNTIL_SUSPENDED:
         # One that only can't be renewed still pushes until it ends.
-        return Action.KEEP if watch.last_error not in _DOUBTS and _is_live(watch, now) else Action.REST
-    if current is None or not _is_live(watch, now) or current.url != url:
+        return Action.KEEP if watch.last_error not in DOUBTS and is_live(watch, now) else Action.REST
+    if current is None or not is_live(watch, now) or current.url != url:
         return Action.KEEP if waits else Action.CREATE
     if now >= current.created_at + _ROTATE_AFTER and now >= _renewal(watch):
         return Action.KEEP if waits else Action.CREATE
@@ -319,16 +262,12 @@ def scheduled(watch: Watch, calendar_id: CalendarId, now: datetime, *, possible:
     if watch.unsupported_at is not None:
         ask = watch.unsupported_at + _ASK_UNSUPPORTED_AGAIN
         return evolve(watch, check_at=ask if again is None else max(ask, again))
-    if not _is_live(watch, now):
+    if not is_live(watch, now):
         return evolve(watch, check_at=again or now)
     spread = timedelta(hours=1) * _dice(calendar_id, watch.expires_at or now)
     renewal = _renewal(watch) + min(spread, _quarter(watch) / 2)
-    moments = [max(renewal, again) if again is not None else renewal]
-    if watch.doubted_at is not None:
-        moments.append(watch.doubted_at + _DOUBT_AFTER)
-    if watch.unechoed_since is not None:
-        moments.append(watch.unechoed_since + _ECHO_MISSED_AFTER)
-    return evolve(watch, check_at=min(moments))
+    renewal = max(renewal, again) if again is not None else renewal
+    return evolve(watch, check_at=min([renewal, *doubts_due(watch)]))
 
 
 def _quarter(watch: Watch) -> timedelta:

@@ -49,6 +49,7 @@ from calsync_core.models.events import (
     Tag,
     Unreadable,
 )
+from calsync_core.models.notices import Notice, NoticeKind
 from calsync_core.models.plans import (
     Expansion,
     Hold,
@@ -83,8 +84,6 @@ from calsync_core.models.reports import (
     HealthReport,
     HeldDeletion,
     Metrics,
-    Notice,
-    NoticeKind,
     Progress,
     PurgeReport,
     SyncFailure,

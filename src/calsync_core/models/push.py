@@ -9,7 +9,8 @@ from typing import Any
 from attrs import field, frozen
 
 from calsync_core.models.accounts import CalendarId
-from calsync_core.models.reports import Notice, SyncFailure, plain
+from calsync_core.models.notices import Notice
+from calsync_core.models.reports import SyncFailure, plain
 
 __all__ = [
     "InboxReport",

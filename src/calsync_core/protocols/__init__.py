@@ -1,6 +1,7 @@
 """The ports: what an extension implements, with what holds before, what holds after, and every error."""
 
 from calsync_core.models import PushKind
+from calsync_core.protocols.inbox import InboxStore, NoticeStore, PushStore
 from calsync_core.protocols.provider import (
     EchoingProvider,
     ExclusiveProvider,
@@ -21,11 +22,8 @@ from calsync_core.protocols.store import (
     CredentialStore,
     DirectoryStore,
     EventStore,
-    InboxStore,
     LeaseStore,
-    NoticeStore,
     PlanStore,
-    PushStore,
     RunStore,
     Store,
 )

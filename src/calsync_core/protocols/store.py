@@ -36,34 +36,26 @@ from calsync_core.models import (
     KnownItem,
     Lease,
     MirrorRule,
-    Notice,
-    Notification,
     Outcome,
     Plan,
     PlanState,
-    PushState,
     ReadState,
     Sighting,
     StoredEvent,
-    StoredNotice,
-    StoredSubscription,
     SyncReport,
     Unplanned,
     Vitals,
-    Watch,
     Window,
 )
+from calsync_core.protocols.inbox import InboxStore, NoticeStore, PushStore
 
 __all__ = [
     "BlockStore",
     "CredentialStore",
     "DirectoryStore",
     "EventStore",
-    "InboxStore",
     "LeaseStore",
-    "NoticeStore",
     "PlanStore",
-    "PushStore",
     "RunStore",
     "Store",
 ]
@@ -266,99 +258,6 @@ class PlanStore(Protocol):
         """What waits, over all owners, without a request: see ``Due``. An owner whose plan state has another shape,
         or an earlier horizon end, is due.
         """
-
-
-@runtime_checkable
-class PushStore(Protocol):
-    """Subscriptions, and how far each calendar's push can be relied on."""
-
-    def save_subscription(self, lease: Lease, subscription: StoredSubscription, at: datetime) -> StoredSubscription:
-        """Insert (``id`` None) or replace; return it with its id. ``(provider, remote_id)`` is unique: an insert or
-        replacement takes the place of another one of that name.
-
-        Raises:
-            UnknownCalendar: its calendar is not in the store.
-        """
-
-    def load_subscriptions(self, calendar_id: CalendarId | None = None) -> list[StoredSubscription]:
-        """All subscriptions, or one calendar's, unconfirmed ones included. By id."""
-
-    def find_subscriptions(self, provider: str, remote_ids: Collection[str]) -> Mapping[str, StoredSubscription]:
-        """Those of a provider with these ids, by id. What strangers send is looked up here: any length, any text."""
-
-    def delete_subscription(self, lease: Lease, subscription_id: int, at: datetime) -> None:
-        """Forget it. Unknown: nothing happens."""
-
-    def load_watches(self, calendar_ids: Collection[CalendarId]) -> Mapping[CalendarId, Watch]:
-        """What is known of these calendars' push; those that have no Watch are left out."""
-
-    def save_watch(self, lease: Lease, calendar_id: CalendarId, watch: Watch, state: PushState, at: datetime) -> None:
-        """Insert or replace it, all but ``pushed_at``, which only ``save_notifications`` changes. ``state`` is what
-        ``load_vitals`` counts. The lease is the calendar's.
-
-        Raises:
-            UnknownCalendar: the calendar is not in the store.
-        """
-
-    def call_for_checks(self, calendar_ids: Collection[CalendarId], at: datetime) -> None:
-        """Have these calendars read, if they are enabled, and their subscriptions looked after: set ``due_at`` and
-        ``check_at`` to the instant unless they are earlier, without a lease; for a calendar that has no Watch, insert a
-        fresh one that says so. Unknown calendars are left out.
-        """
-
-
-@runtime_checkable
-class InboxStore(Protocol):
-    """Change notifications that came in. The lease that fences their processing is ``inbox:{owner}``."""
-
-    def save_notifications(self, notifications: Sequence[Notification]) -> int:
-        """Insert those that are new, in one transaction, durable when this returns (I-28), and set each calendar's
-        ``Watch.pushed_at`` to the latest ``received_at`` if that is later, doubled ones included; a calendar without a
-        Watch gets none by this, and its first one knows of the push. Returns how many were new.
-
-        One whose ``(subscription_id, message)`` is there already, or earlier in the list, is the same one come twice; a
-        message of None is always new. Those of unknown calendars are left out.
-        """
-
-    def load_notified(self, at: datetime, owner: str | None = None) -> list[CalendarId]:
-        """Calendars, one owner's if given, with a notification that can be claimed now: PENDING or RETRYING and due, or
-        PROCESSING.
-        """
-
-    def load_notified_owners(self, at: datetime) -> list[str]:
-        """Whose calendars these are, sorted: asked again and again, and so in one look however many there are."""
-
-    def claim_notifications(self, lease: Lease, calendar_id: CalendarId, at: datetime) -> list[Notification]:
-        """Mark every PENDING, RETRYING and PROCESSING notification of the calendar, due or not, as PROCESSING, and
-        return them by id; none for an unknown calendar. One that is PROCESSING already was left by a worker that died,
-        since the lease is ours.
-        """
-
-    def settle_notifications(self, lease: Lease, notifications: Sequence[Notification], at: datetime) -> None:
-        """Replace these, by id. An unknown id is ignored."""
-
-    def load_notifications(self, calendar_id: CalendarId | None = None, limit: int = 50) -> list[Notification]:
-        """Newest first."""
-
-    def count_waiting(self, calendar_id: CalendarId) -> int:
-        """How many of a calendar's notifications are PENDING, PROCESSING or RETRYING."""
-
-
-@runtime_checkable
-class NoticeStore(Protocol):
-    """Notices on their way to the host, until it has taken them. Whoever delivers holds the lease ``notices``."""
-
-    def save_notice(self, notice: Notice) -> None:
-        """Append it, due at once; durable when this returns. Its ``detail`` is what JSON can say."""
-
-    def load_notices(self, owner: str | None = None, limit: int = 100, *, after: int = 0) -> list[StoredNotice]:
-        """Those not taken yet, oldest first, due or not; those that came after the one of that id."""
-
-    def put_off_notice(self, notice_id: int, attempts: int, due_at: datetime) -> None:
-        """The host's notifier raised. Unknown: nothing happens."""
-
-    def delete_notices(self, notice_ids: Collection[int]) -> None:
-        """They were taken. Unknown: nothing happens."""
 
 
 @runtime_checkable
