@@ -47,6 +47,7 @@ class InboxWorker:
     def _begin_anew(self) -> None:
         self._process: int | None = None
         self._taken: dict[str, threading.Thread] = {}
+        self._last = ""
         self._resting: dict[str, tuple[int, float]] = {}
         self._lock = threading.Lock()
         self._rest = threading.Event()
@@ -94,7 +95,9 @@ class InboxWorker:
             while self._engine.process_notifications().calendars and not self._ending:
                 pass
             return
-        for owner in self._engine.notified_owners():
+        # From where the last look ended, round and round: with fewer threads than owners, none must wait for ever.
+        owners = self._engine.notified_owners()
+        for owner in sorted(owners, key=lambda owner: (owner <= self._last, owner)):
             self._take(owner)
         # Under load every push wakes it: one look serves all that came meanwhile.
         self._rest.wait(_REST_SECONDS)
@@ -109,6 +112,7 @@ class InboxWorker:
             # A daemon: a process that ends waits for no server that hangs, and what is left undone is in the store.
             thread = threading.Thread(target=self._work_for, args=(owner,), name="calsync-inbox-owner", daemon=True)
             self._taken[owner] = thread
+            self._last = owner
             thread.start()
 
     def _work_for(self, owner: str) -> None:
