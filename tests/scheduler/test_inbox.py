@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -131,3 +132,22 @@ def test_a_server_that_answers_nobody_is_not_waited_for_by_everybody() -> None: 
     report = world.engine.sync_all_calendars()
     assert len(asked) == 3
     assert {failure.kind for failure in report.errors} == {"Unreachable"}
+
+
+def test_owners_take_turns_where_there_are_more_than_threads(world: Neighbours) -> None:
+    """Who was served last is asked last: news that never ends at the front of the alphabet starves nobody."""
+    asked: list[str] = []
+
+    class Watched(InboxWorker):
+        def _take(self, owner: str) -> None:
+            asked.append(owner)
+
+    world.book("work", "m1", at(1))
+    world.book("bo-work", "m2", at(2))
+    world.deliver()
+    worker = Watched(world.engine)
+    worker._process = os.getpid()  # as if it ran in threads, without any
+    worker._look()
+    worker._last = "ana"
+    worker._look()
+    assert asked == ["ana", "bo", "bo", "ana"]
