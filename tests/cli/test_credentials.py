@@ -91,7 +91,7 @@ def test_without_a_key_each_call_renews_and_the_database_keeps_nothing(google: G
     google.json("sync")
     assert google.renewals == 4
     with sqlite3.connect(google.folder / "calsync.db") as raw:
-        assert raw.execute("SELECT count(*) FROM credentials").fetchone() == (0,)
+        assert raw.execute("SELECT count(*) FROM calsync_credentials").fetchone() == (0,)
     raw.close()
 
 

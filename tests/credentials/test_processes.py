@@ -177,7 +177,7 @@ def test_a_process_killed_between_the_answer_and_the_store_leaves_the_old_grant(
 def _lease_of_the_dead(store: SQLStore, account: Account) -> Lease:
     with store._database.reading() as connection:
         row = connection.exec_driver_sql(
-            "SELECT name, holder, token FROM leases WHERE name = ?", (f"credential:{account.key}",)
+            "SELECT name, holder, token FROM calsync_leases WHERE name = ?", (f"credential:{account.key}",)
         ).one()
     return Lease(row.name, row.holder, row.token, _long_ago())
 

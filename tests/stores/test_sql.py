@@ -75,7 +75,7 @@ def test_an_error_in_the_middle_leaves_nothing(file_store: SQLStore) -> None:  #
     bench = StoreBench(file_store)
     with file_store._database.writing() as connection:
         connection.exec_driver_sql(
-            "CREATE TRIGGER full BEFORE INSERT ON journal WHEN NEW.word = 'uid-e3' "
+            "CREATE TRIGGER full BEFORE INSERT ON calsync_journal WHEN NEW.word = 'uid-e3' "
             "BEGIN SELECT RAISE(ABORT, 'disk full'); END"
         )
     with pytest.raises(StoreError):
@@ -91,7 +91,7 @@ def test_errors_never_show_what_was_stored(file_store: SQLStore) -> None:  # I-3
     with file_store._database.writing() as connection:
         for table in ("events", "blocks", "intents", "read_states"):
             connection.exec_driver_sql(
-                f"CREATE TRIGGER no_{table} BEFORE INSERT ON {table} BEGIN SELECT RAISE(ABORT, 'no'); END"
+                f"CREATE TRIGGER no_{table} BEFORE INSERT ON calsync_{table} BEGIN SELECT RAISE(ABORT, 'no'); END"
             )
     block = a_block(bench.source, bench.target, uid=TITLE, native_id=TITLE)
     failing: list[Callable[[], object]] = [
@@ -115,7 +115,7 @@ def test_a_damaged_row_is_told_without_showing_it(file_store: SQLStore) -> None:
     bench = StoreBench(file_store)
     bench.save(bench.source, an_item("e1", an_event(title=TITLE)))
     with file_store._database.writing() as connection:
-        connection.exec_driver_sql("UPDATE events SET value = replace(value, '\"span\"', '\"spam\"')")
+        connection.exec_driver_sql("UPDATE calsync_events SET value = replace(value, '\"span\"', '\"spam\"')")
     with pytest.raises(StoreError, match="stored Event") as caught:
         file_store.load_events("ana", ["uid-e1"])
     assert TITLE not in str(caught.value)
@@ -176,7 +176,7 @@ def test_no_question_reads_a_whole_table(file_store: SQLStore) -> None:
             explained += 1
             for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters):
                 words = row.detail.split()
-                scanned = words[1] if words[0] == "SCAN" else None
+                scanned = words[1].removeprefix("calsync_") if words[0] == "SCAN" else ""
                 assert scanned not in BIG or may_scan(scanned, statement), f"{row.detail}: {statement}"
     assert explained > 75
 
@@ -184,7 +184,7 @@ def test_no_question_reads_a_whole_table(file_store: SQLStore) -> None:
 def test_a_poll_that_finds_nothing_writes_nothing_but_its_state(file_store: SQLStore) -> None:
     bench = StoreBench(file_store)
     bench.read_completely(bench.source, an_item("e1"))
-    changed = {"items", "events", "journal", "debts", "blocks"}
+    changed = {f"calsync_{table}" for table in ("items", "events", "journal", "debts", "blocks")}
     written: list[str] = []
     engine = file_store._database._opened
     assert engine is not None
@@ -202,9 +202,9 @@ def test_every_error_is_one_of_ours(file_store: SQLStore, tmp_path: Path) -> Non
     bench = StoreBench(file_store)
     block = a_block(bench.source, bench.target, state=BlockState.LIVE)
     with sqlite3.connect(tmp_path / "calsync.db") as raw:
-        raw.execute("DROP TABLE blocks")
-        raw.execute("DROP TABLE read_states")
-        raw.execute("DROP TABLE journal")
+        raw.execute("DROP TABLE calsync_blocks")
+        raw.execute("DROP TABLE calsync_read_states")
+        raw.execute("DROP TABLE calsync_journal")
     raw.close()
     lease = bench.lease_of(bench.source)
     calls: list[Callable[[], object]] = [

@@ -84,7 +84,7 @@ def fill(store: SQLStore) -> None:
         number = " + ".join(f"{10**place} * d{place}.d" for place in range(5))
         ask(f"CREATE TABLE numbers AS SELECT {number} AS n FROM {places}")  # noqa: S608  (our own words)
         ask(
-            "INSERT INTO calendars (id, account_id, owner, remote_hash, enabled, value) "  # noqa: S608  (our own words)
+            "INSERT INTO calsync_calendars (id, account_id, owner, remote_hash, enabled, value) "  # noqa: S608  (our own words)
             f"SELECT n + 1000, {account.key}, concat('o', n + 1000), {HASH}, true, :calendar FROM numbers "
             f"WHERE n < {CALENDARS}"
         )
@@ -95,12 +95,12 @@ def fill(store: SQLStore) -> None:
             # Half of all is in a hundredth of the calendars: some people meet a lot.
             calendar = f"(CASE WHEN n % 2 = 0 OR {count} <= {CALENDARS} THEN n % {CALENDARS} ELSE n % 20 END + 1000)"
             made = row.format(n="n", h=HASH, c=calendar, t=f"({moment})")
-            ask(f"INSERT INTO {table} ({columns}) SELECT {made} FROM numbers WHERE n < {count}")  # noqa: S608  (ours)
+            ask(f"INSERT INTO calsync_{table} ({columns}) SELECT {made} FROM numbers WHERE n < {count}")  # noqa: S608  (ours)
         ask("DROP TABLE numbers")
         ask("DROP TABLE digits")
     with store._database._open().engine.connect() as connection:
         for table in sorted(BIG | {"calendars", "accounts"}):
-            connection.exec_driver_sql(f"ANALYZE {table}" if postgresql else f"ANALYZE TABLE {table}")
+            connection.exec_driver_sql(f"ANALYZE calsync_{table}" if postgresql else f"ANALYZE TABLE calsync_{table}")
         connection.commit()
 
 
@@ -112,12 +112,12 @@ def scanned(connection: sa.Connection, statement: str, parameters: Any) -> Itera
             kind = node.get("Node Type")
             by_all = kind in {"Index Scan", "Index Only Scan"} and "Index Cond" not in node
             if kind == "Seq Scan" or by_all:
-                yield node["Relation Name"]
+                yield node["Relation Name"].removeprefix("calsync_")
     else:
         found = json.loads(connection.exec_driver_sql(f"EXPLAIN FORMAT=JSON {statement}", parameters).scalar() or "{}")
         for node in _nodes(found):
             if node.get("access_type") in {"ALL", "index"}:
-                yield node["table_name"]
+                yield node["table_name"].removeprefix("calsync_")
 
 
 def _nodes(value: Any) -> Iterator[dict[str, Any]]:

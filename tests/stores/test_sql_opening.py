@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import os
-import sqlite3
 import sys
 from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
-from alembic import command
 
 from calsync_core.errors import ConfigurationError
-from calsync_core.models import Account, Watch
+from calsync_core.models import Account
 from calsync_core.stores.sql import SQLStore
-from calsync_core.stores.sql.schema import migration_config
-from calsync_core.testing.store_kit import NOW
 
 
 @pytest.mark.parametrize(
@@ -87,72 +82,6 @@ def test_what_is_no_database_is_said_to_be_none(tmp_path: Path) -> None:  # I-44
             store.load_accounts()
         store.close()
     assert path.read_text().startswith("shopping list")
-
-
-def test_an_older_database_is_brought_up_to_date_with_all_that_is_in_it(url: str, tmp_path: Path) -> None:
-    _make(url, "0001")
-    with sqlite3.connect(tmp_path / "calsync.db") as raw:
-        raw.execute("PRAGMA foreign_keys = ON")
-        raw.executescript(_ROWS_0001)
-    raw.close()
-    store = SQLStore(url)
-    ana, bo = store.load_accounts()
-    assert (ana.key, ana.name, ana.subject, bo.key) == (4, "work", "ana@example.com", 9)
-    [calendar] = store.load_calendars(account_id=ana.key)
-    assert (calendar.key, calendar.remote_id, calendar.enabled) == (7, "r1", True)
-    lease = store.acquire_lease("credential:4", "w", 60, NOW)
-    assert lease.token == 42  # tokens never return, also over an upgrade
-    store.save_credential(lease, ana.key, "sealed", NOW)
-    store.delete_account(ana.key)
-    assert store.load_credentials() == {}
-    assert store.save_account(Account("ana", "memory", "again")).key == 10  # nor do ids
-    store.close()
-
-
-def test_what_is_counted_is_right_for_rows_written_before_it_was(url: str, tmp_path: Path) -> None:
-    _make(url, "0002")
-    with sqlite3.connect(tmp_path / "calsync.db") as raw:
-        raw.execute("PRAGMA foreign_keys = ON")
-        raw.executescript(_ROWS_0002)
-    raw.close()
-    store = SQLStore(url)
-    vitals = store.load_vitals()
-    assert (vitals.calendars, vitals.failing, vitals.push) == (4, 2, {})
-    assert [store.load_read_state(key).failures for key in (1, 2, 3, 4)] == [0, 3, 0, 0]
-    assert store.load_due(NOW, "s", NOW).calendars == (1, 2, 3, 4)  # none has a Watch yet
-    store.call_for_checks([1, 4], NOW)
-    assert store.load_watches([1, 2, 3, 4]) == dict.fromkeys((1, 4), Watch(due_at=NOW, check_at=NOW))
-    store.close()
-
-
-def _make(url: str, revision: str) -> None:
-    """A database as an older version left it."""
-    engine = sa.create_engine(url.partition("?")[0])
-    with engine.connect() as connection, connection.begin():
-        command.upgrade(migration_config(connection), revision)
-    engine.dispose()
-
-
-_ROWS_0001 = """
-INSERT INTO accounts VALUES
-  (4, 'ana', 'work', '{"owner":"ana","provider":"memory","name":"work","subject":"ana@example.com"}'),
-  (9, 'bo', 'work', '{"owner":"bo","provider":"memory","name":"work"}');
-INSERT INTO calendars VALUES
-  (7, 4, 'ana', 'hash', 1, '{"account_id":4,"owner":"ana","remote_id":"r1","name":"R","enabled":true}');
-INSERT INTO leases VALUES ('credential:4', 'somebody', 41, NULL);
-"""
-_ROWS_0002 = """
-INSERT INTO accounts VALUES
-  (1, 'ana', 'fine', '{"owner":"ana","provider":"memory","name":"fine"}'),
-  (2, 'ana', 'refused', '{"owner":"ana","provider":"memory","name":"refused","status":"auth_expired"}'),
-  (3, 'ana', 'paused', '{"owner":"ana","provider":"memory","name":"paused","status":"paused"}');
-INSERT INTO calendars VALUES
-  (1, 1, 'ana', 'a', 1, '{"account_id":1,"owner":"ana","remote_id":"r1","name":"R","enabled":true}'),
-  (2, 1, 'ana', 'b', 1, '{"account_id":1,"owner":"ana","remote_id":"r2","name":"R","enabled":true}'),
-  (3, 2, 'ana', 'a', 1, '{"account_id":2,"owner":"ana","remote_id":"r1","name":"R","enabled":true}'),
-  (4, 3, 'ana', 'a', 1, '{"account_id":3,"owner":"ana","remote_id":"r1","name":"R","enabled":true}');
-INSERT INTO read_states VALUES (1, NULL, '{"round":2}'), (2, NULL, '{"failures":3}'), (3, NULL, '{}');
-"""
 
 
 def test_a_file_is_opened_as_it_should_be(file_store: SQLStore) -> None:

@@ -110,7 +110,7 @@ def test_errors_show_no_secret(file_store: SQLStore) -> None:  # I-26, I-39
     lease = bench.lease_of(bench.source)
     with file_store._database.writing() as connection:
         connection.exec_driver_sql(
-            "CREATE TRIGGER no BEFORE INSERT ON subscriptions BEGIN SELECT RAISE(ABORT, 'no'); END"
+            "CREATE TRIGGER no BEFORE INSERT ON calsync_subscriptions BEGIN SELECT RAISE(ABORT, 'no'); END"
         )
     with pytest.raises(StoreError) as caught:
         file_store.save_subscription(lease, a_subscription(bench.source, secret_hash=SECRET), NOW)
@@ -125,7 +125,7 @@ def test_damaged_rows_are_told_without_showing_them(file_store: SQLStore) -> Non
     bench.watch(bench.source)
     with file_store._database.writing() as connection:
         for table in ("subscriptions", "notifications", "notices", "watches"):
-            connection.exec_driver_sql(f"UPDATE {table} SET value = '{{\"spam\":1}}'")  # noqa: S608  (our own words)
+            connection.exec_driver_sql(f"UPDATE calsync_{table} SET value = '{{\"spam\":1}}'")  # noqa: S608  (our own words)
     damaged: dict[str, Callable[[], object]] = {
         "StoredSubscription": file_store.load_subscriptions,
         "Notification": file_store.load_notifications,

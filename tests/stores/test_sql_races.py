@@ -165,7 +165,7 @@ def _steal(store: SQLStore, thief: Store, calendar: Calendar, times: int) -> Cal
     engine, stolen = store._database._open().engine, list[str]()
 
     def note(_connection: sa.Connection, _cursor: Any, statement: str, *_rest: Any) -> None:
-        if statement.startswith("INSERT INTO notifications") and len(stolen) < times:
+        if statement.startswith("INSERT INTO calsync_notifications") and len(stolen) < times:
             stolen.append(f"m{len(stolen)}")
             thief.save_notifications([a_notification(calendar, stolen[-1])])
 

@@ -85,7 +85,7 @@ def test_an_error_in_the_middle_leaves_nothing_and_shows_nothing(server_store: S
     engine = server_store._database._open().engine
 
     def fail(_c: Any, cursor: Any, statement: str, *_rest: Any) -> None:
-        if statement.startswith("INSERT INTO journal"):
+        if statement.startswith("INSERT INTO calsync_journal"):
             cursor.execute(f"INSERT INTO nowhere VALUES ('{TITLE}')")  # noqa: S608  (our own word)
 
     event.listen(engine, "before_cursor_execute", fail)
@@ -106,7 +106,7 @@ def test_who_waits_too_long_for_a_lock_is_told(another: Callable[..., SQLStore],
     bench = StoreBench(holder)
     lease = bench.lease("x")
     with holder._database.writing() as connection:
-        connection.exec_driver_sql("UPDATE leases SET holder = holder")
+        connection.exec_driver_sql("UPDATE calsync_leases SET holder = holder")
         with pytest.raises(Contended):
             waiter.renew_lease(lease, 60, NOW)
     assert waiter.renew_lease(lease, 60, NOW).token == lease.token
@@ -119,7 +119,7 @@ def test_what_is_in_the_way_for_a_moment_is_not_told(server_store: SQLStore) -> 
     left = list(endings)
 
     def end(connection: sa.Connection, cursor: Any, statement: str, *_rest: Any) -> None:
-        if statement.startswith("INSERT INTO accounts") and left:
+        if statement.startswith("INSERT INTO calsync_accounts") and left:
             code = left.pop()
             if connection.dialect.name == "postgresql":
                 cursor.execute(f"DO $$ BEGIN RAISE EXCEPTION 'x' USING ERRCODE = '{code}'; END $$")
@@ -140,7 +140,7 @@ def test_what_is_always_in_the_way_is_told(server_store: SQLStore) -> None:  # I
     tries = []
 
     def end(connection: sa.Connection, cursor: Any, statement: str, *_rest: Any) -> None:
-        if statement.startswith("INSERT INTO accounts"):
+        if statement.startswith("INSERT INTO calsync_accounts"):
             tries.append(statement)
             if connection.dialect.name == "postgresql":
                 cursor.execute("DO $$ BEGIN RAISE EXCEPTION 'x' USING ERRCODE = '40P01'; END $$")
@@ -226,7 +226,7 @@ def test_a_server_that_is_started_again_in_the_middle_fails_that_call_alone(anot
     ended: list[int] = []
 
     def end(_c: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
-        if statement.startswith("INSERT INTO items") and not ended:
+        if statement.startswith("INSERT INTO calsync_items") and not ended:
             ended.append(_end_the_others(administrator))
 
     event.listen(engine, "before_cursor_execute", end)

@@ -45,11 +45,11 @@ _STATUS = sa.String(32)
 
 
 def _calendar(name: str = "calendar_id", **options: bool) -> Column[int]:
-    return Column(name, ID, ForeignKey("calendars.id", ondelete="CASCADE"), **options)  # type: ignore[arg-type]
+    return Column(name, ID, ForeignKey("calsync_calendars.id", ondelete="CASCADE"), **options)  # type: ignore[arg-type]
 
 
 accounts = Table(
-    "accounts",
+    "calsync_accounts",
     metadata,
     Column("id", ID, primary_key=True, autoincrement=True),
     Column("owner", NAME, nullable=False),
@@ -62,18 +62,20 @@ accounts = Table(
 
 # ``sealed`` is ciphertext: whoever reads the database learns no login from it.
 credentials = Table(
-    "credentials",
+    "calsync_credentials",
     metadata,
-    Column("account_id", ID, ForeignKey("accounts.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column(
+        "account_id", ID, ForeignKey("calsync_accounts.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    ),
     Column("sealed", WORD, nullable=False),
     Column("saved_at", INSTANT, nullable=False),
 )
 
 calendars = Table(
-    "calendars",
+    "calsync_calendars",
     metadata,
     Column("id", ID, primary_key=True, autoincrement=True),
-    Column("account_id", ID, ForeignKey("accounts.id", ondelete="CASCADE"), nullable=False),
+    Column("account_id", ID, ForeignKey("calsync_accounts.id", ondelete="CASCADE"), nullable=False),
     Column("owner", NAME, nullable=False, index=True),
     Column("remote_hash", HASH, nullable=False),
     Column("enabled", sa.Boolean, nullable=False),
@@ -83,7 +85,7 @@ calendars = Table(
 )
 
 rules = Table(
-    "rules",
+    "calsync_rules",
     metadata,
     Column("owner", NAME, primary_key=True),
     Column("position", sa.Integer, primary_key=True, autoincrement=False),
@@ -93,7 +95,7 @@ rules = Table(
 # One row per owner that has a calendar, a plan or a journal line. Its row lock puts the writers of one owner's journal
 # and blocks in line: journal ids of an owner become visible in ascending order, so "up to" misses none.
 plan_states = Table(
-    "plan_states",
+    "calsync_plan_states",
     metadata,
     Column("owner", NAME, primary_key=True),
     Column("shape", WORD),
@@ -101,7 +103,7 @@ plan_states = Table(
 )
 
 read_states = Table(
-    "read_states",
+    "calsync_read_states",
     metadata,
     _calendar(primary_key=True, autoincrement=False),
     Column("due_at", INSTANT, index=True),
@@ -110,7 +112,7 @@ read_states = Table(
 )
 
 items = Table(
-    "items",
+    "calsync_items",
     metadata,
     _calendar(primary_key=True, autoincrement=False),
     Column("key_hash", HASH, primary_key=True),
@@ -125,7 +127,7 @@ items = Table(
 )
 
 events = Table(
-    "events",
+    "calsync_events",
     metadata,
     Column("calendar_id", ID, primary_key=True, autoincrement=False),
     Column("key_hash", HASH, primary_key=True),
@@ -137,14 +139,16 @@ events = Table(
     Column("ends_at", INSTANT),
     Column("mark_hash", HASH),
     Column("value", JSON_TEXT, nullable=False),
-    sa.ForeignKeyConstraint(["calendar_id", "key_hash"], ["items.calendar_id", "items.key_hash"], ondelete="CASCADE"),
+    sa.ForeignKeyConstraint(
+        ["calendar_id", "key_hash"], ["calsync_items.calendar_id", "calsync_items.key_hash"], ondelete="CASCADE"
+    ),
     Index(None, "calendar_id", "identity_hash"),
     Index(None, "calendar_id", "plannable", "ends_at", "starts_at"),
     Index(None, "calendar_id", "mark_hash"),
 )
 
 debts = Table(
-    "debts",
+    "calsync_debts",
     metadata,
     _calendar(primary_key=True, autoincrement=False),
     Column("key_hash", HASH, primary_key=True),
@@ -157,7 +161,7 @@ debts = Table(
 )
 
 journal = Table(
-    "journal",
+    "calsync_journal",
     metadata,
     Column("id", ID, primary_key=True, autoincrement=True),
     Column("owner", NAME, nullable=False),
@@ -170,7 +174,7 @@ journal = Table(
 
 # ``source_id`` is no foreign key: a block outlives its forgotten source until it is taken back.
 blocks = Table(
-    "blocks",
+    "calsync_blocks",
     metadata,
     Column("ref", REF, primary_key=True),
     Column("key", REF, nullable=False, index=True),
@@ -191,7 +195,7 @@ blocks = Table(
 )
 
 intents = Table(
-    "intents",
+    "calsync_intents",
     metadata,
     Column("id", ID, primary_key=True, autoincrement=True),
     Column("owner", NAME, nullable=False),
@@ -211,7 +215,7 @@ intents = Table(
 
 # ``name_hash`` stands for provider and remote id together: neither has an end, and requests of strangers are looked up.
 subscriptions = Table(
-    "subscriptions",
+    "calsync_subscriptions",
     metadata,
     Column("id", ID, primary_key=True, autoincrement=True),
     _calendar(nullable=False, index=True),
@@ -223,7 +227,7 @@ subscriptions = Table(
 # Every calendar has a row, made with it, so that two processes that hear of it at once need not make one; without a
 # state and a value it is no Watch yet. Instants in columns are not in ``value``.
 watches = Table(
-    "watches",
+    "calsync_watches",
     metadata,
     _calendar(primary_key=True, autoincrement=False),
     Column("due_at", INSTANT, index=True),
@@ -236,7 +240,7 @@ watches = Table(
 # ``message_hash`` stands for subscription and message together; the same one twice is refused, nameless ones never.
 # ``subscription_id`` is no foreign key: what came is processed, also when its subscription was replaced meanwhile.
 notifications = Table(
-    "notifications",
+    "calsync_notifications",
     metadata,
     Column("id", ID, primary_key=True, autoincrement=True),
     _calendar(nullable=False),
@@ -254,7 +258,7 @@ notifications = Table(
 )
 
 notices = Table(
-    "notices",
+    "calsync_notices",
     metadata,
     Column("id", ID, primary_key=True, autoincrement=True),
     Column("owner", NAME, nullable=False),
@@ -266,7 +270,7 @@ notices = Table(
 )
 
 leases = Table(
-    "leases",
+    "calsync_leases",
     metadata,
     Column("name", NAME, primary_key=True),
     Column("holder", NAME, nullable=False),
@@ -275,7 +279,7 @@ leases = Table(
 )
 
 runs = Table(
-    "runs",
+    "calsync_runs",
     metadata,
     Column("id", ID, primary_key=True, autoincrement=True),
     Column("finished_at", INSTANT, index=True),
@@ -285,8 +289,8 @@ runs = Table(
 
 # No foreign key to calendars: a run is remembered longer than a forgotten calendar.
 run_calendars = Table(
-    "run_calendars",
+    "calsync_run_calendars",
     metadata,
     Column("calendar_id", ID, primary_key=True, autoincrement=False),
-    Column("run_id", ID, ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True, index=True),
+    Column("run_id", ID, ForeignKey("calsync_runs.id", ondelete="CASCADE"), primary_key=True, index=True),
 )

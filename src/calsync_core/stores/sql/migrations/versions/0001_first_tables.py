@@ -21,15 +21,16 @@ _NAMING = {
     "pk": "pk_%(table_name)s",
 }
 _MARIADB = ("mysql", "mariadb")
-_EXACT = {"charset": "utf8mb4", "collation": "utf8mb4_bin"}
 
 
 def _name(length: int = 255) -> sa.String:
-    return sa.String(length).with_variant(mysql.VARCHAR(length, **_EXACT), *_MARIADB)
+    # MariaDB's other binary collation thinks that "ana" and "ana " are the same.
+    exact = mysql.VARCHAR(length, charset="utf8mb4", collation="utf8mb4_nopad_bin")
+    return sa.String(length).with_variant(exact, *_MARIADB)
 
 
 def _text() -> sa.Text:
-    return sa.Text().with_variant(mysql.LONGTEXT(**_EXACT), *_MARIADB)
+    return sa.Text().with_variant(mysql.LONGTEXT(charset="utf8mb4", collation="utf8mb4_bin"), *_MARIADB)
 
 
 def _instant() -> sa.DateTime:
@@ -63,26 +64,35 @@ def upgrade() -> None:
     _directory(metadata)
     _reading(metadata)
     _writing(metadata)
+    _pushing(metadata)
     _working(metadata)
     metadata.create_all(op.get_bind(), checkfirst=False)
 
 
 def _directory(metadata: sa.MetaData) -> None:
     sa.Table(
-        "accounts",
+        "calsync_accounts",
         metadata,
         _counted(),
         _required("owner", _name()),
         _required("name", _name()),
         _required("value", _text()),
+        _required("status", sa.String(32)),
         sa.UniqueConstraint("owner", "name"),
         sqlite_autoincrement=True,
     )
     sa.Table(
-        "calendars",
+        "calsync_credentials",
+        metadata,
+        _key("account_id", _id(), "calsync_accounts.id"),
+        _required("sealed", _text()),
+        _required("saved_at", _instant()),
+    )
+    sa.Table(
+        "calsync_calendars",
         metadata,
         _counted(),
-        _belongs("account_id", "accounts.id"),
+        _belongs("account_id", "calsync_accounts.id"),
         sa.Column("owner", _name(), nullable=False, index=True),
         _required("remote_hash", sa.String(64)),
         _required("enabled", sa.Boolean()),
@@ -90,21 +100,24 @@ def _directory(metadata: sa.MetaData) -> None:
         sa.UniqueConstraint("account_id", "remote_hash"),
         sqlite_autoincrement=True,
     )
-    sa.Table("rules", metadata, _key("owner", _name()), _key("position", sa.Integer()), _required("value", _text()))
+    sa.Table(
+        "calsync_rules", metadata, _key("owner", _name()), _key("position", sa.Integer()), _required("value", _text())
+    )
 
 
 def _reading(metadata: sa.MetaData) -> None:
     sa.Table(
-        "read_states",
+        "calsync_read_states",
         metadata,
-        _key("calendar_id", _id(), "calendars.id"),
+        _key("calendar_id", _id(), "calsync_calendars.id"),
         sa.Column("due_at", _instant(), index=True),
         _required("value", _text()),
+        _required("failures", sa.Integer()),
     )
     sa.Table(
-        "items",
+        "calsync_items",
         metadata,
-        _key("calendar_id", _id(), "calendars.id"),
+        _key("calendar_id", _id(), "calsync_calendars.id"),
         _key("key_hash", sa.String(64)),
         _required("key", _text()),
         sa.Column("etag", _text()),
@@ -116,7 +129,7 @@ def _reading(metadata: sa.MetaData) -> None:
         sa.Index(None, "calendar_id", "round"),
     )
     sa.Table(
-        "events",
+        "calsync_events",
         metadata,
         _key("calendar_id", _id()),
         _key("key_hash", sa.String(64)),
@@ -129,16 +142,16 @@ def _reading(metadata: sa.MetaData) -> None:
         sa.Column("mark_hash", sa.String(64)),
         _required("value", _text()),
         sa.ForeignKeyConstraint(
-            ["calendar_id", "key_hash"], ["items.calendar_id", "items.key_hash"], ondelete="CASCADE"
+            ["calendar_id", "key_hash"], ["calsync_items.calendar_id", "calsync_items.key_hash"], ondelete="CASCADE"
         ),
         sa.Index(None, "calendar_id", "identity_hash"),
         sa.Index(None, "calendar_id", "plannable", "ends_at", "starts_at"),
         sa.Index(None, "calendar_id", "mark_hash"),
     )
     sa.Table(
-        "debts",
+        "calsync_debts",
         metadata,
-        _key("calendar_id", _id(), "calendars.id"),
+        _key("calendar_id", _id(), "calsync_calendars.id"),
         _key("key_hash", sa.String(64)),
         _required("key", _text()),
         _required("reason", _text()),
@@ -148,11 +161,13 @@ def _reading(metadata: sa.MetaData) -> None:
         sa.Index(None, "due_at", "calendar_id"),
     )
     sa.Table(
-        "journal",
+        "calsync_journal",
         metadata,
         _counted(),
         _required("owner", _name()),
-        sa.Column("calendar_id", _id(), sa.ForeignKey("calendars.id", ondelete="CASCADE"), nullable=True, index=True),
+        sa.Column(
+            "calendar_id", _id(), sa.ForeignKey("calsync_calendars.id", ondelete="CASCADE"), nullable=True, index=True
+        ),
         _required("is_key", sa.Boolean()),
         _required("word", _text()),
         sa.Index(None, "owner", "id"),
@@ -162,13 +177,13 @@ def _reading(metadata: sa.MetaData) -> None:
 
 def _writing(metadata: sa.MetaData) -> None:
     sa.Table(
-        "blocks",
+        "calsync_blocks",
         metadata,
         _key("ref", _name(191)),
         sa.Column("key", _name(191), nullable=False, index=True),
         _required("owner", _name()),
         _required("source_id", _id()),
-        _belongs("target_id", "calendars.id"),
+        _belongs("target_id", "calsync_calendars.id"),
         _required("uid_hash", sa.String(64)),
         _required("native_hash", sa.String(64)),
         _required("state", sa.String(32)),
@@ -182,11 +197,11 @@ def _writing(metadata: sa.MetaData) -> None:
         sa.Index(None, "slot_end"),
     )
     sa.Table(
-        "intents",
+        "calsync_intents",
         metadata,
         _counted(),
         _required("owner", _name()),
-        _belongs("target_id", "calendars.id"),
+        _belongs("target_id", "calsync_calendars.id"),
         sa.Column("ref", _name(191), nullable=False, unique=True),
         _required("slot_at", _instant()),
         _required("due_at", _instant()),
@@ -201,16 +216,68 @@ def _writing(metadata: sa.MetaData) -> None:
     )
 
 
+def _pushing(metadata: sa.MetaData) -> None:
+    sa.Table(
+        "calsync_subscriptions",
+        metadata,
+        _counted(),
+        sa.Column(
+            "calendar_id", _id(), sa.ForeignKey("calsync_calendars.id", ondelete="CASCADE"), nullable=False, index=True
+        ),
+        sa.Column("name_hash", sa.String(64), nullable=False, unique=True),
+        _required("value", _text()),
+        sqlite_autoincrement=True,
+    )
+    sa.Table(
+        "calsync_watches",
+        metadata,
+        _key("calendar_id", _id(), "calsync_calendars.id"),
+        sa.Column("due_at", _instant(), index=True),
+        sa.Column("check_at", _instant(), index=True),
+        sa.Column("pushed_at", _instant()),
+        sa.Column("state", sa.String(32), index=True),
+        sa.Column("value", _text()),
+    )
+    sa.Table(
+        "calsync_notifications",
+        metadata,
+        _counted(),
+        _belongs("calendar_id", "calsync_calendars.id"),
+        sa.Column("message_hash", sa.String(64), unique=True),
+        _required("status", sa.String(32)),
+        _required("received_at", _instant()),
+        _required("due_at", _instant()),
+        sa.Column("finished_at", _instant()),
+        _required("value", _text()),
+        sa.Index(None, "calendar_id", "id"),
+        sa.Index(None, "calendar_id", "status"),
+        sa.Index(None, "status", "due_at", "calendar_id"),
+        sa.Index(None, "status", "finished_at"),
+        sqlite_autoincrement=True,
+    )
+    sa.Table(
+        "calsync_notices",
+        metadata,
+        _counted(),
+        _required("owner", _name()),
+        _required("due_at", _instant()),
+        _required("attempts", sa.Integer()),
+        _required("value", _text()),
+        sa.Index(None, "owner", "id"),
+        sqlite_autoincrement=True,
+    )
+
+
 def _working(metadata: sa.MetaData) -> None:
     sa.Table(
-        "plan_states",
+        "calsync_plan_states",
         metadata,
         _key("owner", _name()),
         sa.Column("shape", _text()),
         sa.Column("horizon_end", _instant()),
     )
     sa.Table(
-        "leases",
+        "calsync_leases",
         metadata,
         _key("name", _name()),
         _required("holder", _name()),
@@ -218,7 +285,7 @@ def _working(metadata: sa.MetaData) -> None:
         sa.Column("expires_at", _instant()),
     )
     sa.Table(
-        "runs",
+        "calsync_runs",
         metadata,
         _counted(),
         sa.Column("finished_at", _instant(), index=True),
@@ -226,29 +293,34 @@ def _working(metadata: sa.MetaData) -> None:
         sqlite_autoincrement=True,
     )
     sa.Table(
-        "run_calendars",
+        "calsync_run_calendars",
         metadata,
         _key("calendar_id", _id()),
-        sa.Column("run_id", _id(), sa.ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True, index=True),
+        sa.Column("run_id", _id(), sa.ForeignKey("calsync_runs.id", ondelete="CASCADE"), primary_key=True, index=True),
     )
 
 
 def downgrade() -> None:
     """Drop all tables, children first."""
     for table in (
-        "run_calendars",
-        "runs",
-        "leases",
-        "plan_states",
-        "intents",
-        "blocks",
-        "journal",
-        "debts",
-        "events",
-        "items",
-        "read_states",
-        "rules",
-        "calendars",
-        "accounts",
+        "calsync_run_calendars",
+        "calsync_runs",
+        "calsync_leases",
+        "calsync_plan_states",
+        "calsync_notices",
+        "calsync_notifications",
+        "calsync_watches",
+        "calsync_subscriptions",
+        "calsync_intents",
+        "calsync_blocks",
+        "calsync_journal",
+        "calsync_debts",
+        "calsync_events",
+        "calsync_items",
+        "calsync_read_states",
+        "calsync_rules",
+        "calsync_calendars",
+        "calsync_credentials",
+        "calsync_accounts",
     ):
         op.drop_table(table)
