@@ -5,10 +5,11 @@ from __future__ import annotations
 import sqlalchemy as sa
 from attrs import frozen
 from sqlalchemy import exc
+from sqlalchemy.pool import SingletonThreadPool
 
 from calsync_core.errors import ConfigurationError
 
-__all__ = ["Address", "parse_address"]
+__all__ = ["Address", "check_engine", "parse_address"]
 
 _POOL_SIZE = 10
 _SYNCHRONOUS = {"sqlite": ("off", "normal", "full"), "postgresql": ("off", "full")}
@@ -53,9 +54,23 @@ def parse_address(text: str) -> Address:
         raise ConfigurationError(f"store url: not a database URL that can be used, {_EXAMPLES}") from None
     except ImportError as error:
         raise ConfigurationError(f"store url: its database driver is not installed: {_missing(error.name)}") from None
-    if url.get_backend_name() not in {"sqlite", "postgresql", "mysql"} or dialect.is_async:
-        raise ConfigurationError(f"store url: not a database or driver that calsync-core works with, {_EXAMPLES}")
+    _check_kind(url, is_async=dialect.is_async)
     return _with_options(url)
+
+
+def check_engine(engine: sa.Engine) -> None:
+    """Raises ConfigurationError, naming ``store``, for a host's engine that a store can't use."""
+    _check_kind(engine.url, is_async=engine.dialect.is_async)
+    if isinstance(engine.pool, SingletonThreadPool):
+        raise ConfigurationError(
+            "store url: with this engine each thread has a database of its own: give it poolclass=StaticPool"
+        )
+
+
+def _check_kind(url: sa.URL, *, is_async: bool) -> None:
+    # MariaDB's own dialect has its own name.
+    if url.get_backend_name() not in {"sqlite", "postgresql", "mysql", "mariadb"} or is_async:
+        raise ConfigurationError(f"store url: not a database or driver that calsync-core works with, {_EXAMPLES}")
 
 
 def _missing(driver: str | None) -> str:

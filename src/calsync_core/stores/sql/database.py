@@ -8,20 +8,22 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import partial
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import exc
 
-from calsync_core.errors import ConfigurationError
-from calsync_core.stores.sql.address import parse_address
-from calsync_core.stores.sql.opening import PROMISED, READS, WRITES, Opened, open_database
+from calsync_core.errors import ConfigurationError, InvalidValue
+from calsync_core.stores.sql.address import check_engine, parse_address
+from calsync_core.stores.sql.opening import PROMISED, READS, WRITES, Opened, borrow, open_database
 from calsync_core.stores.sql.schema import bring_up_to_date
 from calsync_core.stores.sql.trouble import Contended, in_our_words
 
 __all__ = ["Database"]
 
+_SAME = {"mysql": {"mysql", "mariadb"}, "mariadb": {"mysql", "mariadb"}}
 _BUSY_MILLISECONDS = 30_000
 _TRIES = 6
 _FIRST_PAUSE = 0.01
@@ -33,42 +35,39 @@ class Database:
     """Where a ``SQLStore`` keeps its rows.
 
     Args:
-        url: An SQLAlchemy URL; see ``SQLStore`` for what else may be said in it.
+        where: An SQLAlchemy URL (see ``SQLStore`` for what else may be said in it), or the host's engine.
         migrate: Create or upgrade the tables on first use.
 
     Raises:
-        ConfigurationError: names ``store url``: it can't be parsed, or its driver is not installed.
+        ConfigurationError: names ``store url``: it can't be parsed, its driver is not installed, or is none of those
+            that a store works with.
     """
 
-    def __init__(self, url: str, *, migrate: bool = True) -> None:
-        self._address = parse_address(url)
+    def __init__(self, where: str | sa.Engine, *, migrate: bool = True) -> None:
+        if isinstance(where, sa.Engine):
+            check_engine(where)
+            self.url = where.url
+            self._begin = partial(borrow, where, _BUSY_MILLISECONDS)
+        else:
+            address = parse_address(where)
+            self.url = address.url
+            self._begin = partial(open_database, address, _BUSY_MILLISECONDS)
         self._migrate = migrate
         self._opened: Opened | None = None
         self._opening = threading.Lock()
+        self._theirs = threading.local()
         _databases.add(self)
 
-    @property
-    def url(self) -> sa.URL:
-        """Where it is."""
-        return self._address.url
-
-    @contextmanager
-    def reading(self) -> Iterator[sa.Connection]:
+    def reading(self) -> AbstractContextManager[sa.Connection]:
         """A transaction that sees one state of the database.
 
         Raises:
             StoreError: the database can't do it now.
             ConfigurationError: it can't be opened, or its tables are not what this version expects.
         """
-        with self._translated():
-            opened = self._open()
-            with opened.reading, opened.engine.connect() as connection:
-                connection.execution_options(**_reading(opened.engine))
-                with connection.begin():
-                    yield connection
+        return self._transaction(writes=False)
 
-    @contextmanager
-    def writing(self, *, promised: bool = False) -> Iterator[sa.Connection]:
+    def writing(self, *, promised: bool = False) -> AbstractContextManager[sa.Connection]:
         """A transaction that may change the database; committed when the block ends, undone when it raises.
 
         Args:
@@ -79,12 +78,50 @@ class Database:
             StoreError: the database can't do it now.
             ConfigurationError: it can't be opened, or its tables are not what this version expects.
         """
+        return self._transaction(writes=True, promised=promised)
+
+    @contextmanager
+    def _transaction(self, *, writes: bool, promised: bool = False) -> Iterator[sa.Connection]:
         with self._translated():
+            theirs = self.joined
+            if theirs is not None:
+                # What fails is undone alone, and leaves the host its transaction.
+                with theirs.begin_nested():
+                    yield theirs
+                return
             opened = self._open()
-            with opened.writing, opened.engine.connect() as connection:
-                connection.execution_options(**{WRITES: True, PROMISED: promised})
-                with connection.begin():
-                    yield connection
+            options = {WRITES: True, PROMISED: promised} if writes else _reading(opened.engine)
+            with (
+                opened.writing if writes else opened.reading,
+                opened.connect() as connection,
+                connection.execution_options(**options).begin(),
+            ):
+                yield connection
+
+    @property
+    def joined(self) -> sa.Connection | None:
+        """The host's connection whose transaction this thread's calls are part of."""
+        return getattr(self._theirs, "connection", None)
+
+    @contextmanager
+    def joining(self, connection: sa.Connection) -> Iterator[None]:
+        """Have this thread's transactions be parts of the host's until the block ends.
+
+        Raises:
+            InvalidValue: names ``connection``: it is to another kind of database.
+        """
+        if connection.dialect.name not in _SAME.get(self.url.get_backend_name(), {self.url.get_backend_name()}):
+            raise InvalidValue(
+                f"connection: the store is in {self.url.get_backend_name()}, and this is to another database"
+            )
+        with self._translated():
+            self._open()
+            _begin_in_earnest(connection)
+        self._theirs.connection = connection
+        try:
+            yield
+        finally:
+            self._theirs.connection = None
 
     def repeat(self, call: Callable[[], T]) -> T:
         """Do what is one transaction and nothing else; where another one was in the way, a few times.
@@ -105,7 +142,7 @@ class Database:
         """Close all connections of this process. The next use opens new ones."""
         with self._opening:
             if self._opened is not None:
-                self._opened.engine.dispose()
+                self._opened.close()
                 self._opened = None
 
     def begin_anew(self) -> None:
@@ -127,12 +164,12 @@ class Database:
         return opened
 
     def _connect(self) -> Opened:
-        opened = open_database(self._address, _BUSY_MILLISECONDS)
+        opened = self._begin()
         try:
-            with _connection(opened.engine) as connection:
-                bring_up_to_date(connection.execution_options(**{WRITES: True}), migrate=self._migrate)
+            with _connected(opened) as connection:
+                bring_up_to_date(connection, migrate=self._migrate)
         except BaseException:
-            opened.engine.dispose()
+            opened.close()
             raise
         return opened
 
@@ -144,12 +181,24 @@ class Database:
             raise in_our_words(error) from None
 
 
-def _connection(engine: sa.Engine) -> sa.Connection:
-    try:
-        return engine.connect()
-    except TypeError:
-        # A driver's way to say that it does not know an option.
-        raise ConfigurationError("store url: its driver does not know an option in it") from None
+@contextmanager
+def _connected(opened: Opened) -> Iterator[sa.Connection]:
+    with ExitStack() as stack:
+        try:
+            connection = stack.enter_context(opened.connect())
+        except TypeError:
+            # A driver's way to say that it does not know an option.
+            raise ConfigurationError("store url: its driver does not know an option in it") from None
+        yield connection
+
+
+def _begin_in_earnest(connection: sa.Connection) -> None:
+    """Unless told otherwise, pysqlite begins with the first change; a savepoint before that would be all there is, and
+    committed when it ends.
+    """
+    driver: Any = connection.connection.dbapi_connection
+    if connection.dialect.name == "sqlite" and not driver.in_transaction:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def _reading(engine: sa.Engine) -> dict[str, Any]:

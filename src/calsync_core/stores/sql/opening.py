@@ -1,9 +1,11 @@
-"""How each kind of database is opened, and how its transactions begin."""
+"""How each kind of database is opened, or a host's engine borrowed, and how transactions begin."""
 
 from __future__ import annotations
 
 import threading
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,7 +16,7 @@ from sqlalchemy.pool import StaticPool
 from calsync_core.errors import ConfigurationError
 from calsync_core.stores.sql.address import Address
 
-__all__ = ["PROMISED", "READS", "WRITES", "Opened", "open_database"]
+__all__ = ["PROMISED", "READS", "WRITES", "Opened", "borrow", "check_server", "open_database"]
 
 READS, WRITES, PROMISED = "calsync_reads", "calsync_writes", "calsync_promised"
 """Execution options: what a transaction is for."""
@@ -30,6 +32,9 @@ _POSTGRESQL_CONNECTION = {
     "keepalives_count": 6,
     "tcp_user_timeout": 120_000,
 }
+_ISOLATION = "READ COMMITTED"
+"""Row locks give the order that matters; repeatable reads would only show stale rows after waiting for one."""
+
 _MARIADB_CONNECTION = {"connect_timeout": 10, "read_timeout": 300, "write_timeout": 60}
 
 
@@ -38,8 +43,10 @@ class Opened:
     """An open database, and what to hold in this process during a transaction."""
 
     engine: sa.Engine
+    connect: Callable[[], AbstractContextManager[sa.Connection]]
     writing: AbstractContextManager[Any]
     reading: AbstractContextManager[Any]
+    close: Callable[[], None]
 
 
 def open_database(address: Address, wait_milliseconds: int) -> Opened:
@@ -50,14 +57,59 @@ def open_database(address: Address, wait_milliseconds: int) -> Opened:
         wait_milliseconds: How long a transaction waits for a lock.
     """
     if address.kind == "sqlite":
-        return _sqlite(address, wait_milliseconds)
+        engine = _sqlite_engine(address, wait_milliseconds)
+        return _opened_sqlite(engine, engine.connect, engine.dispose)
     if address.kind == "postgresql":
         engine = _server(address, _POSTGRESQL_CONNECTION)
-        _prepare_postgresql(engine, address.synchronous, wait_milliseconds)
+        _begin_postgresql(engine, address.synchronous, wait_milliseconds)
     else:
         engine = _server(address, _MARIADB_CONNECTION)
         _prepare_mariadb(engine, wait_milliseconds)
-    return Opened(engine, nullcontext(), nullcontext())
+        _begin_mariadb(engine)
+    return Opened(engine, engine.connect, nullcontext(), nullcontext(), engine.dispose)
+
+
+def borrow(engine: sa.Engine, wait_milliseconds: int) -> Opened:
+    """Use a host's engine, and leave it and its connections as they are: what our transactions need, each says itself.
+
+    Args:
+        engine: The host's; it is never disposed of here.
+        wait_milliseconds: How long a transaction waits for a lock, where that can be said for one transaction.
+    """
+    # Shares the pool; what is listened for here happens to our transactions only.
+    if engine.dialect.name == "sqlite":
+        ours = engine.execution_options()
+        _begin_sqlite(ours, None)
+        opened = _opened_sqlite(ours, partial(_with_our_pragmas, ours, wait_milliseconds), _nothing)
+    else:
+        ours = engine.execution_options(isolation_level=_ISOLATION)
+        if engine.dialect.name == "postgresql":
+            _begin_postgresql(ours, None, wait_milliseconds)
+        else:
+            _begin_mariadb(ours)
+        opened = Opened(ours, ours.connect, nullcontext(), nullcontext(), _nothing)
+    # A host that has its engine echo statements would log titles (I-39).
+    ours.hide_parameters = True
+    return opened
+
+
+def check_server(connection: sa.Connection) -> None:
+    """Raises ConfigurationError for a server that can't keep what we give it."""
+    if connection.dialect.name == "postgresql":
+        if connection.exec_driver_sql("SHOW server_encoding").scalar() != "UTF8":
+            raise ConfigurationError("store url: this PostgreSQL database can't keep any text: make it with UTF8")
+    elif connection.dialect.name != "sqlite":
+        version, mode = connection.exec_driver_sql("SELECT VERSION(), @@sql_mode").one()
+        if "mariadb" not in str(version).lower():
+            raise ConfigurationError("store url: this is a MySQL server; calsync-core works with MariaDB")
+        if "STRICT_" not in str(mode):
+            raise ConfigurationError(
+                "store url: these MariaDB sessions cut off what does not fit: set a strict sql_mode"
+            )
+
+
+def _nothing() -> None:
+    pass
 
 
 def _server(address: Address, defaults: dict[str, int]) -> sa.Engine:
@@ -69,25 +121,16 @@ def _server(address: Address, defaults: dict[str, int]) -> sa.Engine:
         pool_size=address.pool_size,
         max_overflow=0,
         connect_args=said,
-        # Row locks give the order that matters; repeatable reads would only show stale rows after waiting for one.
-        isolation_level="READ COMMITTED",
+        isolation_level=_ISOLATION,
     )
 
 
-def _prepare_postgresql(engine: sa.Engine, synchronous: str | None, wait_milliseconds: int) -> None:
+def _begin_postgresql(engine: sa.Engine, synchronous: str | None, wait_milliseconds: int) -> None:
     # Said in each transaction, not in each session: a pooler between us and the server shares sessions with others.
     patience = (
         f"set_config('lock_timeout', '{wait_milliseconds}', true), "
         f"set_config('idle_in_transaction_session_timeout', '{_IDLE_SECONDS}s', true)"
     )
-
-    @event.listens_for(engine, "connect")
-    def _check(connection: Any, _record: object) -> None:
-        with connection.cursor() as cursor:
-            cursor.execute("SHOW server_encoding")
-            if cursor.fetchone()[0] != "UTF8":
-                raise ConfigurationError("store url: this PostgreSQL database can't keep any text: make it with UTF8")
-        connection.rollback()
 
     @event.listens_for(engine, "begin")
     def _begin(connection: sa.Connection) -> None:
@@ -110,37 +153,56 @@ def _prepare_mariadb(engine: sa.Engine, wait_milliseconds: int) -> None:
     @event.listens_for(engine, "connect")
     def _prepare(connection: Any, _record: object) -> None:
         with connection.cursor() as cursor:
-            cursor.execute("SELECT VERSION()")
-            if "mariadb" not in str(cursor.fetchone()[0]).lower():
-                raise ConfigurationError("store url: this is a MySQL server; calsync-core works with MariaDB")
             cursor.execute(session)
 
+
+def _begin_mariadb(engine: sa.Engine) -> None:
     @event.listens_for(engine, "begin")
     def _begin(connection: sa.Connection) -> None:
         if connection.get_execution_options().get(READS, False):
             connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
 
 
-def _sqlite(address: Address, wait_milliseconds: int) -> Opened:
-    in_memory = address.url.database in {None, "", ":memory:"}
+def _sqlite_engine(address: Address, wait_milliseconds: int) -> sa.Engine:
     options: dict[str, Any] = {"hide_parameters": True}
-    if in_memory:
+    if _in_memory(address.url):
         options |= {"poolclass": StaticPool, "connect_args": {"check_same_thread": False}}
     engine = sa.create_engine(address.url, **options)
     synchronous = address.synchronous
 
-    # SQLAlchemy's documented recipe: pysqlite must not begin transactions by itself, or it would begin them late,
-    # and a transaction that reads first and writes then could neither go on nor wait.
     @event.listens_for(engine, "connect")
     def _prepare(connection: Any, _record: object) -> None:
+        # SQLAlchemy's documented recipe: pysqlite must not begin transactions by itself, or it would begin them late.
         connection.isolation_level = None
-        cursor = connection.cursor()
-        cursor.execute(f"PRAGMA busy_timeout = {wait_milliseconds}")
-        cursor.execute("PRAGMA journal_mode = WAL")
-        cursor.execute("PRAGMA foreign_keys = ON")
-        cursor.execute(f"PRAGMA synchronous = {synchronous or 'normal'}")
-        cursor.close()
+        connection.execute("PRAGMA journal_mode = WAL").close()
+        for name, value in _pragmas(wait_milliseconds, synchronous).items():
+            connection.execute(f"PRAGMA {name} = {value}").close()
 
+    _begin_sqlite(engine, synchronous)
+    return engine
+
+
+def _pragmas(wait_milliseconds: int, synchronous: str | None) -> dict[str, object]:
+    return {"busy_timeout": wait_milliseconds, "foreign_keys": 1, "synchronous": synchronous or "normal"}
+
+
+@contextmanager
+def _with_our_pragmas(engine: sa.Engine, wait_milliseconds: int) -> Iterator[sa.Connection]:
+    """A connection of the host's that gets its own ways back."""
+    with engine.connect() as connection:
+        driver: Any = connection.connection.dbapi_connection
+        ours = _pragmas(wait_milliseconds, None)
+        theirs = {name: driver.execute(f"PRAGMA {name}").fetchone()[0] for name in ours}
+        try:
+            for name, value in ours.items():
+                driver.execute(f"PRAGMA {name} = {value}").close()
+            yield connection
+        finally:
+            for name, value in theirs.items():
+                driver.execute(f"PRAGMA {name} = {value}").close()
+
+
+def _begin_sqlite(engine: sa.Engine, synchronous: str | None) -> None:
     @event.listens_for(engine, "begin")
     def _begin(connection: sa.Connection) -> None:
         options = connection.get_execution_options()
@@ -148,8 +210,18 @@ def _sqlite(address: Address, wait_milliseconds: int) -> Opened:
         if writes and synchronous is None:
             # It holds for this connection until it is set again: each writer says what it needs.
             connection.exec_driver_sql(f"PRAGMA synchronous = {'full' if promised else 'normal'}")
+        # A transaction that reads first and writes then could neither go on nor wait.
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
+
+def _opened_sqlite(
+    engine: sa.Engine, connect: Callable[[], AbstractContextManager[sa.Connection]], close: Callable[[], None]
+) -> Opened:
     # One connection can't have two transactions; many can't have two writers, and waiting here is fairer.
+    in_memory = _in_memory(engine.url)
     lock = threading.RLock() if in_memory else threading.Lock()
-    return Opened(engine, lock, lock if in_memory else nullcontext())
+    return Opened(engine, connect, lock, lock if in_memory else nullcontext(), close)
+
+
+def _in_memory(url: sa.URL) -> bool:
+    return url.database in {None, "", ":memory:"}

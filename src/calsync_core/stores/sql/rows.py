@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from attrs import evolve
 
 from calsync_core.core.recording import Line, calendars_of, holds
-from calsync_core.errors import LeaseLost, StoreError, UnknownAccount, UnknownCalendar
+from calsync_core.errors import InsideTransaction, LeaseLost, StoreError, UnknownAccount, UnknownCalendar
 from calsync_core.models import (
     Account,
     AccountId,
@@ -49,12 +49,15 @@ __all__ = [
 CHUNK = 500
 """Values in one ``IN (…)``: below what any supported database allows (SQLite before 3.32: 999 parameters)."""
 
+_TAKES_IN_A_PUSH = {"find_subscriptions", "load_watches", "save_notifications"}
+
 T = TypeVar("T")
 
 
 class Role:
     """What every role of a ``SQLStore`` has: the database. A subclass's public methods are one transaction each, and
-    are repeated where another transaction was in the way.
+    are repeated where another transaction was in the way; inside the host's transaction, only those that take in a push
+    can be called, and once.
     """
 
     def __init__(self, database: Database) -> None:
@@ -70,6 +73,12 @@ class Role:
 def _repeated(method: Callable[..., T]) -> Callable[..., T]:
     @wraps(method)
     def repeated(self: Role, *values: Any, **named: Any) -> T:
+        if self._database.joined is not None:
+            if method.__name__ not in _TAKES_IN_A_PUSH:
+                raise InsideTransaction(
+                    f"{method.__name__}: inside the host's transaction, only a push can be taken in"
+                )
+            return method(self, *values, **named)
         return self._database.repeat(partial(method, self, *values, **named))
 
     return repeated

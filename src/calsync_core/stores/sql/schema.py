@@ -16,6 +16,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import exc
 
 from calsync_core.errors import ConfigurationError, StoreError
+from calsync_core.stores.sql.opening import WRITES, check_server
 from calsync_core.stores.sql.trouble import code_of
 
 __all__ = ["VERSION_TABLE", "bring_up_to_date", "migration_config"]
@@ -42,22 +43,25 @@ def bring_up_to_date(connection: sa.Connection, *, migrate: bool) -> None:
     """Create or upgrade the tables in one transaction, or only check them.
 
     Raises:
-        ConfigurationError: the database was made by a newer version, or is behind and must not be changed.
+        ConfigurationError: the server can't be used, or the database was made by a newer version, or is behind and must
+            not be changed.
     """
     config = migration_config(connection)
     script = ScriptDirectory.from_config(config)
+    head = script.get_current_head()
     with connection.begin():
+        check_server(connection)
         found = _revision(connection, script)
-        if found == script.get_current_head():
-            return
-        if not migrate:
-            state = "has no tables yet" if found is None else "needs an upgrade"
-            raise ConfigurationError(f"store url: this database {state}, and migrate is off")
-        # Alembic's context belongs to the process: not even two databases can be upgraded at once.
-        with _upgrading, _alone(connection):
-            # Whoever was here before us did it for us.
-            if _revision(connection, script) != script.get_current_head():
-                _upgrade(config)
+    if found == head:
+        return
+    if not migrate:
+        state = "has no tables yet" if found is None else "needs an upgrade"
+        raise ConfigurationError(f"store url: this database {state}, and migrate is off")
+    # Alembic's context belongs to the process: not even two databases can be upgraded at once.
+    with _upgrading, connection.execution_options(**{WRITES: True}).begin(), _alone(connection):
+        # Whoever was here before us did it for us.
+        if _revision(connection, script) != head:
+            _upgrade(config)
 
 
 def _upgrade(config: Config) -> None:
@@ -79,7 +83,7 @@ def _alone(connection: sa.Connection) -> Iterator[None]:
         connection.exec_driver_sql(f"SELECT set_config('lock_timeout', '{_PATIENCE_SECONDS}s', true)")
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
         yield
-    elif connection.dialect.name == "mysql":
+    elif connection.dialect.name != "sqlite":
         # Its locks have names for the whole server, of at most 64 characters.
         name = sa.func.concat(f"calsync {_LOCK} ", sa.func.md5(sa.func.database()))
         if connection.scalar(sa.select(sa.func.get_lock(name, _PATIENCE_SECONDS))) != 1:
