@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 from itertools import count
 from zoneinfo import ZoneInfo
 
-from calsync_core.models import Account, Availability, Calendar, Event, Moment, Password
+from calsync_core.models import Account, Availability, Calendar, Event, Moment, Password, Response
 from calsync_core.protocols import RequestMeter, Session
 from calsync_core.system import StaticTokens
 from calsync_core.testing import VirtualClock
@@ -49,7 +49,7 @@ class Hands:
 
     def put(self, *events: Event) -> str:
         key = f"{events[0].uid}.ics"
-        self.server.put(self.url, key, ics(*(_vevent(event) for event in events)))
+        self.server.put(self.url, key, ics(*(vevent(event) for event in events)))
         return key
 
     def remove(self, key: str) -> None:
@@ -82,12 +82,13 @@ class CarelessHands(Hands):
         return "bad.ics"
 
 
-def _vevent(event: Event) -> str:
+def vevent(event: Event, own: str = "", organizer: str = "") -> str:
+    """An event as an app stores it; with an answer, it is the organizer's, and the answer that of the own address."""
     lines = [
         f"UID:{event.uid}",
         "DTSTAMP:20260301T000000Z",
-        _line("DTSTART", event.span.start),
-        _line("DTEND", event.span.end),
+        line("DTSTART", event.span.start),
+        line("DTEND", event.span.end),
         f"SUMMARY:{re.sub(rf'([;,]|{re.escape(chr(92))})', rf'{chr(92) * 3}1', event.title)}",
         "TRANSP:TRANSPARENT" if event.availability is Availability.FREE else "TRANSP:OPAQUE",
         *event.recurrence,
@@ -95,13 +96,17 @@ def _vevent(event: Event) -> str:
     if event.private:
         lines.append("CLASS:PRIVATE")
     if event.original_start is not None:
-        lines.append(_line("RECURRENCE-ID", event.original_start))
+        lines.append(line("RECURRENCE-ID", event.original_start))
     if event.cancelled:
         lines.append("STATUS:CANCELLED")
+    if event.response is not Response.NONE:
+        answer = {Response.NEEDS_ACTION: "NEEDS-ACTION"}.get(event.response, event.response.value.upper())
+        lines += [f"ORGANIZER:mailto:{organizer}", f"ATTENDEE;PARTSTAT={answer}:mailto:{own}"]
     return "\n".join(lines)
 
 
-def _line(name: str, moment: Moment | date) -> str:
+def line(name: str, moment: Moment | date) -> str:
+    """One property that is a time."""
     if not isinstance(moment, datetime):
         return f"{name};VALUE=DATE:{moment:%Y%m%d}"
     if isinstance(moment.tzinfo, ZoneInfo) and moment.tzinfo.key != "UTC":

@@ -33,6 +33,7 @@ from calsync_core.testing.simulators.graph.series import itself
 from calsync_core.testing.simulators.graph.state import Entry
 from calsync_core.testing.simulators.messages import Request
 from calsync_core.testing.simulators.messages import Response as Answer
+from google_service import after
 from graph_hands import recurrence_json, to_json
 
 __all__ = ["GraphService"]
@@ -164,7 +165,7 @@ class GraphService:
         changes = {name: value for name, value in changes.items() if name != "kind"}
         if "start" in changes:
             start = changes.pop("start")
-            changes["span"] = Span(start, changes.pop("end", None) or _after(start, event.span))
+            changes["span"] = Span(start, changes.pop("end", None) or after(start, event.span))
         edited = evolve(event, **changes)
         if event.series is not None:
             self._except(calendar_id, edited)
@@ -305,14 +306,6 @@ def _instant(moment: Moment) -> datetime:
     return moment.astimezone(UTC) if isinstance(moment, datetime) else datetime.combine(moment, time(), UTC)
 
 
-def _after(start: Moment, like: Span) -> Moment:
-    """So much later on the time line as that span is long."""
-    if isinstance(start, datetime):
-        first, last = like.edges(UTC)
-        return (start.astimezone(UTC) + (last - first)).astimezone(start.tzinfo)
-    return start + timedelta(days=like.end.toordinal() - like.start.toordinal())
-
-
 def _as_exchange_means(master: Event) -> Event:
     """A series that begins on a day of its rule, at an hour that no change of the clocks skips.
 
@@ -326,4 +319,4 @@ def _as_exchange_means(master: Event) -> Event:
         start += timedelta(days=1)
     if isinstance(start, datetime) and start.hour in range(4):
         start = start.replace(hour=4)
-    return evolve(master, span=Span(start, _after(start, master.span)))
+    return evolve(master, span=Span(start, after(start, master.span)))

@@ -24,10 +24,11 @@ from calsync_core.providers.memory import MemoryProvider, MemoryService
 from calsync_core.stores import MemoryStore
 from calsync_core.system import StaticTokens
 from calsync_core.testing.clock import VirtualClock
+from caldav_service import CalDAVService
 from google_service import GoogleService
 from graph_service import GraphService
 
-Service: TypeAlias = MemoryService | GoogleService | GraphService
+Service: TypeAlias = MemoryService | GoogleService | GraphService | CalDAVService
 """What a world can stand on: they have the same hands."""
 
 START = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
