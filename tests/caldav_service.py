@@ -25,7 +25,7 @@ from calsync_core.providers.caldav.names import collection_url, parse_block_name
 from calsync_core.providers.memory import MemoryService
 from calsync_core.testing import VirtualClock
 from calsync_core.testing.servers import RadicaleServer
-from google_service import after
+from google_service import so_much_later
 
 __all__ = ["CalDAVService", "radicale_for"]
 
@@ -143,7 +143,9 @@ class CalDAVService:
     def put(self, calendar_id: str, *events: Event) -> str:
         """Save a single event or a master, or more exceptions of a stored series."""
         key = events[0].series or events[0].id
-        kept = {} if any(event.series is None for event in events) else {one.id: one for one in self._at(calendar_id, key)}
+        kept = (
+            {} if any(event.series is None for event in events) else {one.id: one for one in self._at(calendar_id, key)}
+        )
         kept |= {event.id: event for event in events}
         address = self._owners[calendar_id]
         self.server.put(self._urls[calendar_id], key, ics(*(vevent(event, address, _BOSS) for event in kept.values())))
@@ -153,7 +155,7 @@ class CalDAVService:
         item, event = self._find(calendar_id, event_id)
         if "start" in changes:
             start = changes.pop("start")
-            changes["span"] = Span(start, changes.pop("end", None) or after(start, event.span))
+            changes["span"] = Span(start, changes.pop("end", None) or so_much_later(start, event.span))
         edited = evolve(event, **changes)
         if parse_block_name(item.key) is None:
             self.put(calendar_id, *(edited if one is event else one for one in item.events))
@@ -246,4 +248,3 @@ class CalDAVService:
 
 def _address(user: str) -> str:
     return f"{user}@example.com"
-

@@ -19,7 +19,7 @@ from calsync_core.testing import GoogleSimulator, VirtualClock
 from calsync_core.testing.simulators.google import ApiError
 from google_hands import exception_json, to_json
 
-__all__ = ["GoogleService", "after"]
+__all__ = ["GoogleService", "so_much_later"]
 
 _BOSS = "boss@elsewhere.example"
 _ANSWERS = {
@@ -142,7 +142,7 @@ class GoogleService:
             raise InvalidValue(f"event_id: nothing with the id {event_id!r}")
         if "start" in changes:
             start = changes.pop("start")
-            changes["span"] = Span(start, changes.pop("end", None) or after(start, event.span))
+            changes["span"] = Span(start, changes.pop("end", None) or so_much_later(start, event.span))
         edited = evolve(event, **changes)
         if event.series is not None:
             self._except(calendar_id, edited)
@@ -216,7 +216,7 @@ def _address(user: str) -> str:
     return f"{user}@example.com"
 
 
-def after(start: Moment, like: Span) -> Moment:
+def so_much_later(start: Moment, like: Span) -> Moment:
     """So much later on the time line as that span is long."""
     if isinstance(start, datetime):
         first, last = like.edges(UTC)

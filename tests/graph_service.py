@@ -33,7 +33,7 @@ from calsync_core.testing.simulators.graph.series import itself
 from calsync_core.testing.simulators.graph.state import Entry
 from calsync_core.testing.simulators.messages import Request
 from calsync_core.testing.simulators.messages import Response as Answer
-from google_service import after
+from google_service import so_much_later
 from graph_hands import recurrence_json, to_json
 
 __all__ = ["GraphService"]
@@ -165,7 +165,7 @@ class GraphService:
         changes = {name: value for name, value in changes.items() if name != "kind"}
         if "start" in changes:
             start = changes.pop("start")
-            changes["span"] = Span(start, changes.pop("end", None) or after(start, event.span))
+            changes["span"] = Span(start, changes.pop("end", None) or so_much_later(start, event.span))
         edited = evolve(event, **changes)
         if event.series is not None:
             self._except(calendar_id, edited)
@@ -319,4 +319,4 @@ def _as_exchange_means(master: Event) -> Event:
         start += timedelta(days=1)
     if isinstance(start, datetime) and start.hour in range(4):
         start = start.replace(hour=4)
-    return evolve(master, span=Span(start, after(start, master.span)))
+    return evolve(master, span=Span(start, so_much_later(start, master.span)))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias
 
+from caldav_service import CalDAVService
 from calsync_core.engine import SyncEngine
 from calsync_core.models import (
     Account,
@@ -24,7 +25,6 @@ from calsync_core.providers.memory import MemoryProvider, MemoryService
 from calsync_core.stores import MemoryStore
 from calsync_core.system import StaticTokens
 from calsync_core.testing.clock import VirtualClock
-from caldav_service import CalDAVService
 from google_service import GoogleService
 from graph_service import GraphService
 
