@@ -1,4 +1,5 @@
-"""Random histories: people at their calendars, networks, clocks, hosts and backups against the engine's promises.
+"""Random histories: people at their calendars, networks, clocks, hosts, other workers and backups against the engine's
+promises.
 
 ``Histories`` is a Hypothesis state machine over a ``MemoryService``; subclass it to run the same histories on another
 store (``open_store``) or another service (``open_service``). After every sync, settled or not, no user event may have
@@ -10,8 +11,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from zoneinfo import ZoneInfo
 
 import hypothesis.strategies as st
@@ -20,7 +22,8 @@ from hypothesis import event, note
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from calsync_core.core.identity import Keyring
-from calsync_core.errors import InvalidValue, ProviderError
+from calsync_core.engine import SyncEngine
+from calsync_core.errors import InvalidValue, LeaseBusy, LeaseLost, ProviderError
 from calsync_core.models import (
     Availability,
     CalendarRole,
@@ -29,6 +32,7 @@ from calsync_core.models import (
     Item,
     MirrorRule,
     Moment,
+    PurgeReport,
     Response,
     SyncPolicy,
 )
@@ -36,9 +40,11 @@ from calsync_core.protocols import Store
 from calsync_core.providers.memory import MemoryService
 from calsync_core.stores import MemoryStore
 from calsync_core.testing.clock import VirtualClock
+from calsync_core.testing.deaths import Died, DyingProvider, DyingStore, Toll
 from calsync_core.testing.faults import Fault, FaultKind, FaultyProvider
+from mixed_service import MixedService, Service
 from oracle import examine
-from world import PASSWORD, SECRET, START, Service, World, provider_of
+from world import PASSWORD, SECRET, START, World, providers_of
 
 __all__ = ["TALLY", "Histories"]
 
@@ -76,7 +82,11 @@ FAULTS = [
     ),
 ]
 
+WAYS = ("polling", "polling", "full", "owner", "webhook", "calendar", "plan")
+BO_DESK = "bo-club"
+
 calendars = st.sampled_from(NAMES)
+ways = st.sampled_from(WAYS)
 picks = st.integers(0, 1000)
 uids = st.sampled_from([f"u{number}@example.com" for number in range(7)])
 days = st.integers(-1, 20)
@@ -99,29 +109,75 @@ def counted(name: str) -> None:
     event(name)
 
 
+class Skewed:
+    """Another machine's clock, which does not agree."""
+
+    def __init__(self, inner: VirtualClock, offset: timedelta) -> None:
+        self._inner = inner
+        self._offset = offset
+        self.monotonic = inner.monotonic
+        self.sleep = inner.sleep
+
+    def now(self) -> datetime:
+        return self._inner.now() + self._offset
+
+
+class Stall(Toll):
+    """At the n-th boundary something else happens before the worker goes on, or instead."""
+
+    def __init__(self, n: int, meanwhile: Callable[[], None], *, dies: bool) -> None:
+        super().__init__(n if dies else None)
+        self._at = n
+        self._dies = dies
+        self._meanwhile = meanwhile
+
+    def cross(self, where: str) -> None:
+        at = len(self.crossed) + 1
+        if at == self._at:
+            self._meanwhile()
+        super().cross(where)
+
+
 class Histories(RuleBasedStateMachine):
-    """One owner with three calendars, and later perhaps a second installation on the same ones."""
+    """One owner with three calendars, and later perhaps a second owner who sees one of them, and a second installation
+    on the same ones.
+
+    Attributes:
+        faulty: The main engine's adapters, by provider's name.
+    """
 
     world: World
-    service: Service
-    faulty: FaultyProvider
+    service: Service | MixedService
+    faulty: dict[str, FaultyProvider]
     clock: VirtualClock
 
     def open_store(self) -> Store:
-        """A new, empty store. One without ``snapshot`` and ``restore`` is never brought back from a backup."""
+        """A new, empty store."""
         return MemoryStore()
 
-    def open_service(self, **shape: Any) -> Service:
+    def snapshot(self) -> object:
+        """A backup of the main store."""
+        assert isinstance(self.world.store, MemoryStore)
+        return self.world.store.snapshot()
+
+    def bring_back(self, backup: object) -> None:
+        """Return one."""
+        assert isinstance(self.world.store, MemoryStore)
+        self.world.store.restore(backup)
+
+    def open_service(self, **shape: Any) -> Service | MixedService:
         """A new, empty service; ``shape`` is of ``MemoryService``, another makes of it what it can."""
         return MemoryService(**shape)
 
     def spoil(self, fault: Fault) -> None:
         """Let a request go wrong."""
-        self.faulty.schedule(fault)
+        for faulty in self.faulty.values():
+            faulty.schedule(fault)
 
     def calm(self) -> None:
         """From now on all requests go well."""
-        self.faulty.calm()
+        for faulty in self.faulty.values():
+            faulty.calm()
 
     @initialize(
         shape=st.fixed_dictionaries(
@@ -144,7 +200,7 @@ class Histories(RuleBasedStateMachine):
     ) -> None:
         self.clock = VirtualClock(START)
         self.service = self.open_service(**shape, **series)
-        self.faulty = FaultyProvider(provider_of(self.service))
+        self.faulty = {kind: FaultyProvider(adapter) for kind, adapter in providers_of(self.service).items()}
         self.guarded: dict[str, Any] = {"guard_max": 2, "guard_share": 0.2} if wary else {"guard_max": 10_000}
         self.policy = SyncPolicy(
             horizon_days=14,
@@ -155,13 +211,16 @@ class Histories(RuleBasedStateMachine):
         self.world = World(
             NAMES,
             service=self.service,
-            provider=self.faulty,
+            providers=self.faulty,
             clock=self.clock,
             store=self.open_store(),
             policy=self.policy,
         )
         self.other: World | None = None
+        self.neighbour: World | None = None
         self.backups: list[object] = []
+        self.desks: dict[str, str] = {}
+        self.before: dict[tuple[str, str], str | None] = {}
         self.untagged: set[str] = set()
         self.adorned: set[str] = set()
         self.block_ids: set[str] = set()
@@ -414,19 +473,24 @@ class Histories(RuleBasedStateMachine):
     def change_policy(self, *, horizon: int, title: str, all_day: Any, unanswered: Any) -> None:
         changes = {"horizon_days": horizon, "title": title, "all_day": all_day, "unanswered": unanswered}
         self.policy = evolve(self.policy, **changes)
-        self.world.restart(policy=self.policy)
+        self.reconfigure(policy=self.policy)
         counted("policy")
 
     @rule()
     def rotate_secret(self) -> None:
         secrets = self.world.options["secret"]
         known = [secrets] if isinstance(secrets, str) else secrets
-        self.world.restart(secret=[f"{SECRET} {len(known)}", *known])
+        self.reconfigure(secret=[f"{SECRET} {len(known)}", *known])
         counted("secret rotated")
+
+    def reconfigure(self, **changes: Any) -> None:
+        """Both owners are looked after by one installation: all its processes have the same configuration."""
+        for world in self.ours:
+            world.restart(**changes)
 
     @rule()
     def restart(self) -> None:
-        self.world.restart()
+        self.reconfigure()
 
     @rule(yes=st.booleans())
     def decide_holds(self, *, yes: bool) -> None:
@@ -436,15 +500,18 @@ class Histories(RuleBasedStateMachine):
 
     @rule()
     def back_up(self) -> None:
-        if isinstance(self.world.store, MemoryStore):
-            self.backups = [*self.backups[-2:], self.world.store.snapshot()]
+        self.backups = [*self.backups[-2:], self.snapshot()]
 
     @precondition(lambda self: self.backups)
     @rule(pick=picks)
     def restore_backup(self, *, pick: int) -> None:
-        assert isinstance(self.world.store, MemoryStore)
-        self.world.store.restore(self.backups[pick % len(self.backups)])
-        self.world.restart()
+        self.bring_back(self.backups[pick % len(self.backups)])
+        self.reconfigure()
+        for world in self.ours:
+            world.find_again()
+        if self.neighbour is not None and not self.neighbour.calendars:
+            # They came later than the backup. What was written for them is nobody's until they connect again.
+            self.neighbour = None
         counted("store restored")
 
     @rule()
@@ -452,7 +519,7 @@ class Histories(RuleBasedStateMachine):
         self.connectable()
         self.world.store = self.open_store()
         self.world.restart()
-        self.backups = []
+        self.backups, self.neighbour = [], None
         for name in NAMES:
             self.world.connect(name)
         counted("store lost")
@@ -464,7 +531,7 @@ class Histories(RuleBasedStateMachine):
         self.other = World(
             (),
             service=self.service,
-            provider=self.faulty,
+            providers=self.faulty,
             clock=self.clock,
             store=self.open_store(),
             secret="an entirely different secret",
@@ -475,6 +542,126 @@ class Histories(RuleBasedStateMachine):
             self.other.connect(name)
         counted("second installation")
 
+    @precondition(lambda self: self.neighbour is None)
+    @rule()
+    def another_owner(self) -> None:
+        """Bo has a desk, and sees Ana's club on it: the same installation looks after both."""
+        self.connectable()
+        bo = World(
+            (),
+            owner="bo",
+            service=self.service,
+            providers=self.faulty,
+            clock=self.clock,
+            store=self.world.store,
+            **self.world.options,
+        )
+        if BO_DESK not in self.desks:
+            self.service.add_user(BO_DESK, PASSWORD)
+            self.desks[BO_DESK] = self.service.add_calendar(BO_DESK, "club", timezone="Europe/Berlin", primary=True)
+        self.service.share(self.world.remote["club"], BO_DESK, CalendarRole.READER)
+        bo.remote["club"] = self.desks[BO_DESK]
+        bo.connect("club")
+        account = bo.store.load_account(bo.calendars["club"].account_id)
+        for calendar in bo.engine.discover(account.key):
+            if calendar.remote_id == self.world.remote["club"]:
+                bo.engine.enable(calendar.key, publish=True, receive=False)
+        self.neighbour = bo
+        counted("second owner")
+
+    # -- leaving, and coming back ---------------------------------------------------------------------------------
+
+    @rule(name=calendars, pause=st.booleans())
+    def leave_and_return(self, *, name: str, pause: bool) -> None:
+        """Disconnect an account, perhaps go on without it for a while, and connect it again."""
+        account_id = self.world.store.load_calendar(self.world.id(name)).account_id
+        self.taken_back(lambda: self.world.engine.disconnect(account_id), [name], "disconnect")
+        if pause:
+            self.watched(self.world, self.world.engine.sync_calendars_needing_polling, "sync without a calendar")
+        self.connectable()
+        self.world.connect(name)
+
+    @rule()
+    def purge(self) -> None:
+        """Take everything back, and switch on again."""
+        self.taken_back(lambda: self.world.engine.purge("ana"), NAMES, "purge")
+        self.connectable()
+        for name in NAMES:
+            self.world.engine.enable(self.world.id(name))
+
+    def taken_back(self, work: Callable[[], PurgeReport], names: Sequence[str], what: str) -> None:
+        """What it says of what is left is true (I-43)."""
+        reports: list[PurgeReport] = []
+        self.watched(self.world, lambda: reports.append(work()), what)
+        ring = Keyring.of(self.world.options["secret"])
+        for report in reports:
+            if report.residue or report.errors:
+                counted(f"{what} left something")
+                continue
+            left = [
+                (name, item.key)
+                for name in names
+                for item in self.service.blocks(self.world.remote[name])
+                for event in item.events
+                if event.mark is not None and event.mark.tag is not None and not event.adorned
+                if ring.wrote(event.mark.tag, "ana")
+            ]
+            assert not left, "a block was left, and nobody was told"  # I-43
+
+    # -- other workers --------------------------------------------------------------------------------------------
+
+    @rule(
+        boundary=st.integers(1, 60),
+        way=ways,
+        name=calendars,
+        deed=st.sampled_from(["nothing", "cancel", "drag"]),
+        pick=picks,
+        minutes=st.sampled_from([0, 0, 1, 3, 90]),
+        ahead=st.sampled_from([0, 0, -2, 2, 20]),
+        theirs=st.sampled_from([None, *WAYS]),
+        dies=st.booleans(),
+    )
+    def interrupt(
+        self,
+        *,
+        boundary: int,
+        way: str,
+        name: str,
+        deed: str,
+        pick: int,
+        minutes: int,
+        ahead: int,
+        theirs: str | None,
+        dies: bool,
+    ) -> None:
+        """Stop a worker at a request, an answer or a store call; others go on, perhaps longer than its leases last, by
+        a clock of their own. Then it goes on as if nothing had been, or never (I-05, I-06, I-50).
+        """
+        other = self.world.worker(
+            providers={kind: FaultyProvider(adapter) for kind, adapter in providers_of(self.service).items()},
+            clock=Skewed(self.clock, timedelta(minutes=ahead)),
+        )
+
+        def meanwhile() -> None:
+            self.clock.advance(timedelta(minutes=minutes))
+            if deed == "cancel":
+                self.cancel(name=name, pick=pick)
+            elif deed == "drag":
+                self.drag(name=name, pick=pick, day=pick % 9, hour=pick % 24)
+            self.before = self.untouchable(self.world)
+            if theirs is not None:
+                with suppress(ProviderError, LeaseBusy, LeaseLost):
+                    self.by_way(theirs, name, other)
+            counted(f"interrupted, {deed}, {theirs or 'nobody else'}{', dead' if dies else ''}")
+
+        stall = Stall(boundary, meanwhile, dies=dies)
+        stalled = self.world.worker(
+            store=cast("Store", DyingStore(self.world.store, stall)),
+            providers={kind: DyingProvider(adapter, stall) for kind, adapter in self.faulty.items()},
+        )
+        with suppress(Died):
+            self.watched(self.world, lambda: self.by_way(way, name, stalled), f"interrupted sync {way}")
+
     def connectable(self) -> None:
         """Whoever connects an account sees to it that the login works."""
         for name in NAMES:
@@ -482,16 +669,21 @@ class Histories(RuleBasedStateMachine):
             self.service.share(self.world.remote[name], f"ana-{name}", CalendarRole.OWNER)
             self.service.bring_back(self.world.remote[name])
 
+    @property
+    def ours(self) -> list[World]:
+        """The owners that the main installation looks after."""
+        return [self.world, *([self.neighbour] if self.neighbour else [])]
+
     # -- syncing and checking -------------------------------------------------------------------------------------
 
-    @rule(way=st.sampled_from(["polling", "polling", "full", "owner", "webhook", "calendar", "plan"]), name=calendars)
+    @rule(way=ways, name=calendars)
     def sync(self, *, way: str, name: str) -> None:
         self.watched(self.world, lambda: self.by_way(way, name), f"sync {way}")
         if self.other is not None:
             self.watched(self.other, self.other.engine.sync_calendars_needing_polling, "sync of the second")
 
-    def by_way(self, way: str, name: str) -> object:
-        engine = self.world.engine
+    def by_way(self, way: str, name: str, engine: SyncEngine | None = None) -> object:
+        engine = engine or self.world.engine
         if way == "webhook":
             return engine.sync_from_webhook(self.world.id(name))
         if way == "calendar":
@@ -505,13 +697,13 @@ class Histories(RuleBasedStateMachine):
     def watched(self, world: World, work: Callable[[], object], what: str) -> None:
         """Do it, and check what must hold at every moment, whatever fails (I-02, I-15)."""
         self.block_ids |= {item.key for name in NAMES for item in self.service.blocks(self.world.remote[name])}
-        before = self.untouchable(world)
+        self.before = self.untouchable(world)
         counted(what)
         try:
             work()
-        except (ProviderError, InvalidValue) as error:
+        except (ProviderError, InvalidValue, LeaseBusy, LeaseLost) as error:
             counted(f"{what} raised {type(error).__name__}")
-        now = self.etags()
+        before, now = self.before, self.etags()
         changed = {place for place, etag in before.items() if now.get(place) != etag}
         assert not changed, "an event that is not our block was changed"  # I-02, I-16, I-45
         # Fewer may be untouchable than before: a block without tag, found under the name that only we can give it, is
@@ -551,7 +743,7 @@ class Histories(RuleBasedStateMachine):
         self.calm()
         self.connectable()
         self.mend_items()
-        worlds = [self.world, *([self.other] if self.other else [])]
+        worlds = [*self.ours, *([self.other] if self.other else [])]
         for pause in (2, 5, 70, 130, 400, 400, 2, 2):
             self.clock.advance(timedelta(minutes=pause))
             for world in worlds:

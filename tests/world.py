@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeAlias
+from typing import Any
 
-from caldav_service import CalDAVService
 from calsync_core.engine import SyncEngine
 from calsync_core.models import (
     Account,
@@ -20,16 +19,12 @@ from calsync_core.models import (
     SyncPolicy,
     SyncReport,
 )
-from calsync_core.protocols import Provider, Store, TokenSource
+from calsync_core.protocols import Clock, Provider, Store, TokenSource
 from calsync_core.providers.memory import MemoryProvider, MemoryService
 from calsync_core.stores import MemoryStore
 from calsync_core.system import StaticTokens
 from calsync_core.testing.clock import VirtualClock
-from google_service import GoogleService
-from graph_service import GraphService
-
-Service: TypeAlias = MemoryService | GoogleService | GraphService | CalDAVService
-"""What a world can stand on: they have the same hands."""
+from mixed_service import MixedService, Service
 
 START = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 """A Monday, four weeks before European clocks change."""
@@ -48,6 +43,13 @@ def provider_of(service: Service) -> Provider:
     return MemoryProvider(service) if isinstance(service, MemoryService) else service.provider()
 
 
+def providers_of(service: Service | MixedService) -> dict[str, Provider]:
+    """New adapters, by the names that accounts use."""
+    if isinstance(service, MixedService):
+        return {kind: provider_of(home) for kind, home in service.homes.items()}
+    return {"memory" if isinstance(service, MemoryService) else service.kind: provider_of(service)}
+
+
 class World:
     """One owner's calendars, each of its own account, and the engine that keeps them honest.
 
@@ -59,16 +61,19 @@ class World:
         names: Sequence[str] = ("work", "home", "club"),
         *,
         owner: str = "ana",
-        service: Service | None = None,
+        service: Service | MixedService | None = None,
         provider: Provider | None = None,
+        providers: Mapping[str, Provider] | None = None,
         clock: VirtualClock | None = None,
         store: Store | None = None,
         **engine: Any,
     ) -> None:
         self.owner = owner
-        self.service: Service = service or MemoryService()
+        self.service: Service | MixedService = service or MemoryService()
         self.clock = clock or (VirtualClock(START) if isinstance(self.service, MemoryService) else self.service.clock)
-        self.provider = provider or provider_of(self.service)
+        self.providers = dict(providers or providers_of(self.service))
+        if provider is not None:
+            self.provider = provider
         self.store: Store = store if store is not None else MemoryStore()
         self.notices: list[Notice] = []
         self.options: dict[str, Any] = {
@@ -86,15 +91,25 @@ class World:
     def restart(self, **changes: Any) -> SyncEngine:
         """A new engine over the same store and service, as a restarted process would have."""
         self.options |= changes
-        self.engine = SyncEngine(
-            store=self.store,
-            providers={self.kind: self.provider},
+        self.engine = self.worker()
+        return self.engine
+
+    def worker(
+        self,
+        *,
+        store: Store | None = None,
+        providers: Mapping[str, Provider] | None = None,
+        clock: Clock | None = None,
+    ) -> SyncEngine:
+        """The engine of another process of this installation, which may reach the same things in ways of its own."""
+        return SyncEngine(
+            store=store if store is not None else self.store,
+            providers=providers or self.providers,
             notifier=self,
-            clock=self.clock,
+            clock=clock or self.clock,
             tokens=lambda account: self.login(account.name, account.owner),
             **self.options,
         )
-        return self.engine
 
     @property
     def memory(self) -> MemoryService:
@@ -103,16 +118,29 @@ class World:
         return self.service
 
     @property
-    def kind(self) -> str:
-        """The provider's name."""
-        return "memory" if isinstance(self.service, MemoryService) else self.service.kind
+    def provider(self) -> Provider:
+        """The only one."""
+        (provider,) = self.providers.values()
+        return provider
+
+    @provider.setter
+    def provider(self, provider: Provider) -> None:
+        self.providers = dict.fromkeys(self.providers, provider)
+
+    def kind_of(self, name: str) -> str:
+        """Of which provider the calendar named so is."""
+        if isinstance(self.service, MixedService):
+            return self.service.kind_of(name)
+        (kind,) = self.providers
+        return kind
 
     def login(self, name: str, owner: str | None = None) -> TokenSource:
         """What the account named so is connected with, of this owner or another one."""
         user = f"{owner or self.owner}-{name}"
-        if not isinstance(self.service, MemoryService):
-            return self.service.login(user, PASSWORD)
-        return StaticTokens(Password(user, PASSWORD))
+        home = self.service.home_of(user) if isinstance(self.service, MixedService) else self.service
+        if isinstance(home, MemoryService):
+            return StaticTokens(Password(user, PASSWORD))
+        return home.login(user, PASSWORD)
 
     def notify(self, notice: Notice) -> None:
         self.notices.append(notice)
@@ -131,10 +159,17 @@ class World:
 
     def connect(self, name: str) -> Calendar:
         """Connect, discover and enable a calendar that the service has."""
-        account = self.engine.connect(Account(owner=self.owner, provider=self.kind, name=name), self.login(name))
+        asked = Account(owner=self.owner, provider=self.kind_of(name), name=name)
+        account = self.engine.connect(asked, self.login(name))
         found = {calendar.remote_id: calendar for calendar in self.engine.discover(account.key)}
         self.calendars[name] = self.engine.enable(found[self.remote[name]].key)
         return self.calendars[name]
+
+    def find_again(self) -> None:
+        """Look up what the store knows of the calendars now: it may be another one, or as it was once."""
+        known = {calendar.remote_id: calendar for calendar in self.store.load_calendars(owner=self.owner)}
+        found = {name: known.get(remote) for name, remote in self.remote.items()}
+        self.calendars = {name: calendar for name, calendar in found.items() if calendar is not None}
 
     def id(self, name: str) -> int:
         return self.calendars[name].key
