@@ -17,7 +17,7 @@ from typing import Any, TypeVar, cast
 from zoneinfo import ZoneInfo
 
 import hypothesis.strategies as st
-from attrs import evolve
+from attrs import evolve, frozen
 from hypothesis import event, note
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
@@ -46,7 +46,7 @@ from mixed_service import MixedService, Service
 from oracle import examine
 from world import PASSWORD, SECRET, START, World, providers_of
 
-__all__ = ["TALLY", "Histories"]
+__all__ = ["SHAPES", "TALLY", "Histories", "Interruption", "counted"]
 
 TALLY: Counter[str] = Counter()
 """How often each thing happened, over all histories of this process."""
@@ -83,7 +83,6 @@ FAULTS = [
 ]
 
 WAYS = ("polling", "polling", "full", "owner", "webhook", "calendar", "plan")
-BO_DESK = "bo-club"
 
 calendars = st.sampled_from(NAMES)
 ways = st.sampled_from(WAYS)
@@ -104,6 +103,25 @@ looks = st.fixed_dictionaries(
 titles = st.sampled_from(["Plan", "Talk", "Dentist appointment"])
 
 
+SHAPES: dict[str, Any] = {
+    "shape": st.fixed_dictionaries(
+        {"page_size": st.sampled_from([1, 3, 100])},
+        optional={
+            "shows_tentative": st.booleans(),
+            "etag_on_write": st.booleans(),
+            "renormalise_titles": st.booleans(),
+            "enforce_preconditions": st.booleans(),
+            "assigns_ids": st.booleans(),
+        },
+    ),
+    "series": st.sampled_from([{}, {"split_series": True}, {"window_listing": True}]),
+    "wary": st.sampled_from([False, False, False, True]),
+    "respect": st.sampled_from([False, False, True]),
+    "full_hours": st.sampled_from([24, 2000]),
+}
+"""What differs from history to history."""
+
+
 def counted(name: str) -> None:
     TALLY[name] += 1
     event(name)
@@ -120,6 +138,38 @@ class Skewed:
 
     def now(self) -> datetime:
         return self._inner.now() + self._offset
+
+
+@frozen
+class Interruption:
+    """Where a worker is stopped, and what happens until it goes on as if nothing had been, or dies.
+
+    Attributes:
+        boundary: Requests, answers and store calls before that.
+        deed: What a person does meanwhile, to which event.
+        minutes: How long it lasts.
+        theirs: What another worker does, by a clock that is so many minutes ahead.
+    """
+
+    boundary: int
+    deed: str
+    pick: int
+    minutes: int
+    theirs: str | None
+    ahead: int
+    dies: bool
+
+
+interruptions = st.builds(
+    Interruption,
+    boundary=st.integers(1, 60),
+    deed=st.sampled_from(["nothing", "cancel", "drag"]),
+    pick=picks,
+    minutes=st.sampled_from([0, 0, 1, 3, 90]),
+    theirs=st.sampled_from([None, *WAYS]),
+    ahead=st.sampled_from([0, 0, -2, 2, 20]),
+    dies=st.booleans(),
+)
 
 
 class Stall(Toll):
@@ -143,8 +193,11 @@ class Histories(RuleBasedStateMachine):
     on the same ones.
 
     Attributes:
+        shared: The calendar of the first owner's that the second one sees.
         faulty: The main engine's adapters, by provider's name.
     """
+
+    shared = "club"
 
     world: World
     service: Service | MixedService
@@ -169,6 +222,10 @@ class Histories(RuleBasedStateMachine):
         """A new, empty service; ``shape`` is of ``MemoryService``, another makes of it what it can."""
         return MemoryService(**shape)
 
+    def open_world(self, **options: Any) -> World:
+        """The first owner's, with all three calendars."""
+        return World(NAMES, **options)
+
     def spoil(self, fault: Fault) -> None:
         """Let a request go wrong."""
         for faulty in self.faulty.values():
@@ -179,22 +236,7 @@ class Histories(RuleBasedStateMachine):
         for faulty in self.faulty.values():
             faulty.calm()
 
-    @initialize(
-        shape=st.fixed_dictionaries(
-            {"page_size": st.sampled_from([1, 3, 100])},
-            optional={
-                "shows_tentative": st.booleans(),
-                "etag_on_write": st.booleans(),
-                "renormalise_titles": st.booleans(),
-                "enforce_preconditions": st.booleans(),
-                "assigns_ids": st.booleans(),
-            },
-        ),
-        series=st.sampled_from([{}, {"split_series": True}, {"window_listing": True}]),
-        wary=st.sampled_from([False, False, False, True]),
-        respect=st.sampled_from([False, False, True]),
-        full_hours=st.sampled_from([24, 2000]),
-    )
+    @initialize(**SHAPES)
     def begin(
         self, *, shape: dict[str, Any], series: dict[str, bool], wary: bool, respect: bool, full_hours: int
     ) -> None:
@@ -208,8 +250,7 @@ class Histories(RuleBasedStateMachine):
             on_block_deleted="respect" if respect else "restore",
             **self.guarded,
         )
-        self.world = World(
-            NAMES,
+        self.world = self.open_world(
             service=self.service,
             providers=self.faulty,
             clock=self.clock,
@@ -219,7 +260,7 @@ class Histories(RuleBasedStateMachine):
         self.other: World | None = None
         self.neighbour: World | None = None
         self.backups: list[object] = []
-        self.desks: dict[str, str] = {}
+        self.desk: str | None = None
         self.before: dict[tuple[str, str], str | None] = {}
         self.untagged: set[str] = set()
         self.adorned: set[str] = set()
@@ -380,7 +421,9 @@ class Histories(RuleBasedStateMachine):
                 self.serial += 1
                 self.service.copy_block(remote, item.key, f"copy{self.serial}")
 
-        blocks = [item for item in self.service.blocks(remote) if item.key not in self.adorned]
+        # Nobody sees an unreadable one, and a copy of it nobody would mend.
+        out_of_reach = self.adorned | {key for _, key in self.spoiled}
+        blocks = [item for item in self.service.blocks(remote) if item.key not in out_of_reach]
         self.pick(blocks, pick, act, f"tamper {deed}")
 
     # -- what goes wrong ------------------------------------------------------------------------------------------
@@ -545,7 +588,7 @@ class Histories(RuleBasedStateMachine):
     @precondition(lambda self: self.neighbour is None)
     @rule()
     def another_owner(self) -> None:
-        """Bo has a desk, and sees Ana's club on it: the same installation looks after both."""
+        """Bo has a desk, and sees one of Ana's calendars: the same installation looks after both."""
         self.connectable()
         bo = World(
             (),
@@ -556,16 +599,15 @@ class Histories(RuleBasedStateMachine):
             store=self.world.store,
             **self.world.options,
         )
-        if BO_DESK not in self.desks:
-            self.service.add_user(BO_DESK, PASSWORD)
-            self.desks[BO_DESK] = self.service.add_calendar(BO_DESK, "club", timezone="Europe/Berlin", primary=True)
-        self.service.share(self.world.remote["club"], BO_DESK, CalendarRole.READER)
-        bo.remote["club"] = self.desks[BO_DESK]
-        bo.connect("club")
-        account = bo.store.load_account(bo.calendars["club"].account_id)
-        for calendar in bo.engine.discover(account.key):
-            if calendar.remote_id == self.world.remote["club"]:
-                bo.engine.enable(calendar.key, publish=True, receive=False)
+        desk, theirs = f"bo-{self.shared}", self.world.remote[self.shared]
+        if self.desk is None:
+            self.service.add_user(desk, PASSWORD)
+            self.desk = self.service.add_calendar(desk, self.shared, timezone="Europe/Berlin", primary=True)
+        self.service.share(theirs, desk, CalendarRole.READER)
+        bo.remote[self.shared] = self.desk
+        account = bo.store.load_account(bo.connect(self.shared).account_id)
+        (seen,) = [calendar for calendar in bo.engine.discover(account.key) if calendar.remote_id == theirs]
+        bo.engine.enable(seen.key, publish=True, receive=False)
         self.neighbour = bo
         counted("second owner")
 
@@ -608,60 +650,6 @@ class Histories(RuleBasedStateMachine):
             ]
             assert not left, "a block was left, and nobody was told"  # I-43
 
-    # -- other workers --------------------------------------------------------------------------------------------
-
-    @rule(
-        boundary=st.integers(1, 60),
-        way=ways,
-        name=calendars,
-        deed=st.sampled_from(["nothing", "cancel", "drag"]),
-        pick=picks,
-        minutes=st.sampled_from([0, 0, 1, 3, 90]),
-        ahead=st.sampled_from([0, 0, -2, 2, 20]),
-        theirs=st.sampled_from([None, *WAYS]),
-        dies=st.booleans(),
-    )
-    def interrupt(
-        self,
-        *,
-        boundary: int,
-        way: str,
-        name: str,
-        deed: str,
-        pick: int,
-        minutes: int,
-        ahead: int,
-        theirs: str | None,
-        dies: bool,
-    ) -> None:
-        """Stop a worker at a request, an answer or a store call; others go on, perhaps longer than its leases last, by
-        a clock of their own. Then it goes on as if nothing had been, or never (I-05, I-06, I-50).
-        """
-        other = self.world.worker(
-            providers={kind: FaultyProvider(adapter) for kind, adapter in providers_of(self.service).items()},
-            clock=Skewed(self.clock, timedelta(minutes=ahead)),
-        )
-
-        def meanwhile() -> None:
-            self.clock.advance(timedelta(minutes=minutes))
-            if deed == "cancel":
-                self.cancel(name=name, pick=pick)
-            elif deed == "drag":
-                self.drag(name=name, pick=pick, day=pick % 9, hour=pick % 24)
-            self.before = self.untouchable(self.world)
-            if theirs is not None:
-                with suppress(ProviderError, LeaseBusy, LeaseLost):
-                    self.by_way(theirs, name, other)
-            counted(f"interrupted, {deed}, {theirs or 'nobody else'}{', dead' if dies else ''}")
-
-        stall = Stall(boundary, meanwhile, dies=dies)
-        stalled = self.world.worker(
-            store=cast("Store", DyingStore(self.world.store, stall)),
-            providers={kind: DyingProvider(adapter, stall) for kind, adapter in self.faulty.items()},
-        )
-        with suppress(Died):
-            self.watched(self.world, lambda: self.by_way(way, name, stalled), f"interrupted sync {way}")
-
     def connectable(self) -> None:
         """Whoever connects an account sees to it that the login works."""
         for name in NAMES:
@@ -676,9 +664,12 @@ class Histories(RuleBasedStateMachine):
 
     # -- syncing and checking -------------------------------------------------------------------------------------
 
-    @rule(way=ways, name=calendars)
-    def sync(self, *, way: str, name: str) -> None:
-        self.watched(self.world, lambda: self.by_way(way, name), f"sync {way}")
+    @rule(way=ways, name=calendars, stop=st.none() | interruptions)
+    def sync(self, *, way: str, name: str, stop: Interruption | None) -> None:
+        if stop is None:
+            self.watched(self.world, lambda: self.by_way(way, name), f"sync {way}")
+        else:
+            self.interrupted(way, name, stop)
         if self.other is not None:
             self.watched(self.other, self.other.engine.sync_calendars_needing_polling, "sync of the second")
 
@@ -693,6 +684,33 @@ class Histories(RuleBasedStateMachine):
         if way == "plan":
             return engine.plan()
         return engine.sync_all_calendars() if way == "full" else engine.sync_calendars_needing_polling()
+
+    def interrupted(self, way: str, name: str, stop: Interruption) -> None:
+        """Another worker goes on while this one is stopped, or dead (I-05, I-06, I-50)."""
+        other = self.world.worker(
+            providers={kind: FaultyProvider(adapter) for kind, adapter in providers_of(self.service).items()},
+            clock=Skewed(self.clock, timedelta(minutes=stop.ahead)),
+        )
+
+        def meanwhile() -> None:
+            self.clock.advance(timedelta(minutes=stop.minutes))
+            if stop.deed == "cancel":
+                self.cancel(name=name, pick=stop.pick)
+            elif stop.deed == "drag":
+                self.drag(name=name, pick=stop.pick, day=stop.pick % 9, hour=stop.pick % 24)
+            self.before = self.untouchable(self.world)
+            if stop.theirs is not None:
+                with suppress(ProviderError, LeaseBusy, LeaseLost):
+                    self.by_way(stop.theirs, name, other)
+            counted(f"{'killed' if stop.dies else 'interrupted'}, {stop.deed}, {stop.theirs or 'nobody else'}")
+
+        stall = Stall(stop.boundary, meanwhile, dies=stop.dies)
+        stalled = self.world.worker(
+            store=cast("Store", DyingStore(self.world.store, stall)),
+            providers={kind: DyingProvider(adapter, stall) for kind, adapter in self.faulty.items()},
+        )
+        with suppress(Died):
+            self.watched(self.world, lambda: self.by_way(way, name, stalled), f"interrupted sync {way}")
 
     def watched(self, world: World, work: Callable[[], object], what: str) -> None:
         """Do it, and check what must hold at every moment, whatever fails (I-02, I-15)."""

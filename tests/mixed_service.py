@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, TypeAlias
 
 from attrs import evolve
 
 from caldav_service import CalDAVService
-from calsync_core.models import Event, EventKind
+from calsync_core.errors import InvalidValue
+from calsync_core.models import CalendarRole, Event, EventKind
 from calsync_core.providers.memory import MemoryService
 from google_service import GoogleService
 from graph_service import GraphService
@@ -66,6 +68,10 @@ class MixedService:
             # Outlook knows one kind of event.
             events = tuple(evolve(event, kind=EventKind.DEFAULT) for event in events)
         return self._calendars[calendar_id].put(calendar_id, *events)
+
+    def share(self, calendar_id: str, user: str, role: CalendarRole) -> None:
+        with suppress(InvalidValue):  # not every server can
+            self._calendars[calendar_id].share(calendar_id, user, role)
 
     def __getattr__(self, name: str) -> Any:
         """Every other hand is laid on one calendar."""

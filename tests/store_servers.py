@@ -9,15 +9,16 @@ import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
+from calsync_core.stores.sql import SQLStore
 from calsync_core.stores.sql.tables import metadata
 
-__all__ = ["KINDS", "empty", "new_database"]
+__all__ = ["KINDS", "Rows", "bring_back", "empty", "new_database", "snapshot"]
 
 SERVERS = {
     "postgresql": ("CALSYNC_TEST_POSTGRESQL", "postgresql+psycopg://postgres@127.0.0.1:5432/postgres"),
@@ -48,6 +49,32 @@ def new_database(kind: str) -> Iterator[str]:
     finally:
         with server.connect() as connection:
             connection.exec_driver_sql(f"DROP DATABASE {quoted}{' WITH (FORCE)' if kind == 'postgresql' else ''}")
+
+
+Rows: TypeAlias = dict[str, list[dict[str, Any]]]
+"""Of each table."""
+
+
+def snapshot(store: SQLStore) -> Rows:
+    """All rows as they are at one moment: a backup."""
+    with store._database.reading() as connection:
+        return {
+            table.name: [dict(row._mapping) for row in connection.execute(sa.select(table))]
+            for table in metadata.sorted_tables
+        }
+
+
+def bring_back(store: SQLStore, rows: Rows) -> None:
+    """Return a backup; ids go on from where they were when it was made."""
+    with store._database.writing() as connection:
+        for table in reversed(metadata.sorted_tables):
+            connection.execute(sa.delete(table))
+        for table in metadata.sorted_tables:
+            if rows[table.name]:
+                connection.execute(sa.insert(table), rows[table.name])
+            if connection.dialect.name == "postgresql" and table.autoincrement_column is not None:
+                last = max((row["id"] for row in rows[table.name]), default=1)
+                connection.exec_driver_sql(f"SELECT setval(pg_get_serial_sequence('{table.name}', 'id'), {last})")
 
 
 def empty(engine: sa.Engine) -> None:

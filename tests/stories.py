@@ -17,8 +17,9 @@ from attrs import frozen
 from calsync_core.models import Event, Response, SyncPolicy
 from calsync_core.protocols import Store
 from calsync_core.testing.deaths import Died, DyingProvider, DyingStore, Toll
+from mixed_service import Service
 from oracle import examine
-from world import Service, World, at
+from world import World, at
 
 __all__ = ["STORIES", "Make", "Story", "kill_everywhere"]
 

@@ -12,39 +12,9 @@ from hypothesis.stateful import rule
 
 from calsync_core.testing import GoogleSimulator
 from calsync_core.testing.faults import Fault, FaultKind
-from calsync_core.testing.simulators.faults import HttpFault, HttpFaultKind
-from calsync_core.testing.simulators.messages import Request, Response
-from google_scripts import refusal
 from google_service import GoogleService
 from machine import Histories, counted
-
-HTML = b"<html><title>502</title>no way</html>"
-ANSWERS = [
-    refusal(500, "backendError"),
-    refusal(503, "backendError"),
-    refusal(403, "userRateLimitExceeded"),
-    refusal(429, "rateLimitExceeded", Retry_After="3"),
-    refusal(429, "rateLimitExceeded", Retry_After="40"),
-    refusal(403, "quotaExceeded"),
-    Response(502, {"Content-Type": "text/html"}, HTML),
-    Response(404, {"Content-Type": "text/html"}, HTML),
-    Response(403, {"Content-Type": "text/html"}, HTML),
-    Response(200, {"Content-Type": "text/html"}, HTML),
-]
-
-
-def throw(dice: random.Random, request: Request) -> HttpFault | None:
-    """Honest failures only: nothing that says "gone" of what is there."""
-    inner = dice.random() < 0.5
-    kind = dice.choice(list(HttpFaultKind))
-    if kind is HttpFaultKind.ANSWER:
-        answers = ANSWERS
-        if request.arg("syncToken"):
-            answers = [*ANSWERS, refusal(410, "fullSyncRequired"), refusal(410, "updatedMinTooLongAgo")]
-        if request.method != "GET" and inner:
-            answers = [*ANSWERS, refusal(409, "conflict")]
-        return HttpFault(kind, dice.choice(answers), inner=inner)
-    return HttpFault(kind, inner=inner)
+from storms import google_storm
 
 
 class GoogleHistories(Histories):
@@ -76,7 +46,7 @@ class GoogleHistories(Histories):
     @rule(seed=st.integers(0, 10_000), rate=st.sampled_from([0.1, 0.4]))
     def storm(self, *, seed: int, rate: float) -> None:
         """From now on any request may go wrong."""
-        self.google.scatter(random.Random(seed), rate, throw)
+        self.google.scatter(random.Random(seed), rate, google_storm)
         counted("storm")
 
     @rule()

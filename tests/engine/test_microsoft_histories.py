@@ -11,38 +11,9 @@ from hypothesis import settings
 from hypothesis.stateful import rule
 
 from calsync_core.testing.faults import Fault, FaultKind
-from calsync_core.testing.simulators.faults import HttpFault, HttpFaultKind
-from calsync_core.testing.simulators.messages import Request, Response
-from graph_scripts import refusal
 from graph_service import GraphService
 from machine import Histories, counted
-
-HTML = b"<html><title>502</title>no way</html>"
-ANSWERS = [
-    refusal(500, "ErrorInternalServerError"),
-    refusal(503, "serviceNotAvailable"),
-    refusal(503, "serviceNotAvailable", retry_after="2.128"),
-    refusal(504, "UnknownError"),
-    refusal(429, "ApplicationThrottled", retry_after="3"),
-    refusal(429, "TooManyRequests", retry_after="40"),
-    *(Response(status, {"Content-Type": "text/html"}, HTML) for status in (200, 403, 404, 502)),
-]
-RESETS = [refusal(410, "syncStateNotFound"), refusal(400, "SyncStateInvalid"), refusal(404, "syncStateNotFound")]
-OF_PARTS = [refusal(424, "FailedDependency"), refusal(412, "ErrorIrresolvableConflict")]
-
-
-def throw(dice: random.Random, request: Request) -> HttpFault | None:
-    """Honest failures only: nothing that says "gone" of what is there."""
-    inner = dice.random() < 0.5
-    kind = dice.choice(list(HttpFaultKind))
-    if kind is not HttpFaultKind.ANSWER:
-        return HttpFault(kind, inner=inner)
-    answers = list(ANSWERS)
-    if request.arg("$deltatoken") or request.arg("$skiptoken"):
-        answers += RESETS
-    if request.method != "GET" and inner:
-        answers += OF_PARTS
-    return HttpFault(kind, dice.choice(answers), inner=inner)
+from storms import graph_storm
 
 
 class GraphHistories(Histories):
@@ -81,7 +52,7 @@ class GraphHistories(Histories):
     @rule(seed=st.integers(0, 10_000), rate=st.sampled_from([0.1, 0.4]))
     def storm(self, *, seed: int, rate: float) -> None:
         """From now on any request may go wrong."""
-        self.service.graph.scatter(random.Random(seed), rate, throw)
+        self.service.graph.scatter(random.Random(seed), rate, graph_storm)
         counted("storm")
 
     @rule()

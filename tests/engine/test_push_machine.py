@@ -17,14 +17,13 @@ from hypothesis import settings
 from hypothesis.stateful import initialize, precondition, rule
 
 from calsync_core.engine import SyncEngine
-from calsync_core.models import NoticeKind, NotificationStatus, PushKind, PushState, SyncPolicy
+from calsync_core.models import NoticeKind, NotificationStatus, PushKind, PushState
 from calsync_core.protocols import PushRequest
-from calsync_core.providers.memory import MemoryProvider, MemoryService
+from calsync_core.providers.memory import MemoryService
 from calsync_core.providers.memory.service import PushHabits
-from calsync_core.testing.clock import VirtualClock
 from calsync_core.testing.deaths import Toll
-from calsync_core.testing.faults import Fault, FaultKind, FaultyProvider
-from machine import NAMES, TALLY, Histories, calendars, counted, picks
+from calsync_core.testing.faults import Fault, FaultKind
+from machine import NAMES, TALLY, Histories, Interruption, calendars, counted, picks
 from oracle import examine
 from push_world import WEBHOOKS, PushWorld, shuffled
 from world import START, at
@@ -64,7 +63,9 @@ class Post:
 class PushHistories(Histories):
     """The same people and troubles, and besides them pushes, their subscriptions, schedulers and deaths."""
 
-    another_installation = None  # type: ignore[assignment]  # polling has it in its own histories
+    # Polling has them in its own histories.
+    another_installation = None  # type: ignore[assignment]  # a rule less
+    another_owner = None  # type: ignore[assignment]  # a rule less
 
     @initialize(
         shape=st.fixed_dictionaries(
@@ -86,35 +87,25 @@ class PushHistories(Histories):
     def begin(
         self, *, shape: dict[str, Any], habits: dict[str, Any], wary: bool, respect: bool, full_hours: int
     ) -> None:
-        self.clock = VirtualClock(START)
-        self.service = service = MemoryService(page_size=100, **shape)
-        service.push = PushHabits(**habits)
-        self.faulty = FaultyProvider(MemoryProvider(service))
-        self.guarded = {"guard_max": 2, "guard_share": 0.2} if wary else {"guard_max": 10_000}
-        self.policy = SyncPolicy(
-            horizon_days=14,
-            full_hours=full_hours,
-            on_block_deleted="respect" if respect else "restore",
-            **self.guarded,
-        )
+        self.habits = PushHabits(**habits)
         self.post = Post()
-        self.world = PushWorld(
-            NAMES,
-            service=self.service,
-            provider=self.faulty,
-            clock=self.clock,
-            store=self.open_store(),
-            policy=self.policy,
-        )
-        self.pushing.post = self.post
-        self.other = None
-        self.backups = []
-        self.untagged = set()
-        self.adorned = set()
-        self.block_ids = set()
-        self.spoiled = set()
-        self.serial = 0
+        shape = {"page_size": 100, **shape}
+        super().begin(shape=shape, series={}, wary=wary, respect=respect, full_hours=full_hours)
         self.pass_time(MINUTE, "begin")
+
+    def open_service(self, **shape: Any) -> MemoryService:
+        made = MemoryService(**shape)
+        made.push = self.habits
+        return made
+
+    def open_world(self, **options: Any) -> PushWorld:
+        world = PushWorld(NAMES, **options)
+        world.post = self.post
+        return world
+
+    def interrupted(self, way: str, name: str, stop: Interruption) -> None:  # noqa: ARG002  (as in all histories)
+        """Polling has it in its own histories, and ``die`` knows which subscriptions a death leaves behind."""
+        self.watched(self.world, lambda: self.by_way(way, name), f"sync {way}")
 
     @property
     def pushing(self) -> PushWorld:

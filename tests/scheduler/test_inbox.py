@@ -47,7 +47,7 @@ class Neighbours(PushWorld):
             user = f"bo-{name}"
             self.service.add_user(user, PASSWORD)
             self.remote[f"bo-{name}"] = self.service.add_calendar(user, name, timezone="Europe/Berlin", primary=True)
-            account = self.engine.connect(Account("bo", self.kind, name), self.login(name, "bo"))
+            account = self.engine.connect(Account("bo", self.kind_of(name), name), self.login(name, "bo"))
             (found,) = self.engine.discover(account.key)
             self.calendars[f"bo-{name}"] = self.engine.enable(found.key)
 

@@ -295,7 +295,7 @@ class RealWorld(World):
         self.options |= {"clock": SystemClock(), **changes}
         self.engine = SyncEngine(
             store=self.store,
-            providers={self.kind: self.provider},
+            providers=self.providers,
             notifier=self,
             tokens=lambda account: self.login(account.name, account.owner),
             **self.options,
