@@ -13,11 +13,9 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from calsync_core.errors import Stopped, StoreError
-from calsync_core.scheduler.jobs import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, Job
+from calsync_core.scheduler.jobs import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, Job, JobThread
 from calsync_core.testing.clock import VirtualClock
-
-WAIT = 10.0
-"""For threads: never reached where all is well."""
+from waiting import WAIT
 
 
 def job(
@@ -155,3 +153,24 @@ def test_it_never_overlaps_itself() -> None:
     go_on.set()
     first.join(WAIT)
     assert len(runs) == 1
+
+
+def test_a_thread_that_is_woken_while_it_looks_misses_nothing() -> None:  # I-27
+    """It has just been told that nothing is due, and is about to wait for an hour."""
+    done = threading.Event()
+
+    class Overtaken(Job):
+        looks = 0
+
+        def pause(self) -> float:
+            pause = super().pause()
+            self.looks += 1
+            if self.looks == 1:
+                thread.wake()
+            return pause
+
+    thread = JobThread(Overtaken("work", 3600, 3600, done.set, VirtualClock(), random.Random(0)))
+    thread.start()
+    assert done.wait(WAIT)
+    thread.end()
+    assert thread.ended(WAIT)

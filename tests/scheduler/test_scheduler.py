@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import random
 import threading
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
@@ -16,16 +15,15 @@ from structlog.testing import capture_logs
 
 from calsync_core.engine import SyncEngine
 from calsync_core.errors import InvalidValue, StoreError
-from calsync_core.models import Calendar, ChangePage, NoticeKind, SyncPolicy
-from calsync_core.protocols import ReadRequest, Session, Store
+from calsync_core.models import Calendar, ChangePage, Due, NoticeKind, SyncPolicy
+from calsync_core.protocols import ReadRequest, Session, Store, Subscription
 from calsync_core.providers.memory import MemoryProvider, MemoryService
 from calsync_core.scheduler import InboxWorker, Scheduler
 from calsync_core.stores import MemoryStore
 from calsync_core.system import SystemClock
-from world import World, at
-
-WAIT = 20.0
-"""For threads: never reached where all is well."""
+from push_world import PushWorld
+from waiting import WAIT, Renewing, until
+from world import START, World, at
 
 DAY = 24 * 3600.0
 
@@ -61,17 +59,31 @@ def flaky() -> tuple[FlakyStore, Store]:
     return store, cast("Store", store)
 
 
-class Gate(MemoryProvider):
-    """A provider whose answers wait at a gate, once it is shut."""
+class Counted(MemoryProvider):
+    """Counts, by calendar, how often it is asked for a subscription."""
 
     def __init__(self, service: MemoryService) -> None:
+        super().__init__(service)
+        self.asked: Counter[str] = Counter()
+
+    def subscribe(self, session: Session, calendar: Calendar, **asked: str) -> Subscription:
+        self.asked[calendar.name] += 1
+        return super().subscribe(session, calendar, **asked)
+
+
+class Gate(MemoryProvider):
+    """A provider whose answers wait at a gate, once it is shut: all, or only those that list everything."""
+
+    def __init__(self, service: MemoryService, *, lets_changes_pass: bool = False) -> None:
         super().__init__(service)
         self.service = service
         self.open, self.reached = threading.Event(), threading.Event()
         self.open.set()
+        self._lets_changes_pass = lets_changes_pass
 
     def fetch_changes(self, session: Session, request: ReadRequest) -> Iterator[ChangePage]:
-        if not self.open.is_set():
+        passes = self._lets_changes_pass and request.cursor is not None
+        if not (self.open.is_set() or passes):
             self.reached.set()
             assert self.open.wait(WAIT)
         yield from super().fetch_changes(session, request)
@@ -159,6 +171,48 @@ def test_polling_keeps_calendars_in_step_and_notices_are_delivered() -> None:  #
     pass_time(world, scheduler, 3700, step=30)
     world.check()
     assert world.notices
+
+
+@pytest.mark.parametrize("troubled", [False, True], ids=["quiet pass", "failing pass"])
+def test_polling_offers_what_an_earlier_process_could_not_deliver(troubled: bool) -> None:
+    class Stubborn(MemoryStore):
+        def load_due(self, at: datetime, shape: str, horizon_end: datetime) -> Due:
+            if troubled:
+                raise StoreError("not this")
+            return super().load_due(at, shape, horizon_end)
+
+    world = World(("work",), store=Stubborn())
+    world.engine.sync_all_calendars()
+    world.engine._context.tell(NoticeKind.BLOCK_RESTORED, "ana", calendar=world.id("work"))
+    world.restart()
+    scheduler = Scheduler(world.engine, maintenance_interval=DAY, dice=dice())
+    pass_time(world, scheduler, 10, step=1)
+    assert len(world.told(NoticeKind.BLOCK_RESTORED)) == 1
+
+
+def test_a_start_looks_at_every_subscription_and_each_later_round_at_what_is_due() -> None:  # I-30
+    """The address moved while no process ran: nothing in the store says that a subscription is to be looked at."""
+    world = PushWorld(("work", "home"))
+    world.memory.set_pushes(world.remote["home"], pushes=False)
+    world.settle(60)
+    world.provider = Counted(world.memory)
+    world.restart(webhook_url="https://new.example/hooks")
+    scheduler = Scheduler(world.engine, dice=dice())
+    pass_time(world, scheduler, 2 * 3600, step=30)
+    assert world.subscription("work").url == "https://new.example/hooks/memory"
+    # One that can't push is asked once more at a start, and not with every round.
+    assert world.provider.asked == {"work": 1, "home": 1}
+
+
+def test_what_is_old_enough_is_forgotten() -> None:
+    world = World()
+    world.sync()
+    scheduler = Scheduler(world.engine, cleanup_days=2, dice=dice())
+    pass_time(world, scheduler, DAY, step=1800)
+    first = world.engine.runs(limit=1000)[-1].started_at
+    assert first == START
+    pass_time(world, scheduler, 2 * DAY, step=1800)
+    assert world.engine.runs(limit=1000)[-1].started_at > first
 
 
 def test_every_owner_is_audited_once_in_the_round() -> None:
@@ -285,6 +339,20 @@ def test_two_schedulers_over_one_store_never_do_one_job_at_once() -> None:  # I-
     assert second.is_set()
 
 
+def test_a_job_that_outlasts_a_lease_stays_with_its_process(monkeypatch: pytest.MonkeyPatch) -> None:  # I-06
+    monkeypatch.setattr("calsync_core.steps.context._KEEP_SECONDS", 0.005)
+    store = Renewing()
+    world = World((), store=store)
+    twin = World((), clock=world.clock, store=store)
+    with world.engine.job("own") as mine:
+        assert mine
+        store.outlast(world.clock, "job:own")
+        with twin.engine.job("own") as also_mine:
+            assert not also_mine
+    with twin.engine.job("own") as mine:
+        assert mine
+
+
 # -- threads ------------------------------------------------------------------------------------------------------
 
 
@@ -330,13 +398,6 @@ def tomorrow() -> datetime:
     return datetime.now(UTC).replace(microsecond=0) + timedelta(days=1)
 
 
-def until(condition: Callable[[], object]) -> None:
-    deadline, tick = time.monotonic() + WAIT, threading.Event()
-    while not condition():
-        assert time.monotonic() < deadline
-        tick.wait(0.01)
-
-
 def test_it_works_until_it_is_told_to_stop() -> None:
     world = RealWorld(("work", "home"))
     world.book("work", "a", tomorrow())
@@ -363,6 +424,25 @@ def test_a_sync_under_way_ends_at_its_next_request_and_the_next_process_finishes
     world.sync()
     world.check()
     assert len(world.blocks("home")) == 1
+
+
+def test_no_audit_is_begun_once_it_was_told_to_stop() -> None:
+    """An engine that was stopped reads nothing: what such an audit said of an owner would be worth nothing."""
+    gate = Gate(MemoryService(), lets_changes_pass=True)
+    world = RealWorld(("work",), service=gate.service, provider=gate)
+    for world.owner in ("bob", "eve"):
+        world.add("work")
+    world.sync()
+    gate.open.clear()
+    scheduler = Scheduler(world.engine, audit_days=1, dice=dice())
+    scheduler.jobs[-1].hurry()
+    with capture_logs() as logs, Running(scheduler) as running:
+        assert gate.reached.wait(WAIT)
+        running.stop.set()
+        until(lambda: [each for each in logs if each["event"] == "scheduler_stopping"])
+        gate.open.set()
+    assert running.ended == [True]
+    assert [each["owner"] for each in logs if each["event"] == "audit_finished"] == ["ana"]
 
 
 def test_a_job_that_does_not_end_is_left_after_the_grace() -> None:
