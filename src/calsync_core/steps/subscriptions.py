@@ -249,7 +249,7 @@ class _Keeper:
             # A worker died after it had made or prolonged it.
             watch = evolve(watch, subscribed_at=newest.renewed_at or newest.created_at, expires_at=newest.expires_at)
         doubt = watching.doubt(watch, now)
-        if doubt is None or self.context.store.count_waiting(self.calendar.key):
+        if doubt is None:
             return watch, False
         log.warning("push_doubted", calendar=self.calendar.id, why=doubt, failures=watch.failures + 1)
         return watching.record_failure(watch, doubt, now), True
