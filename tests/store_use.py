@@ -10,8 +10,10 @@ from calsync_core.models import (
     NoticeKind,
     Outcome,
     OutcomeStatus,
+    PushState,
     SyncReport,
     SyncType,
+    Watch,
     Window,
 )
 from calsync_core.testing.store_kit import (
@@ -112,7 +114,8 @@ def use_push(bench: StoreBench) -> None:
     store.find_subscriptions("memory", ["s1", "s2"])
     store.delete_subscription(lease, saved.id or 0, NOW)
     bench.watch(source, due_at=NOW, check_at=NOW)
-    store.call_for_checks([source.key, bench.source.key], NOW)
+    store.call_for_checks([source.key, bench.source.key])
+    store.save_watch(lease, source.key, Watch(), PushState.ACTIVE, NOW, answered=1)
     store.load_watches([source.key])
     store.load_due(NOW, "shape", NOW)
     store.save_notifications([a_notification(source, name) for name in ("m1", "m2", None)])

@@ -259,6 +259,7 @@ watches = st.builds(
     interval=seconds,
     due_at=st.none() | instants,
     check_at=st.none() | instants,
+    called=st.none() | ids,
     written_at=st.none() | instants,
     unechoed_since=st.none() | instants,
     doubted_at=st.none() | instants,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from attrs import evolve
 
 from calsync_core.errors import LeaseBusy, Unavailable
-from calsync_core.models import Calendar, ChangePage, Credential, Password, PushKind
+from calsync_core.models import Calendar, CalendarId, ChangePage, Credential, Lease, Password, PushKind
 from calsync_core.protocols import ReadRequest, Session, Subscription
 from calsync_core.providers.memory import MemoryProvider
 from push_world import PushWorld
@@ -50,7 +50,7 @@ class Overheard(MemoryProvider):
 @pytest.fixture
 def world() -> PushWorld:
     """Two calendars that push, read once, at rest for so long that any may be read and renewed at once."""
-    world = PushWorld(("work", "home"), store=Renewing())
+    world = PushWorld(("work", "home"), store=Watched())
     world.provider = Overheard(world.memory)
     world.restart()
     world.settle(20 * 60)
@@ -62,8 +62,35 @@ def overheard(world: PushWorld) -> Overheard:
     return world.provider
 
 
-def renewing(world: PushWorld) -> Renewing:
-    assert isinstance(world.store, Renewing)
+class Watched(Renewing):
+    """A store that says when somebody begins to work on a calendar, and when that worker looks at it.
+
+    Attributes:
+        on_lease: What happens right before its lease is taken, once.
+        on_look: What happens right after it is read under its lease, once.
+    """
+
+    on_lease: Callable[[], object] | None = None
+    on_look: Callable[[], object] | None = None
+
+    def acquire_lease(self, name: str, holder: str, ttl: float, at: datetime) -> Lease:
+        if name.startswith("calendar:"):
+            happens, self.on_lease = self.on_lease, None
+            if happens is not None:
+                happens()
+        return super().acquire_lease(name, holder, ttl, at)
+
+    def load_calendar(self, calendar_id: CalendarId) -> Calendar:
+        found = super().load_calendar(calendar_id)
+        if f"calendar:{calendar_id}" in self._rows.leases:
+            happens, self.on_look = self.on_look, None
+            if happens is not None:
+                happens()
+        return found
+
+
+def watched(world: PushWorld) -> Watched:
+    assert isinstance(world.store, Watched)
     return world.store
 
 
@@ -167,6 +194,52 @@ def test_a_push_that_waits_hides_no_doubt(world: PushWorld) -> None:  # I-30, I-
     assert world.subscription("home").remote_id != dead
 
 
+# -- a call for a look is heard ------------------------------------------------------------------------------------
+
+
+def due(world: PushWorld) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Calendars to be read, and those whose push is to be looked after."""
+    context = world.engine._context
+    waits = world.store.load_due(world.clock.now(), context.shape, context.horizon().end)
+    return waits.calendars, waits.checks
+
+
+def test_who_reads_a_calendar_does_not_answer_a_call_for_a_look(world: PushWorld) -> None:
+    """It came during the read, and was not about what was read."""
+    world.book("work", "m1", at(1))
+    world.deliver()
+    overheard(world).during = lambda calendar: world.store.call_for_checks([calendar.key])
+    world.engine.process_notifications()
+    overheard(world).during = None
+    called = (world.id("work"),)
+    assert due(world) == (called, called)
+    # Looking after its push alone leaves the read to be done.
+    world.engine.maintain_subscriptions()
+    assert due(world) == (called, ())
+    world.tick()
+    assert due(world) == ((), ())
+
+
+def test_who_looks_after_a_calendar_as_it_was_does_not_answer_a_later_call(world: PushWorld) -> None:
+    """The host switches it off right after the worker has read that it is on."""
+    watched(world).on_look = lambda: world.engine.disable(world.id("work"))
+    world.engine.replace_subscriptions(world.id("work"))
+    assert not world.store.load_calendar(world.id("work")).enabled
+    world.tick()
+    assert world.live_at_service("work") == []
+    assert due(world) == ((), ())
+
+
+def test_who_answers_a_call_knows_what_was_called_for(world: PushWorld) -> None:
+    """The host resumes the account while a worker, who saw it paused, still waits for the calendar's lease."""
+    account = world.calendars["work"].account_id
+    world.engine.pause(account)
+    watched(world).on_lease = lambda: world.engine.resume(account)
+    before = world.subscription("work").remote_id
+    world.engine.replace_subscriptions(world.id("work"))
+    assert world.subscription("work").remote_id != before
+
+
 # -- a worker that is slow ------------------------------------------------------------------------------------------
 
 
@@ -177,7 +250,7 @@ def test_a_worker_keeps_an_owners_inbox_however_slow_the_server_is(
     refused = []
 
     def dawdle(_calendar: Calendar) -> None:
-        renewing(world).outlast(world.clock, "inbox:ana")
+        watched(world).outlast(world.clock, "inbox:ana")
         with pytest.raises(LeaseBusy) as busy:
             world.store.acquire_lease("inbox:ana", "another worker", 60, world.clock.now())
         refused.append(busy)

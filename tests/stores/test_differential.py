@@ -137,7 +137,7 @@ class Both(RuleBasedStateMachine):
         if saved[0]:
             self.calendars.append(saved)
             # Without a Watch it would be due whatever else is.
-            self.both(lambda store, side: store.call_for_checks([saved[side].key], NOW))
+            self.both(lambda store, side: store.call_for_checks([saved[side].key]))
 
     def new_calendar(self, pick: int, remote: str, owner: str, *, enabled: bool) -> None:
         if len(self.calendars) < 5:

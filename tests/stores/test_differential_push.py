@@ -142,13 +142,23 @@ class BothPush(RuleBasedStateMachine):
             gone = self.subscriptions[pick % len(self.subscriptions)]
             self.both(lambda store, side: store.delete_subscription(self.held(lease), gone[side].id or 0, NOW))
 
-    @rule(pick=picks, lease=picks, watch=watches, state=st.sampled_from(PushState))
-    def save_watch(self, pick: int, lease: int, watch: Watch, state: PushState) -> None:
-        self.both(lambda store, side: store.save_watch(self.held(lease), self.key(pick, side), watch, state, NOW))
+    @rule(
+        pick=picks,
+        lease=picks,
+        watch=watches,
+        state=st.sampled_from(PushState),
+        answered=st.none() | st.integers(1, 3),
+    )
+    def save_watch(self, pick: int, lease: int, watch: Watch, state: PushState, answered: int | None) -> None:
+        self.both(
+            lambda store, side: store.save_watch(
+                self.held(lease), self.key(pick, side), watch, state, NOW, answered=answered
+            )
+        )
 
-    @rule(some=st.lists(picks, max_size=3), at=moments)
-    def call_for_checks(self, some: list[int], at: datetime) -> None:
-        self.both(lambda store, side: store.call_for_checks([self.key(pick, side) for pick in some], at))
+    @rule(some=st.lists(picks, max_size=3))
+    def call_for_checks(self, some: list[int]) -> None:
+        self.both(lambda store, side: store.call_for_checks([self.key(pick, side) for pick in some]))
 
     # --- inbox and outbox
 

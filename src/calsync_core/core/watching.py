@@ -253,7 +253,7 @@ def scheduled(watch: Watch, calendar_id: CalendarId, now: datetime, *, possible:
         calendar_id: Whose; spreads renewals.
         now: Now.
         possible: The calendar is on, there is an address to push to, and the provider can push. If not, the instant
-            stays: somebody may have called for a look, and what there is must be ended.
+            stays: what there is may have to be ended.
     """
     watch = settled(watch)
     if not possible:

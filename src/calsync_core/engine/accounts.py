@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 
 from attrs import evolve
 
 from calsync_core.credentials import Credentials
 from calsync_core.engine.part import Part
-from calsync_core.errors import LeaseBusy, UnknownCalendar
+from calsync_core.errors import UnknownCalendar
 from calsync_core.models import (
     Account,
     AccountId,
@@ -25,8 +24,6 @@ from calsync_core.steps.run import Run
 from calsync_core.steps.subscriptions import end_subscriptions
 
 __all__ = ["Accounts"]
-
-_PATIENCE_SECONDS = 2.0
 
 
 class Accounts(Part):
@@ -158,13 +155,5 @@ class Accounts(Part):
         return evolve(taken, errors=(*taken.errors, *ended.errors), api_calls=taken.api_calls + ended.api_calls)
 
     def _look_after(self, calendars: Sequence[Calendar]) -> None:
-        """Have the next pass look at these calendars and their subscriptions.
-
-        Who works on a calendar right now saves what was known before this call, and could take it for answered: it is
-        repeated once that worker is done, if it is soon.
-        """
-        context = self._context
-        self._store.call_for_checks([calendar.key for calendar in calendars], context.clock.now())
-        for calendar in calendars:
-            with suppress(LeaseBusy), context.lease(f"calendar:{calendar.key}", patience=_PATIENCE_SECONDS):
-                self._store.call_for_checks([calendar.key], context.clock.now())
+        """Have the next pass look at these calendars and their subscriptions, whoever works on them right now."""
+        self._store.call_for_checks([calendar.key for calendar in calendars])

@@ -138,6 +138,7 @@ class Watch:
         interval: Seconds until the next read without a push, at the most: the stated worst-case staleness.
         due_at: When that read is due; None: never (switched off).
         check_at: When the subscription is to be looked after; None: nothing to look after.
+        called: Number of the last call for a look, until it is answered; like ``pushed_at``, saving never changes it.
         written_at: Our last write to the calendar.
         unechoed_since: Our first write that no push has followed.
         doubted_at: When a read found a change that no push had announced.
@@ -156,6 +157,7 @@ class Watch:
     interval: float = 0.0
     due_at: datetime | None = None
     check_at: datetime | None = None
+    called: int | None = None
     written_at: datetime | None = None
     unechoed_since: datetime | None = None
     doubted_at: datetime | None = None

@@ -129,9 +129,10 @@ class Due:
     Attributes:
         owners: Owners with an unacknowledged journal, an outdated plan shape, or a horizon behind.
         targets: Calendars with open intents that may be tried now.
-        calendars: Enabled calendars whose ``ReadState.due_at`` or ``Watch.due_at`` has come, that have debts due, or
-            that have no Watch yet.
-        checks: Calendars whose ``Watch.check_at`` has come, disabled ones included.
+        calendars: Enabled calendars whose ``ReadState.due_at`` or ``Watch.due_at`` has come, that have debts due, that
+            have no Watch yet, or at which somebody called for a look.
+        checks: Calendars whose ``Watch.check_at`` has come, or at which somebody called for a look; disabled ones
+            included.
     """
 
     owners: tuple[str, ...] = ()

@@ -50,18 +50,29 @@ class PushStore(Protocol):
     def load_watches(self, calendar_ids: Collection[CalendarId]) -> Mapping[CalendarId, Watch]:
         """What is known of these calendars' push; those that have no Watch are left out."""
 
-    def save_watch(self, lease: Lease, calendar_id: CalendarId, watch: Watch, state: PushState, at: datetime) -> None:
-        """Insert or replace it, all but ``pushed_at``, which only ``save_notifications`` changes. ``state`` is what
-        ``load_vitals`` counts. The lease is the calendar's.
+    def save_watch(
+        self,
+        lease: Lease,
+        calendar_id: CalendarId,
+        watch: Watch,
+        state: PushState,
+        at: datetime,
+        *,
+        answered: int | None = None,
+    ) -> None:
+        """Insert or replace it, all but ``pushed_at``, which only ``save_notifications`` changes, and ``called``.
+        ``state`` is what ``load_vitals`` counts. The lease is the calendar's. ``answered`` is the number of the call
+        that whoever saves has answered: if it is still the last one, there is none any more.
 
         Raises:
             UnknownCalendar: the calendar is not in the store.
         """
 
-    def call_for_checks(self, calendar_ids: Collection[CalendarId], at: datetime) -> None:
-        """Have these calendars read, if they are enabled, and their subscriptions looked after: set ``due_at`` and
-        ``check_at`` to the instant unless they are earlier, without a lease; for a calendar that has no Watch, insert a
-        fresh one that says so. Unknown calendars are left out.
+    def call_for_checks(self, calendar_ids: Collection[CalendarId]) -> None:
+        """Have these calendars read, if they are enabled, and their subscriptions looked after: give each one's
+        ``Watch.called`` a number that it did not have, without a lease; a calendar that has no Watch gets a fresh one.
+        Whoever is at work on a calendar saves its Watch without having heard this call: it stays. Unknown calendars are
+        left out.
         """
 
 

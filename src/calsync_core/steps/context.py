@@ -237,21 +237,18 @@ class Context:
             yield lease
 
     @contextmanager
-    def lease(
-        self, name: str, *, wait: bool = True, patience: float = _PATIENCE_SECONDS, under: HeldLease | None = None
-    ) -> Iterator[HeldLease]:
+    def lease(self, name: str, *, wait: bool = True, under: HeldLease | None = None) -> Iterator[HeldLease]:
         """Hold a lease; waits for another worker to finish, or to be dead for a lease's length, unless told not to.
 
         Args:
             name: What to work on.
             wait: False: give up at once.
-            patience: Seconds to wait at the most.
             under: Another lease that is kept as long as this one is.
 
         Raises:
             LeaseBusy: another worker is still at it.
         """
-        taken = self._acquire(name, patience=patience if wait else 0.0)
+        taken = self._acquire(name, patience=_PATIENCE_SECONDS if wait else 0.0)
         held = HeldLease(self.store, self.clock, taken, under)
         try:
             yield held
@@ -283,7 +280,7 @@ class Context:
         if self.notifier is None:
             return
         account, calendar = detail.pop("account", None), detail.pop("calendar", None)
-        notice = Notice(kind, owner, self.clock.now(), account, calendar, dict(detail))  # type: ignore[arg-type]
+        notice = Notice(kind, owner, self.clock.now(), account, calendar, dict(detail))  # type: ignore[arg-type]  # both are ids
         self.store.save_notice(notice)
         self.told.set()
 

@@ -186,7 +186,7 @@ class _Owner:
                 NoticeKind.NOTIFICATIONS_FAILED, calendar.owner, calendar=calendar.id, count=given_up, error=kind
             )
             # Its timer was set while push worked, and may run for a day.
-            self.context.store.call_for_checks([calendar.key], now)
+            self.context.store.call_for_checks([calendar.key])
         return settled
 
 

@@ -115,7 +115,7 @@ def _for_each(
             account = context.store.load_account(calendar.account_id)
             with run.surviving(account, calendar), context.at_work(account, calendar) as lease:
                 tally.add("checked")
-                attend(_Keeper(context, run, account, calendar, lease, tally))
+                attend(_Keeper.of(context, run, calendar, lease, tally))
 
     each(look_after, calendars, at_most=context.max_workers)
     return SubscriptionReport(
@@ -133,8 +133,22 @@ class _Keeper:
     calendar: Calendar
     lease: HeldLease
     tally: _Tally
+    called: int | None
+    """The call for a look that this one answers."""
     again: datetime | None = None
     """When to look after what could not be done now."""
+
+    @classmethod
+    def of(cls, context: Context, run: Run, calendar: Calendar, lease: HeldLease, tally: _Tally) -> _Keeper:
+        """With everything as it is now: the host may have changed its mind while this waited for the lease.
+
+        The call is read first. Whoever changes something calls after that, so what is read next is what was called for;
+        and a call that comes later has another number, and is not taken for answered.
+        """
+        called = load_watch(context, calendar).called
+        current = context.store.load_calendar(calendar.key)
+        account = context.store.load_account(current.account_id)
+        return cls(context, run, account, current, lease, tally, called)
 
     def keep(self, wish: Wish) -> None:
         """Do what is needed and save what came of it.
@@ -142,8 +156,6 @@ class _Keeper:
         Raises:
             ProviderError: noted as a failure of push, with the time of the next attempt.
         """
-        # As it is now: it may have been switched off while this waited for the lease.
-        self.calendar = self.context.store.load_calendar(self.calendar.key)
         provider = push_provider(self.context, self.account)
         if provider is None or not self.calendar.enabled:
             self.give_up()
@@ -222,12 +234,19 @@ class _Keeper:
         self._save(load_watch(self.context, self.calendar))
 
     def _save(self, watch: Watch) -> None:
-        calendar = self.context.store.load_calendar(self.calendar.key)
-        if calendar.enabled is not self.calendar.enabled:
-            # The host changed its mind meanwhile, and its call for a look must not be taken for answered.
-            self.again = self.context.clock.now()
-            watch = evolve(watch, due_at=self.again if calendar.enabled else None)
-        keep_watch(self.context, self.lease, self.account, self.calendar, watch, looked=True, again=self.again)
+        if self.called is not None and self.calendar.enabled:
+            # Who called wants it read, too.
+            watch = evolve(watch, due_at=self.context.clock.now())
+        keep_watch(
+            self.context,
+            self.lease,
+            self.account,
+            self.calendar,
+            watch,
+            looked=True,
+            answered=self.called,
+            again=self.again,
+        )
 
     def _alive(self, wish: Wish) -> list[StoredSubscription]:
         """What is stored, once what ended is forgotten."""

@@ -38,6 +38,7 @@ def keep_watch(
     watch: Watch,
     *,
     looked: bool = False,
+    answered: int | None = None,
     again: datetime | None = None,
 ) -> PushState:
     """Save it with when to look at it next, and tell the host of trouble and its end, each once.
@@ -48,15 +49,16 @@ def keep_watch(
         account: The calendar's.
         calendar: Whose watch.
         watch: As it is now.
-        looked: Its subscription was just looked after. Otherwise a look that somebody called for is still to come.
+        looked: Its subscription was just looked after. Otherwise a look that was planned is still to come.
+        answered: The call for a look that this one answers.
         again: By when to look once more, if nothing else is planned between now and then.
     """
     now = context.clock.now()
     possible = push_provider(context, account) is not None and calendar.enabled
-    called_for = watch.check_at
+    planned = watch.check_at
     watch = watching.scheduled(watch, calendar.key, now, possible=possible)
-    if not looked and called_for is not None:
-        watch = evolve(watch, check_at=min(called_for, watch.check_at or called_for))
+    if not looked and planned is not None:
+        watch = evolve(watch, check_at=min(planned, watch.check_at or planned))
     elif again is not None and not (watch.check_at is not None and now < watch.check_at < again):
         watch = evolve(watch, check_at=again)
     state = watching.state_of(watch, now)
@@ -66,7 +68,7 @@ def keep_watch(
     if notice is not None:
         context.tell(notice, calendar.owner, calendar=calendar.id, failures=watch.failures, error=watch.last_error)
         watch = watching.noted(watch, now)
-    context.store.save_watch(lease.current(), calendar.key, watch, state, now)
+    context.store.save_watch(lease.current(), calendar.key, watch, state, now, answered=answered)
     return state
 
 

@@ -63,7 +63,7 @@ class MemoryDirectory(Role):
         for key in list(rows.items[calendar_id]):
             rows.drop_item(calendar_id, key)
         del rows.calendars[calendar_id]
-        for table in (rows.read_states, rows.items, rows.reaches, rows.debts, rows.watches, rows.pushed):
+        for table in (rows.read_states, rows.items, rows.reaches, rows.debts, rows.watches, rows.pushed, rows.called):
             table.pop(calendar_id, None)
         rows.journal = {key: row for key, row in rows.journal.items() if row.calendar_id != calendar_id}
         rows.intents = {key: row for key, row in rows.intents.items() if row.intent.operation.target_id != calendar_id}

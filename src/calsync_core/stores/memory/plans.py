@@ -144,12 +144,12 @@ class MemoryPlans(Role):
                 checks=tuple(
                     key
                     for key, (watch, _) in sorted(rows.watches.items())
-                    if watch.check_at is not None and watch.check_at <= at
+                    if key in rows.called or (watch.check_at is not None and watch.check_at <= at)
                 ),
             )
 
     def _due(self, calendar_id: CalendarId, at: datetime) -> bool:
-        if calendar_id not in self._rows.watches:
+        if calendar_id not in self._rows.watches or calendar_id in self._rows.called:
             return True
         watch, _ = self._rows.watches[calendar_id]
         times = [self._rows.read_states.get(calendar_id, ReadState()).due_at, watch.due_at]

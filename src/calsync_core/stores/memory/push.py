@@ -68,9 +68,21 @@ class MemoryPush(Role):
         with self._lock:
             rows = self._rows
             known = sorted(set(calendar_ids) & rows.watches.keys())
-            return {key: evolve(rows.watches[key][0], pushed_at=rows.pushed.get(key)) for key in known}
+            return {
+                key: evolve(rows.watches[key][0], pushed_at=rows.pushed.get(key), called=rows.called.get(key))
+                for key in known
+            }
 
-    def save_watch(self, lease: Lease, calendar_id: CalendarId, watch: Watch, state: PushState, at: datetime) -> None:
+    def save_watch(
+        self,
+        lease: Lease,
+        calendar_id: CalendarId,
+        watch: Watch,
+        state: PushState,
+        at: datetime,
+        *,
+        answered: int | None = None,
+    ) -> None:
         """See ``PushStore.save_watch``."""
         for name, instant in (("due_at", watch.due_at), ("check_at", watch.check_at)):
             if instant is not None:
@@ -79,16 +91,16 @@ class MemoryPush(Role):
             self._fence(lease, at)
             self._rows.calendar(calendar_id)
             self._rows.watches[calendar_id] = (watch, state)
+            if answered is not None and self._rows.called.get(calendar_id) == answered:
+                del self._rows.called[calendar_id]
 
-    def call_for_checks(self, calendar_ids: Collection[CalendarId], at: datetime) -> None:
+    def call_for_checks(self, calendar_ids: Collection[CalendarId]) -> None:
         """See ``PushStore.call_for_checks``."""
-        at = require_utc("at", at)
         with self._lock:
             rows = self._rows
             for key in set(calendar_ids) & rows.calendars.keys():
-                watch, state = rows.watches.get(key, (Watch(), PushState.NONE))
-                due_at, check_at = min(watch.due_at or at, at), min(watch.check_at or at, at)
-                rows.watches[key] = (evolve(watch, due_at=due_at, check_at=check_at), state)
+                rows.watches.setdefault(key, (Watch(), PushState.NONE))
+                rows.called[key] = rows.called.get(key, 0) + 1
 
 
 class MemoryInbox(Role):

@@ -83,6 +83,7 @@ class Rows:
     subscriptions: dict[int, StoredSubscription] = field(factory=dict)
     watches: dict[CalendarId, tuple[Watch, PushState]] = field(factory=dict)
     pushed: dict[CalendarId, datetime] = field(factory=dict)
+    called: dict[CalendarId, int] = field(factory=dict)
     notifications: dict[int, Notification] = field(factory=dict)
     messages: dict[tuple[int, str], int] = field(factory=dict)
     notices: dict[int, StoredNotice] = field(factory=dict)
@@ -97,7 +98,7 @@ class Rows:
             setattr(copied, name, dict(getattr(self, name)))
         for name in ("leases", "tokens", "runs", "subscriptions", "watches", "pushed", "notifications", "messages"):
             setattr(copied, name, dict(getattr(self, name)))
-        copied.notices = dict(self.notices)
+        copied.notices, copied.called = dict(self.notices), dict(self.called)
         copied.rules = {owner: list(rules) for owner, rules in self.rules.items()}
         copied.intents = {key: evolve(row) for key, row in self.intents.items()}
         return copied

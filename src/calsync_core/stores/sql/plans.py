@@ -144,7 +144,7 @@ class SQLPlans(Role):
                 owners=tuple(sorted(connection.scalars(_owners_due(shape, horizon_end)))),
                 targets=tuple(_open_targets(connection, None, at)),
                 calendars=tuple(sorted(_calendars_due(connection, at))),
-                checks=tuple(sorted(connection.scalars(_checks_due(at)))),
+                checks=tuple(sorted(_checks_due(connection, at))),
             )
 
 
@@ -247,10 +247,13 @@ def _calendars_due(connection: sa.Connection, at: datetime) -> set[CalendarId]:
         of_each.join(watch, watch.c.calendar_id == calendar.c.id).where(watch.c.due_at <= at),
         of_each.join(debt, debt.c.calendar_id == calendar.c.id).where(debt.c.due_at <= at),
         of_each.join(watch, watch.c.calendar_id == calendar.c.id).where(watch.c.state.is_(None)),
+        of_each.join(watch, watch.c.calendar_id == calendar.c.id).where(watch.c.called.is_not(None)),
     )
     return {calendar_id for reason in reasons for calendar_id in connection.scalars(reason)}
 
 
-def _checks_due(at: datetime) -> sa.Select[int]:
+def _checks_due(connection: sa.Connection, at: datetime) -> set[CalendarId]:
     watch = tables.watches
-    return sa.select(watch.c.calendar_id).where(watch.c.check_at <= at)
+    reasons = (watch.c.check_at <= at, watch.c.called.is_not(None))
+    wanted = [sa.select(watch.c.calendar_id).where(reason) for reason in reasons]
+    return {calendar_id for each in wanted for calendar_id in connection.scalars(each)}

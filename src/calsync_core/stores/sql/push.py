@@ -74,16 +74,32 @@ class SQLPush(Role):
                 )
         return {row.calendar_id: _watch(row) for row in sorted(rows, key=lambda row: row.calendar_id)}
 
-    def save_watch(self, lease: Lease, calendar_id: CalendarId, watch: Watch, state: PushState, at: datetime) -> None:
+    def save_watch(
+        self,
+        lease: Lease,
+        calendar_id: CalendarId,
+        watch: Watch,
+        state: PushState,
+        at: datetime,
+        *,
+        answered: int | None = None,
+    ) -> None:
         """See ``PushStore.save_watch``."""
         table = tables.watches
-        columns = {"due_at": watch.due_at, "check_at": watch.check_at, "state": str(state), "value": _value(watch)}
+        columns: dict[str, Any] = {
+            "due_at": watch.due_at,
+            "check_at": watch.check_at,
+            "state": str(state),
+            "value": _value(watch),
+        }
+        if answered is not None:
+            columns["called"] = sa.func.nullif(table.c.called, answered)
         with self._database.writing() as connection:
             fence(connection, lease, at)
             require_calendar(connection, calendar_id)
             connection.execute(sa.update(table).where(table.c.calendar_id == calendar_id).values(columns))
 
-    def call_for_checks(self, calendar_ids: Collection[CalendarId], at: datetime) -> None:
+    def call_for_checks(self, calendar_ids: Collection[CalendarId]) -> None:
         """See ``PushStore.call_for_checks``."""
         table = tables.watches
         fresh = {"state": str(PushState.NONE), "value": _value(Watch())}
@@ -91,9 +107,7 @@ class SQLPush(Role):
             for ids in chunks(lock_watches(connection, calendar_ids)):
                 these = sa.update(table).where(table.c.calendar_id.in_(ids))
                 connection.execute(these.where(table.c.state.is_(None)).values(fresh))
-                for column in (table.c.due_at, table.c.check_at):
-                    later = column.is_(None) | (column > at)
-                    connection.execute(these.where(later).values({column: at}))
+                connection.execute(these.values(called=sa.func.coalesce(table.c.called, 0) + 1))
 
 
 def lock_watches(connection: sa.Connection, calendar_ids: Collection[CalendarId]) -> dict[CalendarId, datetime | None]:
@@ -120,8 +134,9 @@ def _subscription(row: sa.Row[Any]) -> StoredSubscription:
 
 
 def _value(watch: Watch) -> str:
-    return encode(evolve(watch, due_at=None, check_at=None, pushed_at=None))
+    return encode(evolve(watch, due_at=None, check_at=None, pushed_at=None, called=None))
 
 
 def _watch(row: sa.Row[Any]) -> Watch:
-    return evolve(decode(Watch, row.value), due_at=row.due_at, check_at=row.check_at, pushed_at=row.pushed_at)
+    kept = {"due_at": row.due_at, "check_at": row.check_at, "pushed_at": row.pushed_at, "called": row.called}
+    return evolve(decode(Watch, row.value), **kept)

@@ -5,6 +5,8 @@ Ids are never given twice: a forgotten calendar's id must not come to mean anoth
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 from sqlalchemy import Column, ForeignKey, Index, Table, UniqueConstraint
 
@@ -44,8 +46,8 @@ metadata = sa.MetaData(
 _STATUS = sa.String(32)
 
 
-def _calendar(name: str = "calendar_id", **options: bool) -> Column[int]:
-    return Column(name, ID, ForeignKey("calsync_calendars.id", ondelete="CASCADE"), **options)  # type: ignore[arg-type]
+def _calendar(name: str = "calendar_id", **options: Any) -> Column[int]:
+    return Column(name, ID, ForeignKey("calsync_calendars.id", ondelete="CASCADE"), **options)
 
 
 accounts = Table(
@@ -233,6 +235,7 @@ watches = Table(
     Column("due_at", INSTANT, index=True),
     Column("check_at", INSTANT, index=True),
     Column("pushed_at", INSTANT),
+    Column("called", sa.Integer, index=True),
     Column("state", _STATUS, index=True),
     Column("value", JSON_TEXT),
 )

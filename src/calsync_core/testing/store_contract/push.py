@@ -169,7 +169,7 @@ class WatchesContract(WithBench):
     """``PushStore``, the watches; and ``Due`` by them."""
 
     def test_a_watch_comes_back_as_it_was_saved(self, bench: StoreBench) -> None:
-        """Every field but the push; then replaced."""
+        """Every field but the push and the call; then replaced."""
         times = iter(NOW + number * _HOUR for number in range(20))
         watch = Watch(
             read_at=next(times),
@@ -225,38 +225,60 @@ class WatchesContract(WithBench):
         assert bench.store.load_watches([_NOWHERE]) == {}
 
     def test_checks_are_called_for(self, bench: StoreBench) -> None:
-        """Unless one is due earlier; everything else stays as it is, and a fresh Watch is made where there is none."""
-        more = [bench.calendar(name) for name in ("late", "early", "none")]
-        late, early, none = more
+        """Everything else stays as it is, and a fresh Watch is made where there is none. What is off is not read."""
+        off, none = bench.calendar("off", enabled=False), bench.calendar("none")
+        bench.watch(bench.target)
         bench.watch(bench.source)
-        bench.watch(late, PushState.SUSPENDED, check_at=NOW + _DAY, failures=4)
-        bench.watch(early, due_at=NOW + _DAY, check_at=NOW - _DAY)
-        asked = [bench.source.key, late.key, early.key, none.key, _NOWHERE]
-        for _ in range(2):
-            bench.store.call_for_checks(asked, NOW)
-            assert bench.store.load_watches([*asked, bench.target.key]) == {
-                bench.source.key: Watch(due_at=NOW, check_at=NOW),
-                late.key: Watch(due_at=NOW, check_at=NOW, failures=4),
-                early.key: Watch(due_at=NOW, check_at=NOW - _DAY),
-                none.key: Watch(due_at=NOW, check_at=NOW),
-            }
-        push = {str(PushState.ACTIVE): 2, str(PushState.SUSPENDED): 1, str(PushState.NONE): 1}
+        bench.watch(off, PushState.SUSPENDED, due_at=NOW + _DAY, check_at=NOW + _DAY, failures=4)
+        asked = [bench.source.key, off.key, none.key, _NOWHERE]
+        bench.store.call_for_checks(asked)
+        watches = bench.store.load_watches([*asked, bench.target.key])
+        assert {key: watch.called is not None for key, watch in watches.items()} == {
+            bench.source.key: True,
+            bench.target.key: False,
+            off.key: True,
+            none.key: True,
+        }
+        assert {key: evolve(watch, called=None) for key, watch in watches.items()} == {
+            bench.source.key: Watch(),
+            bench.target.key: Watch(),
+            off.key: Watch(due_at=NOW + _DAY, check_at=NOW + _DAY, failures=4),
+            none.key: Watch(),
+        }
+        push = {str(PushState.ACTIVE): 2, str(PushState.NONE): 1}
         assert bench.store.load_vitals().push == push
-        bench.store.call_for_checks([], NOW - _DAY)
-        assert bench.watched(bench.source) == Watch(due_at=NOW, check_at=NOW)
+        due = bench.store.load_due(NOW - _DAY, SHAPE, NOW)
+        assert due.calendars == (bench.source.key, none.key)
+        assert due.checks == (bench.source.key, off.key, none.key)
+        bench.store.call_for_checks([])
+        assert bench.store.load_watches([*asked, bench.target.key]) == watches
 
     def test_a_fresh_watch_that_was_called_for_knows_the_push_before_it(self, bench: StoreBench) -> None:
         """As one that is saved does."""
         bench.store.save_notifications([a_notification(bench.source)])
-        bench.store.call_for_checks([bench.source.key], NOW)
-        assert bench.watched(bench.source) == Watch(pushed_at=NOW, due_at=NOW, check_at=NOW)
+        bench.store.call_for_checks([bench.source.key])
+        found = bench.watched(bench.source)
+        assert found is not None
+        assert found == Watch(pushed_at=NOW, called=found.called)
 
-    def test_saving_a_watch_overwrites_the_call(self, bench: StoreBench) -> None:
-        """Whoever saves it has looked after it."""
-        bench.store.call_for_checks([bench.source.key], NOW)
-        bench.watch(bench.source, check_at=NOW + _DAY)
-        assert bench.watched(bench.source) == Watch(check_at=NOW + _DAY)
-        assert bench.store.load_due(NOW, SHAPE, NOW).checks == ()
+    def test_only_an_answer_ends_a_call(self, bench: StoreBench) -> None:
+        """To the last one: whoever heard an earlier call, or none, has not answered it."""
+
+        def call() -> int:
+            bench.store.call_for_checks([bench.source.key])
+            found = bench.watched(bench.source)
+            assert found is not None
+            assert found.called is not None
+            return found.called
+
+        first, second = call(), call()
+        lease = bench.lease_of(bench.source)
+        for answered, called in ((None, second), (first, second), (second, None), (second, None)):
+            watch = Watch(failures=1, called=99)
+            bench.store.save_watch(lease, bench.source.key, watch, PushState.ACTIVE, NOW, answered=answered)
+            assert bench.watched(bench.source) == Watch(failures=1, called=called)
+            assert bench.store.load_due(NOW, SHAPE, NOW).checks == (() if called is None else (bench.source.key,))
+        assert call() is not None
 
     def test_a_calendar_is_due_by_its_watch(self, bench: StoreBench) -> None:
         """At its time, not before; never without one. Enabled ones only; and one that has no Watch yet, at once."""
