@@ -245,7 +245,7 @@ def test_one_connection_is_enough(another: Callable[..., SQLStore]) -> None:
     bench.save(bench.source, an_item("e1"))
     store.load_due(NOW, "s", NOW)
     engine = store._database._open().engine
-    assert (engine.pool.size(), engine.pool.overflow()) == (1, 0)  # type: ignore[attr-defined]
+    assert (engine.pool.size(), engine.pool.overflow()) == (1, 0)  # type: ignore[attr-defined]  # this kind of pool has a size
 
 
 # --- what is wrong with an address

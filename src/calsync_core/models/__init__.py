@@ -49,6 +49,7 @@ from calsync_core.models.events import (
     Tag,
     Unreadable,
 )
+from calsync_core.models.health import CalendarHealth, HealthReport, Metrics, Progress, Vitals
 from calsync_core.models.notices import Notice, NoticeKind
 from calsync_core.models.plans import (
     Expansion,
@@ -79,17 +80,12 @@ from calsync_core.models.reports import (
     AuditReport,
     BusyTime,
     CalendarExplanation,
-    CalendarHealth,
     Explanation,
-    HealthReport,
     HeldDeletion,
-    Metrics,
-    Progress,
     PurgeReport,
     SyncFailure,
     SyncReport,
     SyncType,
-    Vitals,
 )
 from calsync_core.models.stored import ChangeCount, Changes, Debt, Due, Lease, ReadState, StoredEvent
 from calsync_core.models.time import Moment, Span, Window, is_all_day, require_utc, slot_of
