@@ -68,7 +68,7 @@ def main() -> None:
         engine = SyncEngine(
             store=SQLStore(f"sqlite:///{Path(folder) / 'bench.db'}"),
             providers={"caldav": CalDAVProvider()},
-            secret="only for this benchmark",  # noqa: S106
+            secret="only for this benchmark",  # noqa: S106  (it guards nothing)
             policy=SyncPolicy(horizon_days=120),
         )
         connect(engine, "source", one, publish=True, receive=False)

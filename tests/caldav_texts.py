@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from caldav_hands import ics
@@ -24,6 +25,6 @@ def parse(
     return list(reader.parse(name, ics(*body.split("\n====\n"), zones=zones)).events)
 
 
-def one(body: str, **how: object) -> Event:
-    (event,) = parse(body, **how)  # type: ignore[arg-type]
+def one(body: str, **how: Any) -> Event:
+    (event,) = parse(body, **how)
     return event

@@ -87,7 +87,7 @@ def examine(world: World, *, untagged: frozenset[str] = frozenset()) -> Verdict:
     return verdict
 
 
-def _compare(  # noqa: PLR0917
+def _compare(  # noqa: PLR0917  (its one caller gives all of them)
     world: World,
     target: Calendar,
     wishes: list[Wish],

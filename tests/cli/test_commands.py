@@ -15,6 +15,7 @@ import pytest
 from click.testing import CliRunner
 
 from calsync_core.cli.application import calsync
+from calsync_core.cli.config import load_config
 from calsync_core.credentials import check_keys
 from calsync_core.testing.servers import CalDAVServer, RadicaleServer
 from household import PASSWORD, Household, event, noon
@@ -496,8 +497,6 @@ def test_init_writes_a_private_file_that_loads_and_never_overwrites(tmp_path: Pa
 
 
 def test_what_init_comments_out_is_valid_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from calsync_core.cli.config import load_config  # noqa: PLC0415
-
     path = tmp_path / "calsync.toml"
     CliRunner().invoke(calsync, ["--config", str(path), "init"])
     for name in ("ANA_ICLOUD_PASSWORD", "GOOGLE_SECRET", "ANA_GOOGLE"):
@@ -512,8 +511,6 @@ def test_what_init_comments_out_is_valid_too(tmp_path: Path, monkeypatch: pytest
 
 
 def test_the_example_configuration_loads(monkeypatch: pytest.MonkeyPatch) -> None:
-    from calsync_core.cli.config import load_config  # noqa: PLC0415
-
     path = Path(__file__).parents[2] / "examples" / "calsync.toml"
     for name in ("CALSYNC_SECRET", "ANA_ICLOUD_PASSWORD", "ANA_OFFICE_PASSWORD", "ANA_CLUB_PASSWORD", "BEN_PASSWORD"):
         monkeypatch.setenv(name, "long-enough-for-anything")

@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 from icalendar import Calendar
 
 from calsync_core.cli.application import calsync
+from calsync_core.cli.demo import story, telling
 from calsync_core.cli.demo.calendars import EXAMPLE_MONDAY, read_calendar, shift, split, story_monday
 from calsync_core.cli.demo.desks import Desk
 from calsync_core.cli.demo.google import GoogleDesk
@@ -390,7 +391,6 @@ def test_the_story_is_readable_without_a_terminal(tmp_path: Path, width: int) ->
 @pytest.mark.server
 def test_a_step_that_goes_wrong_ends_with_code_1_and_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ana's flight is off the moment her block is gone: the story expects the block back, and must notice."""
-    from calsync_core.cli.demo import story, telling  # noqa: PLC0415
 
     def delete_block_and_flight(town: Town) -> None:
         story.CHAPTERS[4].edit(town)

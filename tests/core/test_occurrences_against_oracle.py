@@ -67,7 +67,7 @@ def _end(component: Any, start: Moment, zone: tzinfo) -> Moment:
     if "DTEND" in component:
         return _moment(component["DTEND"], zone)
     if "DURATION" in component:
-        return start + component["DURATION"].dt  # type: ignore[no-any-return]
+        return start + component["DURATION"].dt  # type: ignore[no-any-return]  # icalendar's components are mappings of anything
     return start if isinstance(start, datetime) else start + timedelta(days=1)
 
 

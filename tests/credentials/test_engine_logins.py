@@ -455,7 +455,7 @@ def test_a_login_that_can_not_be_stored_now_is_stored_when_it_is_used() -> None:
             raise StoreError("not now")
         save(*args)
 
-    house.store.save_credential = sometimes  # type: ignore[method-assign, assignment]
+    house.store.save_credential = sometimes  # type: ignore[method-assign, assignment]  # a store that fails now and then
     grant = house.server.consent("home")
     with pytest.raises(StoreError):
         house.connect("home", grant, engine)
@@ -479,7 +479,7 @@ def test_a_checked_login_that_can_not_be_stored_now_is_not_given_up_for_the_old_
             raise StoreError("not now")
         save(*args)
 
-    house.store.save_credential = sometimes  # type: ignore[method-assign, assignment]
+    house.store.save_credential = sometimes  # type: ignore[method-assign, assignment]  # a store that fails now and then
     assert [error.kind for error in engine.sync_calendars_needing_polling().errors] == ["StoreError"]
     assert house.refresh_token("home") == old
     broken = False

@@ -37,7 +37,7 @@ def requests_by_service(world: HybridWorld) -> Counter[str]:
 
 
 def _asked(service: object) -> list[object]:
-    return [one for one in service.log if not one.inner and "token" not in one.path]  # type: ignore[attr-defined]
+    return [one for one in service.log if not one.inner and "token" not in one.path]  # type: ignore[attr-defined]  # both simulators have one
 
 
 def test_a_week_of_realistic_edits() -> None:  # I-01, I-27

@@ -250,7 +250,7 @@ def test_all_day_is_mirrored_as_days(zone: str) -> None:  # I-18
     world = World((), service=GraphService(VirtualClock(START)))
     service = service_of(world)
     add = service.add_calendar
-    service.add_calendar = lambda user, name, **_: add(user, name, timezone=zone)  # type: ignore[method-assign]
+    service.add_calendar = lambda user, name, **_: add(user, name, timezone=zone)  # type: ignore[method-assign]  # whatever zone is asked for
     for name in ("work", "home"):
         world.add(name)
     trip = world.service.event("trip", date(2026, 3, 9), date(2026, 3, 11))

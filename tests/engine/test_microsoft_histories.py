@@ -17,7 +17,7 @@ from storms import graph_storm
 
 
 class GraphHistories(Histories):
-    service: GraphService  # pyright: ignore[reportIncompatibleVariableOverride]
+    service: GraphService  # pyright: ignore[reportIncompatibleVariableOverride]  # it opens no other
 
     def open_service(self, **shape: Any) -> GraphService:
         made = GraphService(self.clock, page_size=shape["page_size"])

@@ -21,6 +21,7 @@ from calsync_core.models import (
     NotificationStatus,
     Progress,
     PushKind,
+    PushState,
 )
 from calsync_core.protocols import ReadRequest, Session, Subscription
 from calsync_core.providers.memory import MemoryProvider, MemoryService, PushHabits
@@ -118,7 +119,7 @@ def test_a_watch_believes_no_longer_life_than_its_subscription_has(world: PushWo
     world.memory.push = evolve(world.memory.push, lifetime=DAY)
     world.engine.replace_subscriptions(world.id("work"))
     lease = world.store.acquire_lease(f"calendar:{world.id('work')}", "the dead", 60, world.clock.now())
-    world.store.save_watch(lease, world.id("work"), kept, world.engine.health().calendars[0].push, world.clock.now())  # type: ignore[arg-type]
+    world.store.save_watch(lease, world.id("work"), kept, PushState.ACTIVE, world.clock.now())
     world.clock.advance(timedelta(minutes=2))
     world.restart()
     world.engine.maintain_subscriptions(everything=True)

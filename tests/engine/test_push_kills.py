@@ -8,6 +8,7 @@ import itertools
 import os
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from attrs import frozen
@@ -45,9 +46,9 @@ class Story:
     pushed: bool = True
 
 
-def a_world(**habits: object) -> PushWorld:
+def a_world(**habits: Any) -> PushWorld:
     service = MemoryService(page_size=2)
-    service.push = PushHabits(**habits)  # type: ignore[arg-type]
+    service.push = PushHabits(**habits)
     world = PushWorld(NAMES, service=service, policy=SyncPolicy(horizon_days=14))
     world.book("work", "standup", at(1), recurrence=("RRULE:FREQ=DAILY;COUNT=3",))
     world.settle(60)

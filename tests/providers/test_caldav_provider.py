@@ -63,7 +63,7 @@ class _OnServer(ProviderContract):
 
 class TestOnRadicale(_OnServer):
     # It refuses to store what it can't parse itself.
-    test_unreadable_item_counts_as_present = None  # type: ignore[assignment]
+    test_unreadable_item_counts_as_present = None  # type: ignore[assignment]  # not a test here
 
     @pytest.fixture
     def server(self, radicale: RadicaleServer) -> CalDAVServer:
@@ -76,8 +76,8 @@ class TestOnRadicale(_OnServer):
 
 class TestOnXandikos(_OnServer):
     # It checks no passwords and knows no rights.
-    test_wrong_login_is_auth_expired_everywhere = None  # type: ignore[assignment]
-    test_read_only_calendar = None  # type: ignore[assignment]
+    test_wrong_login_is_auth_expired_everywhere = None  # type: ignore[assignment]  # not a test here
+    test_read_only_calendar = None  # type: ignore[assignment]  # not a test here
 
     @pytest.fixture
     def server(self, xandikos: CalDAVServer) -> CalDAVServer:

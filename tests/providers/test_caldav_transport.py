@@ -170,7 +170,7 @@ def test_a_body_without_end_is_not_read_to_the_end() -> None:
 def test_a_server_that_is_down_is_unavailable() -> None:
     with serving(Dav()) as (server, bench):
         server.close()
-        server.close = lambda: None  # type: ignore[method-assign]
+        server.close = lambda: None  # type: ignore[method-assign]  # it is closed already
         with pytest.raises(Unavailable):
             bench.read()
 
@@ -352,7 +352,7 @@ def test_no_error_names_a_title_or_a_secret() -> None:  # I-39
     content = BlockContent(Span(datetime(2026, 3, 3, 9, tzinfo=UTC), datetime(2026, 3, 3, 10, tzinfo=UTC)), title)
     said: list[str] = []
     for reply in NONSENSE.values():
-        with serving(lambda _, reply=reply: reply) as (_, bench):  # type: ignore[misc]
+        with serving(lambda _, reply=reply: reply) as (_, bench):  # type: ignore[misc]  # mypy can't infer a default
             asks: list[Callable[[], Any]] = [bench.read, lambda: bench.create("a", content), lambda: bench.lookup("a")]
             for ask in asks:
                 try:

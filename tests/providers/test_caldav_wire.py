@@ -44,7 +44,7 @@ XML_TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cn"])
 
 
 def parsed(reply: object) -> bytes:
-    body = getattr(reply, "body")  # noqa: B009
+    body = getattr(reply, "body")  # noqa: B009  (replies have no type in common)
     return body.encode() if isinstance(body, str) else bytes(body)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import httpx
 import pytest
@@ -234,9 +235,9 @@ def test_a_slash_at_the_end_of_the_address_does_no_harm() -> None:
 
 
 @pytest.mark.parametrize(("name", "value"), [("timeout", 0.0), ("writes_per_minute", 0)])
-def test_bad_settings_are_named(name: str, value: float) -> None:  # I-44
+def test_bad_settings_are_named(name: str, value: Any) -> None:  # I-44
     with pytest.raises(InvalidValue, match=f"^{name}"):
-        GoogleProvider(**{name: value})  # type: ignore[arg-type]
+        GoogleProvider(**{name: value})
 
 
 # -- logins ---------------------------------------------------------------------------------------------------------
@@ -331,20 +332,20 @@ def test_a_refused_push_address_is_the_operator_s_to_mend(bench: Bench) -> None:
     """Also where Google says it with 401: the login is well, and stays in use."""
     ask = {"subscription_id": "c-1", "secret": "s", "url": "http://host.example.com/push"}
     with pytest.raises(Rejected, match="webhookUrlNotHttps"):
-        bench.provider.subscribe(bench.session, bench.calendar, **ask)  # type: ignore[attr-defined]
+        bench.provider.subscribe(bench.session, bench.calendar, **ask)  # type: ignore[attr-defined]  # Google pushes
     failing(bench, refusal(401, "push.webhookUrlUnauthorized"), times=1)
     with pytest.raises(Rejected, match="webhookUrlUnauthorized"):
-        bench.provider.subscribe(bench.session, bench.calendar, **ask)  # type: ignore[attr-defined]
+        bench.provider.subscribe(bench.session, bench.calendar, **ask)  # type: ignore[attr-defined]  # Google pushes
 
 
 def test_a_channel_id_is_used_once(bench: Bench) -> None:
     google = google_of(bench)
     endpoint = Endpoint(google)
     ask = {"subscription_id": "c-1", "secret": "s", "url": endpoint.url}
-    made = bench.provider.subscribe(bench.session, bench.calendar, **ask)  # type: ignore[attr-defined]
-    bench.provider.unsubscribe(bench.session, made)  # type: ignore[attr-defined]
+    made = bench.provider.subscribe(bench.session, bench.calendar, **ask)  # type: ignore[attr-defined]  # Google pushes
+    bench.provider.unsubscribe(bench.session, made)  # type: ignore[attr-defined]  # Google pushes
     with pytest.raises(Conflict):
-        bench.provider.subscribe(bench.session, bench.calendar, **ask)  # type: ignore[attr-defined]
+        bench.provider.subscribe(bench.session, bench.calendar, **ask)  # type: ignore[attr-defined]  # Google pushes
 
 
 def test_the_first_message_may_come_before_the_answer(bench: Bench) -> None:  # I-29
@@ -352,7 +353,7 @@ def test_the_first_message_may_come_before_the_answer(bench: Bench) -> None:  # 
     came: list[Push] = []
     endpoint = Endpoint(google)
     google.habits.early_sync = True
-    made = bench.provider.subscribe(  # type: ignore[attr-defined]
+    made = bench.provider.subscribe(  # type: ignore[attr-defined]  # Google pushes
         bench.session, bench.calendar, subscription_id="c-1", secret="s", url=endpoint.url
     )
     came += [push for request in endpoint.arrived() for push in parse_push(request)]
@@ -373,7 +374,7 @@ def test_an_end_that_is_not_told_is_not_assumed(answer: dict[str, str]) -> None:
 def test_a_longer_life_is_not_believed(bench: Bench) -> None:  # I-30
     google = google_of(bench)
     google.habits.longest_watch = timedelta(hours=3)
-    made = bench.provider.subscribe(  # type: ignore[attr-defined]
+    made = bench.provider.subscribe(  # type: ignore[attr-defined]  # Google pushes
         bench.session, bench.calendar, subscription_id="c-1", secret="s", url=Endpoint(google).url
     )
     assert made.expires_at == bench.session.clock.now() + timedelta(hours=3)

@@ -7,6 +7,7 @@ import hashlib
 import json
 from datetime import datetime, timedelta
 from functools import cache
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import google.auth._helpers
@@ -80,9 +81,9 @@ def test_from_consent_to_a_renewed_grant(simulator: GoogleSimulator, provider: G
     asked = authorization_request(simulator.client_id, BACK, login_hint=ANA)
     brought = consent(simulator, asked.url)
     assert brought["state"] == asked.state
-    exchange = {"verifier": asked.verifier, "redirect_uri": BACK, "clock": simulator.clock}
+    exchange: dict[str, Any] = {"verifier": asked.verifier, "redirect_uri": BACK, "clock": simulator.clock}
     transport = simulator.transport()
-    granted = exchange_code(client_of(simulator), brought["code"], transport=transport, **exchange)  # type: ignore[arg-type]
+    granted = exchange_code(client_of(simulator), brought["code"], transport=transport, **exchange)
     assert granted.refresh_token
     assert granted.access_token
     assert set(granted.scopes) == set(WRITE_SCOPES)
@@ -92,7 +93,7 @@ def test_from_consent_to_a_renewed_grant(simulator: GoogleSimulator, provider: G
     assert renewed.access_token not in {None, granted.access_token}
     assert renewed.refresh_token == granted.refresh_token
     with pytest.raises(AuthExpired):
-        exchange_code(client_of(simulator), brought["code"], transport=transport, **exchange)  # type: ignore[arg-type]
+        exchange_code(client_of(simulator), brought["code"], transport=transport, **exchange)
 
 
 def test_the_request_asks_for_what_it_must() -> None:
@@ -172,9 +173,9 @@ def test_a_code_without_a_refresh_token_is_said_so(simulator: GoogleSimulator) -
 
 @pytest.mark.parametrize("name", ["client_id", "redirect_uri", "scopes"])
 def test_an_empty_argument_is_named(name: str) -> None:  # I-44
-    values = {"client_id": "c", "redirect_uri": BACK, "scopes": READ_SCOPES} | {name: ""}
+    values: dict[str, Any] = {"client_id": "c", "redirect_uri": BACK, "scopes": READ_SCOPES} | {name: ""}
     with pytest.raises(InvalidValue, match=f"^{name}"):
-        authorization_request(**values)  # type: ignore[arg-type]
+        authorization_request(**values)
 
 
 # -- renewal --------------------------------------------------------------------------------------------------------

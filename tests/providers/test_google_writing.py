@@ -87,7 +87,7 @@ def test_a_part_without_an_answer_is_tried_again(bench: Bench) -> None:  # I-04
         kept = [parts[0], *reversed(parts[1:3]), *reversed(parts[4:-1]), parts[-1]]
         return httpx.Response(200, headers={"content-type": answer.headers["content-type"]}, content=opening.join(kept))
 
-    other = type(bench.provider)(transport=httpx.MockTransport(without_third))  # type: ignore[call-arg]
+    other = type(bench.provider)(transport=httpx.MockTransport(without_third))  # type: ignore[call-arg]  # it is Google's
     cut = evolve(bench, provider=other)
     outcomes = cut.apply(*creates(bench))
     assert statuses(outcomes) == [OutcomeStatus.RETRY if place == 2 else OutcomeStatus.DONE for place in range(6)]
@@ -378,7 +378,7 @@ def test_no_minute_holds_more_writes_than_it_may(per_minute: int, size: int) -> 
 
 def test_two_logins_do_not_wait_for_each_other(bench: Bench) -> None:  # I-33
     google = google_of(bench)
-    slow = type(bench.provider)(writes_per_minute=4, transport=google.transport())  # type: ignore[call-arg]
+    slow = type(bench.provider)(writes_per_minute=4, transport=google.transport())  # type: ignore[call-arg]  # it is Google's
     ana = evolve(bench, provider=slow)
     for key in KEYS:
         ana.create(key, BUSY)

@@ -408,7 +408,7 @@ def test_plain_http_on_this_machine() -> None:
         grant = OAuthGrant(APP, SECRET, token_url=f"{graph.authority}/oauth2/v2.0/token", acts_for=ANA)
         made = MicrosoftProvider().renew_grant(ACCOUNT, grant, clock_of(graph))
         assert isinstance(made, OAuthGrant)
-        assert MicrosoftProvider().list_calendars(session_of(graph, credential_in(made)))  # type: ignore[arg-type]
+        assert MicrosoftProvider().list_calendars(session_of(graph, credential_in(made)))  # type: ignore[arg-type]  # a grant of this kind has one
 
 
 @pytest.mark.parametrize("grant", [ServiceAccountGrant("{}", ANA), OAuthGrant(APP, None, None)])

@@ -28,7 +28,7 @@ BUSY = BlockContent(Span(START, START + timedelta(hours=1)), "🔒 Busy")
 LATER = BlockContent(Span(START, START + timedelta(hours=2)), "🔒 Busy")
 
 
-def subscribed(bench: Bench, calendar: Calendar | None = None, secret: str = "secret") -> Subscription:  # noqa: S107
+def subscribed(bench: Bench, calendar: Calendar | None = None, secret: str = "secret") -> Subscription:  # noqa: S107  (a test's)
     assert isinstance(bench.provider, MicrosoftProvider)
     return bench.provider.subscribe(
         bench.session, calendar or bench.calendar, subscription_id="ours", secret=secret, url=URL

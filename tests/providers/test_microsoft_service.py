@@ -71,7 +71,7 @@ def test_never_more_than_four_at_a_time() -> None:  # I-33
         except BaseException as error:  # noqa: BLE001  (shown by the main thread)
             errors.append(error)
 
-    _together([lambda number=number: work(number) for number in range(6)])  # type: ignore[misc]
+    _together([lambda number=number: work(number) for number in range(6)])  # type: ignore[misc]  # mypy can't infer a default
     assert errors == []
     assert graph.max_seen_concurrency(ANA) <= 4
     assert not [one for one in graph.log if one.status == 429]
@@ -143,7 +143,7 @@ def test_a_long_wait_comes_through() -> None:  # I-33
     bench = bench_of()
     graph = simulator_of(bench)
     for style, wanted in (("fraction", 70.5), ("date", 71.0)):
-        graph.habits.retry_after = style  # type: ignore[assignment]
+        graph.habits.retry_after = style  # type: ignore[assignment]  # one of the words it knows
         graph.throttle(ANA, seconds=70.5)
         with pytest.raises(RateLimited) as limited:
             bench.read()

@@ -82,7 +82,7 @@ def test_a_body_that_does_not_come_is_not_waited_for(desk: Desk) -> None:  # I-3
 
     loop = asyncio.new_event_loop()
     now = loop.time
-    loop.time = lambda: now() + passed  # type: ignore[method-assign]
+    loop.time = lambda: now() + passed  # type: ignore[method-assign]  # time passes faster
     with asyncio.Runner(loop_factory=lambda: loop) as runner:
         assert runner.run(talk(app, receive))[0] == 408
     assert desk.store.asked == 0

@@ -26,7 +26,7 @@ class Application(click.Group):
     Exit codes: 0 all well, 1 something failed, 2 bad usage or configuration.
     """
 
-    def main(  # type: ignore[override]
+    def main(  # type: ignore[override]  # it always exits, so click's two ways to call it are one
         self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any
     ) -> None:
         """Run and end the process (as click does in its standalone mode)."""

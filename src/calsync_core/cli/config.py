@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from attrs import field, fields, frozen
 
@@ -136,7 +137,7 @@ def _store_url(store: Table, path: Path) -> str:
 
 def _policy(table: Table, path: Path) -> SyncPolicy:
     table.only(*(attribute.name for attribute in fields(SyncPolicy)))
-    chosen: dict[str, object] = {}
+    chosen: dict[str, Any] = {}
     for attribute in fields(SyncPolicy):
         if isinstance(attribute.default, str):
             value: object = table.text(attribute.name)
@@ -145,7 +146,7 @@ def _policy(table: Table, path: Path) -> SyncPolicy:
         if value is not None:
             chosen[attribute.name] = value
     try:
-        return SyncPolicy(**chosen)  # type: ignore[arg-type]
+        return SyncPolicy(**chosen)
     except InvalidValue as error:
         raise ConfigurationError(f"{path}: {table.where}: {error}") from None
 

@@ -67,7 +67,7 @@ def adopt(draft: Draft, wish: Wanted) -> Block | None:
         situation = draft.situation
         if mark.textual:
             ref = situation.scene.refs[wish.target_id]
-            key = situation.keyring.block_keys(situation.scene.owner, wish.uid, wish.slot, ref)[0]  # noqa: PLW2901
+            key = situation.keyring.block_keys(situation.scene.owner, wish.uid, wish.slot, ref)[0]  # noqa: PLW2901  (a textual mark's key is none of ours)
         return draft.record(
             Block(
                 key=key,

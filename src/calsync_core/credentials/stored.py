@@ -20,14 +20,14 @@ __all__ = ["Held", "LeaseTaker", "OwnLeases", "StoredLogin"]
 class Held(Protocol):
     """A lease in use."""
 
-    def current(self) -> Lease:  # pyright: ignore[reportReturnType]
+    def current(self) -> Lease:  # pyright: ignore[reportReturnType]  # a port's methods are their docstrings
         """The lease, renewed if need be. Raises LeaseLost."""
 
 
 class LeaseTaker(Protocol):
     """Holds a lease for the length of a block."""
 
-    def __call__(self, name: str, *, wait: bool = True) -> AbstractContextManager[Held]:  # pyright: ignore[reportReturnType]
+    def __call__(self, name: str, *, wait: bool = True) -> AbstractContextManager[Held]:  # pyright: ignore[reportReturnType]  # a port's methods are their docstrings
         """Take it; without ``wait``, at once or not at all. Raises LeaseBusy."""
 
 

@@ -52,7 +52,7 @@ class Looking(Part):
         merged = evolve(plans[0] if len(plans) == 1 else overview.merged(plans), errors=tuple(run.failures))
         return merged if calendar_id is None else overview.concerning(merged, calendar_id)
 
-    def audit(self, owner: str | None = None, repair: bool = False) -> AuditReport:  # noqa: FBT001, FBT002
+    def audit(self, owner: str | None = None, repair: bool = False) -> AuditReport:  # noqa: FBT001, FBT002  (hosts call it so)
         """List every calendar afresh and compare it with what should be; ``repair`` puts right what is not (I-01).
 
         What was not as it should be is also told in a notice, once for each owner and audit.

@@ -143,7 +143,7 @@ class Run:
         except Exception as error:  # noqa: BLE001  (a provider or store of the host's may raise anything)
             place = traceback.extract_tb(error.__traceback__)[-1]
             # Not the message: nobody knows what a stranger's exception quotes (I-39).
-            log.error("unexpected_error", kind=type(error).__name__, file=place.filename, line=place.lineno)  # noqa: TRY400
+            log.error("unexpected_error", kind=type(error).__name__, file=place.filename, line=place.lineno)  # noqa: TRY400  (see above)
             self.fail(account, calendar, error, "unexpected; the log names the place")
 
     def raise_for(self, calendar: Calendar) -> None:

@@ -165,7 +165,7 @@ class DyingProvider:
         return mortal
 
     def _renew_grant(self, account: Account, grant: Grant, clock: Clock) -> Grant:
-        renew: Callable[..., Grant] = self._inner.renew_grant  # type: ignore[attr-defined]
+        renew: Callable[..., Grant] = self._inner.renew_grant  # type: ignore[attr-defined]  # lent only where the inner one has it
         self._toll.cross("renewal")
         return self._after("renew_grant", renew(account, grant, clock))
 

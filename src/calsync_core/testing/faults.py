@@ -92,7 +92,7 @@ _POSSIBLE: dict[str, frozenset[FaultKind]] = {
 class Trailing(Protocol):
     """A provider whose service can be read as it was a little earlier; needed for STALE_READ."""
 
-    def trailing(self, changes: int) -> Provider:  # pyright: ignore[reportReturnType]
+    def trailing(self, changes: int) -> Provider:  # pyright: ignore[reportReturnType]  # a port's methods are their docstrings
         """The same service, without the newest changes of each calendar."""
 
 

@@ -83,7 +83,7 @@ Judge: TypeAlias = Callable[[Answer, bool], None]
 class Connection(Protocol):
     """A way to one service with one credential, used by one thread at a time."""
 
-    def exchange(self, method: str, url: str, headers: Mapping[str, str], body: bytes, timeout: float) -> Answer:  # pyright: ignore[reportReturnType]
+    def exchange(self, method: str, url: str, headers: Mapping[str, str], body: bytes, timeout: float) -> Answer:  # pyright: ignore[reportReturnType]  # a port's methods are their docstrings
         """One request on the wire, without following redirects. May raise anything; ``Link`` translates it.
 
         Args:

@@ -208,4 +208,4 @@ def _place(trace: TracebackType | None) -> str:
         return ""
     while trace.tb_next is not None:
         trace = trace.tb_next
-    return f"{os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}"  # noqa: PTH119
+    return f"{os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}"  # noqa: PTH119  (a traceback's name of a file, which need not exist)

@@ -30,7 +30,7 @@ def google() -> Iterator[CheckedGoogle]:
 
 @pytest.fixture
 def api(google: CheckedGoogle) -> Iterator[Any]:
-    credentials = Credentials(google.issue_token(ANN))  # type: ignore[no-untyped-call]
+    credentials = Credentials(google.issue_token(ANN))  # type: ignore[no-untyped-call]  # google-auth has no types
     options = {"api_endpoint": f"{google.base_url}/"}
     with build("calendar", "v3", credentials=credentials, client_options=options, static_discovery=True) as made:
         yield made
@@ -132,7 +132,7 @@ def test_sends_a_batch(google: CheckedGoogle) -> None:
     google.put_event(ANN, timed(id="taken"))
     # The client sends batches to the document's root, wherever the service itself was told to be.
     described = {**document(), "rootUrl": f"{google.origin}/"}
-    credentials = Credentials(google.issue_token(ANN))  # type: ignore[no-untyped-call]
+    credentials = Credentials(google.issue_token(ANN))  # type: ignore[no-untyped-call]  # google-auth has no types
     answers: dict[str, Any] = {}
 
     def keep(key: str, response: Any, error: HttpError | None) -> None:
@@ -175,7 +175,7 @@ def test_asks_who_is_busy(google: CheckedGoogle, api: Any) -> None:
 def test_credentials_refresh_themselves(google: CheckedGoogle) -> None:
     scope = "https://www.googleapis.com/auth/calendar.events.readonly"
     refresh = google.grant(ANN, [scope])
-    credentials = Credentials(  # type: ignore[no-untyped-call]
+    credentials = Credentials(  # type: ignore[no-untyped-call]  # google-auth has no types
         None,
         refresh_token=refresh,
         token_uri=google.token_url,
@@ -183,7 +183,7 @@ def test_credentials_refresh_themselves(google: CheckedGoogle) -> None:
         client_secret=google.client_secret,
         scopes=[scope],
     )
-    credentials.refresh(AuthRequest())  # type: ignore[no-untyped-call]
+    credentials.refresh(AuthRequest())  # type: ignore[no-untyped-call]  # google-auth has no types
     assert credentials.valid
     assert credentials.granted_scopes == [scope]
     options = {"api_endpoint": f"{google.base_url}/"}

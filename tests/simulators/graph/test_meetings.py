@@ -95,8 +95,8 @@ def test_an_update_leaves_the_guests_own_properties_alone(world: GraphWorld) -> 
 
 
 @pytest.mark.parametrize("habit", ["removed", "marked"])
-def test_a_declined_meeting_goes_or_stays_as_declined(habit: str) -> None:
-    world = GraphWorld(Habits(declined=habit))  # type: ignore[arg-type]
+def test_a_declined_meeting_goes_or_stays_as_declined(habit: Any) -> None:
+    world = GraphWorld(Habits(declined=habit))
     world.simulator.add_user(BO)
     world.put(_MEETING)
     (copy,) = _copies(world)

@@ -53,7 +53,7 @@ class _Official:
         self.sdk = sdk = _sdk()
         token = world.simulator.token(ANA)
 
-        class Auth(sdk.AuthenticationProvider):  # type: ignore[name-defined,misc]
+        class Auth(sdk.AuthenticationProvider):  # type: ignore[name-defined,misc]  # imported only where it is
             async def authenticate_request(self, request: Any, additional_authentication_context: Any = None) -> None:  # noqa: ARG002  (the port's signature)
                 request.headers.try_add("Authorization", f"Bearer {token}")
 

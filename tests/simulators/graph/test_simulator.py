@@ -21,7 +21,7 @@ def test_the_example_in_its_docstring() -> None:
     _, _, rest = (inspect.getdoc(GraphSimulator) or "").partition("::\n\n")
     code = textwrap.dedent("\n".join(line for line in rest.splitlines() if line.startswith("    ") or not line))
     names: dict[str, Any] = {"GraphSimulator": GraphSimulator, "httpx": httpx}
-    exec(code.split("\n\n")[0], names)  # noqa: S102
+    exec(code.split("\n\n")[0], names)  # noqa: S102  (our own docstring)
     assert [item["subject"] for item in names["page"]["value"]] == ["Planning"]
     assert names["answer"].status_code == 410
 

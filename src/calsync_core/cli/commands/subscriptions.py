@@ -48,7 +48,9 @@ def list_subscriptions(call: Call, *, owner: str | None, as_json: bool) -> int:
             "calendars": [_as_dict(each, stored[each.calendar]) for each in calendars],
             "strays": [{"calendar": each, "subscriptions": count} for each, count in sorted(strays.items())],
         },
-        lambda console: _show_list(console, calendars, {names.get(each, str(each)) for each in strays}, configured),
+        lambda console: _show_list(
+            console, calendars, {names.get(each, str(each)) for each in strays}, configured=configured
+        ),
     )
     return 0
 
@@ -161,7 +163,7 @@ def _iso(moment: datetime | None) -> str | None:
     return None if moment is None else moment.isoformat()
 
 
-def _show_list(console: Console, calendars: Sequence[CalendarHealth], strays: set[str], configured: bool) -> None:  # noqa: FBT001
+def _show_list(console: Console, calendars: Sequence[CalendarHealth], strays: set[str], *, configured: bool) -> None:
     table = plain_table("id", "calendar", "push", "ends", "last push", right=("id",))
     for each in calendars:
         table.add_row(

@@ -202,7 +202,7 @@ def renew(grant: Grant, clock: Clock, transport: httpx.BaseTransport | None = No
     wire = _TokenServer(clock, transport)
     credentials = _service_account(grant) if isinstance(grant, ServiceAccountGrant) else _person(grant)
     try:
-        credentials.refresh(wire)  # type: ignore[no-untyped-call]
+        credentials.refresh(wire)  # type: ignore[no-untyped-call]  # google-auth has no types
     except CalsyncError:
         raise
     except google.auth.exceptions.RefreshError:
@@ -217,7 +217,7 @@ def renew(grant: Grant, clock: Clock, transport: httpx.BaseTransport | None = No
 def _person(grant: OAuthGrant) -> Credentials:
     if not grant.refresh_token:
         raise InvalidValue("refresh_token: a grant of Google's needs one")
-    return Credentials(  # type: ignore[no-untyped-call]
+    return Credentials(  # type: ignore[no-untyped-call]  # google-auth has no types
         token=None,
         refresh_token=grant.refresh_token,
         token_uri=grant.token_url or TOKEN_URL,
@@ -228,7 +228,7 @@ def _person(grant: OAuthGrant) -> Credentials:
 
 def _service_account(grant: ServiceAccountGrant) -> ServiceAccountCredentials:
     try:
-        made: ServiceAccountCredentials = ServiceAccountCredentials.from_service_account_info(  # type: ignore[no-untyped-call]
+        made: ServiceAccountCredentials = ServiceAccountCredentials.from_service_account_info(  # type: ignore[no-untyped-call]  # google-auth has no types
             json.loads(grant.key), scopes=list(grant.scopes or WRITE_SCOPES), subject=grant.subject
         )
     except (ValueError, TypeError, AttributeError, google.auth.exceptions.GoogleAuthError):

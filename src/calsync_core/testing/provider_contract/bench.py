@@ -59,7 +59,7 @@ class RemoteHands(Protocol):
     It belongs to one calendar, the one of the test.
     """
 
-    def put(self, *events: Event) -> str:  # pyright: ignore[reportReturnType]
+    def put(self, *events: Event) -> str:  # pyright: ignore[reportReturnType]  # a port's methods are their docstrings
         """Save what a person would: a single event, or a master with all its exceptions. Saved again, it is edited.
 
         Only ``uid``, ``span``, ``recurrence``, ``original_start``, ``cancelled``, ``availability``, ``private`` and
@@ -73,7 +73,7 @@ class RemoteHands(Protocol):
     def remove(self, key: str) -> None:
         """Delete the item; a master takes its exceptions along. A block may be deleted so too."""
 
-    def list_raw(self) -> Mapping[str, str]:  # pyright: ignore[reportReturnType]
+    def list_raw(self) -> Mapping[str, str]:  # pyright: ignore[reportReturnType]  # a port's methods are their docstrings
         """By ``Item.key``, every item as the service stores it (iCalendar, JSON), as text."""
 
 
@@ -81,7 +81,7 @@ class RemoteHands(Protocol):
 class BlockHands(Protocol):
     """More hands, for services where a test can tamper with a block; without them those tests are skipped."""
 
-    def copy_block(self, key: str) -> str:  # pyright: ignore[reportReturnType]
+    def copy_block(self, key: str) -> str:  # pyright: ignore[reportReturnType]  # a port's methods are their docstrings
         """Duplicate an item with all its properties, the private tag too, as an app does; return the copy's key."""
 
     def strip_tag(self, key: str) -> None:
@@ -95,7 +95,7 @@ class BlockHands(Protocol):
 class CorruptingHands(Protocol):
     """More hands, for services that store what nobody can parse; without them those tests are skipped."""
 
-    def put_unreadable(self) -> str:  # pyright: ignore[reportReturnType]
+    def put_unreadable(self) -> str:  # pyright: ignore[reportReturnType]  # a port's methods are their docstrings
         """Store an item that can't be understood; return its key."""
 
 

@@ -43,13 +43,13 @@ class PushHands(Protocol):
 
     url: str
 
-    def arrived(self) -> Sequence[PushRequest]:  # pyright: ignore[reportReturnType]
+    def arrived(self) -> Sequence[PushRequest]:  # pyright: ignore[reportReturnType]  # a port's methods are their docstrings
         """Let everything that is on its way arrive; what came since the last call, handshakes apart."""
 
     def double(self) -> None:
         """What is on its way now will arrive twice."""
 
-    def subscriptions(self) -> Mapping[str, datetime]:  # pyright: ignore[reportReturnType]
+    def subscriptions(self) -> Mapping[str, datetime]:  # pyright: ignore[reportReturnType]  # a port's methods are their docstrings
         """What the service has: ids, and when each ends."""
 
 
@@ -57,7 +57,7 @@ class PushHands(Protocol):
 class EchoHands(Protocol):
     """More hands, for services that ask the endpoint for a handshake; without them those tests are skipped."""
 
-    def handshakes(self) -> Sequence[tuple[PushRequest, str]]:  # pyright: ignore[reportReturnType]
+    def handshakes(self) -> Sequence[tuple[PushRequest, str]]:  # pyright: ignore[reportReturnType]  # a port's methods are their docstrings
         """What the service asked since the last call, each with the text that it wanted to hear."""
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import io
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -86,7 +87,16 @@ class AbsorbingContract(WithBench):
 
     def test_a_read_state_comes_back_as_it_was_saved(self, bench: StoreBench) -> None:
         """Every field except the cursor, which comes with what it covers."""
-        state = ReadState(None, 7, True, NOW, NOW - _DAY, NOW + _DAY, 3, "Unavailable: time-out", emptied=True)  # noqa: FBT003
+        state = ReadState(
+            round=7,
+            complete=True,
+            read_at=NOW,
+            full_at=NOW - _DAY,
+            due_at=NOW + _DAY,
+            failures=3,
+            last_error="Unavailable: time-out",
+            emptied=True,
+        )
         bench.store.save_read_state(bench.lease_of(bench.source), bench.source.key, state, NOW)
         assert bench.store.load_read_state(bench.source.key) == state
         assert bench.store.load_read_state(bench.target.key) == ReadState()
@@ -301,8 +311,6 @@ def _titles(bench: StoreBench) -> list[str]:
 
 def _utc_data() -> Any:
     """A compiled time zone without a name, as a custom VTIMEZONE would become."""
-    import io  # noqa: PLC0415
-
     header = b"TZif2" + b"\0" * 15
     counts = (0).to_bytes(4, "big") * 4 + (1).to_bytes(4, "big") + (4).to_bytes(4, "big")
     body = header + counts + b"\0\0\0\0\0\0UTC\0"

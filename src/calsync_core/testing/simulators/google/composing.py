@@ -191,7 +191,7 @@ def _reminders(given: Any) -> dict[str, Any]:
         return {"useDefault": True}
     use_default, overrides = bool(given.get("useDefault", False)), given.get("overrides") or []
     if use_default and overrides:
-        raise bad("Cannot specify both default reminders and overrides at the same time.", "cannotUseDefaultRemindersAndSpecifyOverride", domain="calendar")  # fmt: skip  # noqa: E501
+        raise bad("Cannot specify both default reminders and overrides at the same time.", "cannotUseDefaultRemindersAndSpecifyOverride", domain="calendar")  # fmt: skip  # noqa: E501  (Google's own words)
     if len(overrides) > 5:
         raise bad("Invalid value for: reminders")
     return {"useDefault": use_default} | ({"overrides": overrides} if overrides else {})
