@@ -189,3 +189,13 @@ def test_changelog_fragments_are_named_as_their_readme_says() -> None:
     names = {path.name for path in (ROOT / "changelog.d").iterdir()} - {"README.md"}
     kinds = "added|changed|fixed|removed|security"
     assert [name for name in names if not re.fullmatch(rf"[a-z0-9-]+\.({kinds})\.md", name)] == []
+
+
+NAMED_TESTS = sorted({name for page in PAGES for name in re.findall(r"tests/[\w/]+\.py::\w+", page.read_text("utf-8"))})
+
+
+def test_every_test_that_a_page_names_is_there() -> None:
+    assert len(NAMED_TESTS) > 20
+    for named_test in NAMED_TESTS:
+        module, _, name = named_test.partition("::")
+        assert f"def {name}(" in (ROOT / module).read_text("utf-8"), named_test
