@@ -141,7 +141,9 @@ class CalDAVService:
     # -- events ---------------------------------------------------------------------------------------------------
 
     def put(self, calendar_id: str, *events: Event) -> str:
-        """Save a single event or a master, or more exceptions of a stored series."""
+        """Save a single event or a master, or more exceptions of a stored series, unless the calendar is gone."""
+        if not self._folder(calendar_id).exists():
+            return events[0].series or events[0].id
         key = events[0].series or events[0].id
         kept = (
             {} if any(event.series is None for event in events) else {one.id: one for one in self._at(calendar_id, key)}

@@ -146,7 +146,7 @@ class Interruption:
 
     Attributes:
         boundary: Requests, answers and store calls before that.
-        deed: What a person does meanwhile, to which event.
+        deed: What a person or the host does meanwhile, to which event.
         minutes: How long it lasts.
         theirs: What another worker does, by a clock that is so many minutes ahead.
     """
@@ -163,7 +163,7 @@ class Interruption:
 interruptions = st.builds(
     Interruption,
     boundary=st.integers(1, 60),
-    deed=st.sampled_from(["nothing", "cancel", "drag"]),
+    deed=st.sampled_from(["nothing", "cancel", "drag", "rules", "switch"]),
     pick=picks,
     minutes=st.sampled_from([0, 0, 1, 3, 90]),
     theirs=st.sampled_from([None, *WAYS]),
@@ -698,6 +698,13 @@ class Histories(RuleBasedStateMachine):
                 self.cancel(name=name, pick=stop.pick)
             elif stop.deed == "drag":
                 self.drag(name=name, pick=stop.pick, day=stop.pick % 9, hour=stop.pick % 24)
+            elif stop.deed == "rules":
+                target = self.world.id(NAMES[stop.pick % 3])
+                self.world.engine.set_rules(
+                    "ana", [MirrorRule(source=self.world.id(name), target=target)] * (stop.pick % 2)
+                )
+            elif stop.deed == "switch":
+                self.switch(name=name, on=stop.pick % 2 == 0, publish=True, receive=True)
             self.before = self.untouchable(self.world)
             if stop.theirs is not None:
                 with suppress(ProviderError, LeaseBusy, LeaseLost):

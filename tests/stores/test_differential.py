@@ -290,7 +290,8 @@ class Both(RuleBasedStateMachine):
             )
             upto = self.uptos[side] if late else store.load_unplanned(owner).upto
             plan = Plan(owner, operations, tuple({one.ref: one for one in found}.values()), unsettled=unsettled)
-            store.save_plan(held, plan, upto=upto, state=PlanState(shape, at), at=at)
+            resets = store.load_plan_state(owner).resets - late
+            store.save_plan(held, plan, upto=upto, state=PlanState(shape, at, resets), at=at)
 
         self.both(save)
 

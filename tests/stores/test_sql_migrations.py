@@ -122,7 +122,7 @@ def answers(store: SQLStore) -> dict[str, Any]:
         "accounts": store.load_accounts(),
         "calendars": calendars,
         "rules": store.load_rules("ana"),
-        "plan": store.load_plan_state("ana"),
+        "plan": evolve(store.load_plan_state("ana"), resets=0),
         "journal": store.load_unplanned("ana"),
         "read": [store.load_read_state(each.key) for each in calendars],
         "items": [store.load_items(each.key) for each in calendars],

@@ -193,7 +193,9 @@ class PlanState:
     Attributes:
         shape: Fingerprint of policy, planner version and time-zone database; None: plan everything again.
         horizon_end: Occurrences starting before this were planned.
+        resets: How often everything was to be planned again. A plan that was made before the last time does not count.
     """
 
     shape: str | None = None
     horizon_end: datetime | None = None
+    resets: int = 0

@@ -210,11 +210,14 @@ class PlanStore(Protocol):
         """How far the owner's plan reaches; a fresh PlanState if never planned."""
 
     def reset_plan(self, owner: str) -> None:
-        """Set the owner's ``PlanState.shape`` to None: everything is planned again, without a request."""
+        """Set the owner's ``PlanState.shape`` to None and count a reset, as everything does that sets it to None:
+        everything is planned again, without a request.
+        """
 
     def save_plan(self, lease: Lease, plan: Plan, *, upto: int, state: PlanState, at: datetime) -> None:
         """Store a plan in one transaction: ``records`` replaced by ref, one intent per operation, journal lines up
-        to ``upto`` deleted, a new line for every identity in ``unsettled``, the owner's plan state set.
+        to ``upto`` deleted, a new line for every identity in ``unsettled``, the owner's plan state set. Where the
+        owner's resets are not ``state.resets``, one came while the plan was made: ``shape`` and ``resets`` stay.
 
         An operation on a block that has an open intent with no attempts replaces that intent. Before: the plan has
         no operation on a block whose open intent was attempted.

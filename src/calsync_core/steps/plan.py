@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, timedelta
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from calsync_core.core.draft import STRAY, NativeId, Situation, keys_of
 from calsync_core.core.guards import Guard
@@ -45,13 +45,14 @@ def plan_owner(context: Context, owner: str) -> Plan:
     The journal lines it covers, the horizon's new days, and everything if rules, policy, planner or time-zone database
     changed. Held deletions are looked at again every time (I-08).
     """
-    after = PlanState(context.shape, context.horizon().end)
-    if not _is_due(context, owner, after):
+    if not _is_due(context, owner):
         return Plan(owner)
     with context.lease(f"owner:{owner}") as lease:
         for last_try in (False, False, True):
-            unplanned = context.store.load_unplanned(owner)
-            situation = gather(context, owner, unplanned, context.store.load_plan_state(owner))
+            # Both before what they speak of: what changes from here on is for the next plan.
+            unplanned, before = context.store.load_unplanned(owner), context.store.load_plan_state(owner)
+            situation = gather(context, owner, unplanned, before)
+            after = evolve(before, shape=context.shape, horizon_end=situation.horizon.end)
             made = plan(situation)
             _tell(context, owner, made, {block.ref: block for block in (*situation.blocks, *situation.others)})
             try:
@@ -65,9 +66,10 @@ def plan_owner(context: Context, owner: str) -> Plan:
     return made
 
 
-def _is_due(context: Context, owner: str, after: PlanState) -> bool:
-    unplanned = context.store.load_unplanned(owner)
-    return bool(unplanned.uids or unplanned.keys) or context.store.load_plan_state(owner) != after
+def _is_due(context: Context, owner: str) -> bool:
+    unplanned, state = context.store.load_unplanned(owner), context.store.load_plan_state(owner)
+    planned = (state.shape, state.horizon_end) == (context.shape, context.horizon().end)
+    return bool(unplanned.uids or unplanned.keys) or not planned
 
 
 def preview_owner(context: Context, owner: str) -> Plan:

@@ -48,7 +48,10 @@ class MemoryPlans(Role):
                 rows.intents[intent.id] = OpenIntent(intent, owner, due_at=at)
             rows.journal = {key: row for key, row in rows.journal.items() if row.line.owner != owner or key > upto}
             rows.note(unsettled_lines(plan, owner), None)
-            rows.plan_states[owner] = state
+            now = rows.plan_states.get(owner, PlanState())
+            rows.plan_states[owner] = (
+                state if now.resets == state.resets else evolve(now, horizon_end=state.horizon_end)
+            )
 
     def load_intents(self, owner: str, refs: Collection[str] | None = None) -> list[Intent]:
         """See ``PlanStore.load_intents``."""

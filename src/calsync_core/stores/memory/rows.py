@@ -187,7 +187,8 @@ class Rows:
     def forget_shape(self, owners: Iterable[str]) -> None:
         """Have these owners planned again from scratch."""
         for owner in owners:
-            self.plan_states[owner] = evolve(self.plan_states.get(owner, PlanState()), shape=None)
+            now = self.plan_states.get(owner, PlanState())
+            self.plan_states[owner] = evolve(now, shape=None, resets=now.resets + 1)
 
     def events(self, calendar_id: CalendarId, keys: Collection[str]) -> Iterator[tuple[StoredItem, Event]]:
         """The events of these items, by key and position."""

@@ -32,6 +32,7 @@ from calsync_core.stores.sql.rows import (
     insert,
     lock_owners,
     note,
+    plan_state_of,
     require_calendar,
     require_targets,
 )
@@ -47,7 +48,7 @@ class SQLPlans(Role):
         table = tables.plan_states
         with self._database.reading() as connection:
             row = connection.execute(sa.select(table).where(table.c.owner == owner)).one_or_none()
-        return PlanState() if row is None else PlanState(row.shape, row.horizon_end)
+        return plan_state_of(row)
 
     def reset_plan(self, owner: str) -> None:
         """See ``PlanStore.reset_plan``."""
@@ -59,17 +60,19 @@ class SQLPlans(Role):
         journal, plan_states = tables.journal, tables.plan_states
         with self._database.writing() as connection:
             fence(connection, lease, at)
-            lock_owners(connection, {block.owner for block in plan.records} | ({plan.owner} if plan.owner else set()))
+            owners = {block.owner for block in plan.records} | ({plan.owner} if plan.owner else set())
+            now = lock_owners(connection, owners)
             owner = check_plan(plan, _attempted(connection, [operation.ref for operation in plan.operations]))
             require_targets(connection, plan.records, (operation.target_id for operation in plan.operations))
             replace_blocks(connection, plan.records)
             _replace_intents(connection, owner, plan.operations, at)
             connection.execute(sa.delete(journal).where(journal.c.owner == owner, journal.c.id <= upto))
             note(connection, unsettled_lines(plan, owner), None)
+            shape = state.shape if now[owner].resets == state.resets else now[owner].shape
             connection.execute(
                 sa.update(plan_states)
                 .where(plan_states.c.owner == owner)
-                .values(shape=state.shape, horizon_end=state.horizon_end)
+                .values(shape=shape, horizon_end=state.horizon_end)
             )
 
     def load_intents(self, owner: str, refs: Collection[str] | None = None) -> list[Intent]:

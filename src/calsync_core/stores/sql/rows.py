@@ -40,6 +40,7 @@ __all__ = [
     "lease_now",
     "lock_owners",
     "note",
+    "plan_state_of",
     "replace",
     "require_account",
     "require_calendar",
@@ -180,15 +181,20 @@ def lock_owners(connection: sa.Connection, owners: Iterable[str]) -> dict[str, P
         row = connection.execute(wanted).one_or_none()
         if row is None:
             connection.execute(sa.insert(table).values(owner=owner))
-        states[owner] = PlanState() if row is None else PlanState(row.shape, row.horizon_end)
+        states[owner] = plan_state_of(row)
     return states
+
+
+def plan_state_of(row: sa.Row[Any] | None) -> PlanState:
+    """From an owner's row, if there is one."""
+    return PlanState() if row is None else PlanState(row.shape, row.horizon_end, row.resets)
 
 
 def forget_shape(connection: sa.Connection, owners: Iterable[str]) -> None:
     """Have these owners planned again from scratch."""
     table = tables.plan_states
     for owner in lock_owners(connection, owners):
-        connection.execute(sa.update(table).where(table.c.owner == owner).values(shape=None))
+        connection.execute(sa.update(table).where(table.c.owner == owner).values(shape=None, resets=table.c.resets + 1))
 
 
 def note(connection: sa.Connection, lines: Collection[Line], calendar_id: CalendarId | None) -> None:

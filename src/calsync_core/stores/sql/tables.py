@@ -102,6 +102,7 @@ plan_states = Table(
     Column("owner", NAME, primary_key=True),
     Column("shape", WORD),
     Column("horizon_end", INSTANT),
+    Column("resets", sa.Integer, nullable=False, server_default="0"),
 )
 
 read_states = Table(

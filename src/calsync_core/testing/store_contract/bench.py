@@ -206,9 +206,14 @@ class StoreBench:
             self.lease("owner:ana"),
             Plan("ana", operations, records, **fields),
             upto=self.unplanned().upto if upto is None else upto,
-            state=state or PlanState(SHAPE, NOW + timedelta(days=90)),
+            state=state or self.planned("ana"),
             at=NOW,
         )
+
+    def planned(self, owner: str, shape: str = SHAPE) -> PlanState:
+        """What an owner's plan state is after a plan that knows of everything."""
+        before = self.store.load_plan_state(owner)
+        return evolve(before, shape=shape, horizon_end=NOW + timedelta(days=90))
 
     def forget_what_is_unplanned(self) -> None:
         """Leave an empty journal, and a plan state that is up to date."""

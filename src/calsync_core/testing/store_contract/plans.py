@@ -14,6 +14,7 @@ from calsync_core.models import (
     Debt,
     Due,
     Intent,
+    MirrorRule,
     OperationKind,
     Outcome,
     OutcomeStatus,
@@ -43,7 +44,9 @@ class PlansContract(WithBench):
 
     def test_an_owner_who_was_never_planned_has_a_fresh_state(self, bench: StoreBench) -> None:
         """Also one that nobody knows."""
-        assert bench.store.load_plan_state("ana") == bench.store.load_plan_state("nobody") == PlanState()
+        assert bench.store.load_plan_state("nobody") == PlanState()
+        fresh = bench.store.load_plan_state("ana")
+        assert (fresh.shape, fresh.horizon_end) == (None, None)
 
     def test_a_plan_is_stored_as_a_whole(self, bench: StoreBench) -> None:
         """Records, intents, journal and state."""
@@ -52,7 +55,7 @@ class PlansContract(WithBench):
         bench.store.save_blocks([old])
         new, kept = evolve(old, state=BlockState.PENDING, uid="new"), a_block(bench.source, bench.target, "k2")
         operation = an_operation(kept, etag="e")
-        state = PlanState("another shape " * 30, _HORIZON)
+        state = bench.planned("ana", "another shape " * 30)
         bench.plan(operation, records=(new, kept), state=state)
         assert bench.store.load_blocks("ana") == [new, kept]
         [intent] = bench.store.load_intents("ana")
@@ -71,10 +74,23 @@ class PlansContract(WithBench):
     def test_a_plan_can_be_reset(self, bench: StoreBench) -> None:
         """I-51: everything is planned again; the horizon is kept; an owner nobody knows is no error."""
         bench.forget_what_is_unplanned()
+        before = bench.store.load_plan_state("ana")
         bench.store.reset_plan("ana")
         bench.store.reset_plan("nobody")
-        assert bench.store.load_plan_state("ana") == PlanState(None, _HORIZON)
+        assert bench.store.load_plan_state("ana") == PlanState(None, _HORIZON, before.resets + 1)
         assert bench.store.load_due(NOW, SHAPE, _HORIZON).owners == ("ana",)
+
+    def test_a_reset_while_a_plan_is_made_outlives_it(self, bench: StoreBench) -> None:
+        """I-51: what the plan did not know of is planned again, also where it was reset before already."""
+        for title in ("one", "other"):
+            made = bench.planned("ana")
+            bench.store.save_rules("ana", [MirrorRule(title=title)])
+            bench.plan(state=made)
+            after = bench.store.load_plan_state("ana")
+            assert (after.shape, after.horizon_end) == (None, _HORIZON)
+            assert after.resets > made.resets
+        bench.plan()
+        assert bench.store.load_plan_state("ana").shape == SHAPE
 
     def test_a_plan_of_several_owners_is_not_stored(self, bench: StoreBench) -> None:
         """It is for show."""
@@ -84,13 +100,14 @@ class PlansContract(WithBench):
     def test_nothing_is_planned_under_a_lease_that_passed_on(self, bench: StoreBench) -> None:
         """I-06: the fence; records, intents, journal and state stay."""
         bench.save(bench.source, an_item())
+        before = bench.store.load_plan_state("ana")
         bench.store.release_lease(bench.lease("owner:ana"))
         block = a_block(bench.source, bench.target)
         with pytest.raises(LeaseLost):
             bench.plan(an_operation(block), records=(block,))
         assert bench.store.load_blocks("ana") == []
         assert bench.store.load_intents("ana") == []
-        assert bench.store.load_plan_state("ana") == PlanState()
+        assert bench.store.load_plan_state("ana") == before
         assert bench.unplanned().uids == {"uid-e1"}
 
     def test_a_second_thought_replaces_an_intent_nobody_tried(self, bench: StoreBench) -> None:
@@ -228,7 +245,7 @@ class PlansContract(WithBench):
         bench.forget_what_is_unplanned()
         assert bench.store.load_due(NOW, SHAPE, _HORIZON).owners == ("bo",)
         theirs = bench.lease("owner:bo")
-        bench.store.save_plan(theirs, Plan("bo"), upto=0, state=PlanState(SHAPE, _HORIZON), at=NOW)
+        bench.store.save_plan(theirs, Plan("bo"), upto=0, state=bench.planned("bo"), at=NOW)
         assert bench.store.load_due(NOW, SHAPE, _HORIZON).owners == ()
         assert bench.store.load_due(NOW, "another", _HORIZON).owners == ("ana", "bo")
         assert bench.store.load_due(NOW, SHAPE, _HORIZON + _DAY).owners == ("ana", "bo")
