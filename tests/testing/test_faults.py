@@ -24,6 +24,7 @@ from calsync_core.models import (
 from calsync_core.protocols import (
     Clock,
     EchoingProvider,
+    ExclusiveProvider,
     GrantingProvider,
     Provider,
     PushProvider,
@@ -107,6 +108,8 @@ class SilentProvider:
 class TalkativeProvider(MemoryProvider):
     """One that has everything."""
 
+    one_worker_per_login = True
+
     def read_handshake(self, request: PushRequest) -> str | None:
         return request.query.get("echo")
 
@@ -121,7 +124,7 @@ def test_wrappers_have_what_the_inner_one_has_and_no_more() -> None:
         providers: list[Any] = [SilentProvider(inner), inner, TalkativeProvider(MemoryService())]
         for provider in providers:
             wrapped: Provider = wrap(wrap(provider))
-            for port in (Provider, PushProvider, EchoingProvider, GrantingProvider):
+            for port in (Provider, PushProvider, EchoingProvider, GrantingProvider, ExclusiveProvider):
                 assert isinstance(wrapped, port) is isinstance(provider, port)
 
 

@@ -98,8 +98,8 @@ class _TollMeter(RequestMeter):
 
 
 def lend(wrapper: object, inner: object, methods: Mapping[str, object]) -> None:
-    """Give a wrapper those of these methods that the inner one has, as attributes of its own: for ``isinstance`` with a
-    port, newer Pythons don't ask ``__getattr__``. What the wrapper's class has itself, it keeps.
+    """Give a wrapper those of these methods and traits that the inner one has, as attributes of its own: for
+    ``isinstance`` with a port, newer Pythons don't ask ``__getattr__``. What the wrapper's class has itself, it keeps.
     """
     for name, method in methods.items():
         if hasattr(inner, name) and not hasattr(type(wrapper), name):
@@ -123,7 +123,9 @@ class DyingProvider:
             {
                 "renew_grant": self._renew_grant,
                 **{name: self._mortal_call(name) for name in ("subscribe", "renew", "unsubscribe")},
-                **{name: getattr(inner, name, None) for name in ("read_push", "read_handshake")},
+                **{
+                    name: getattr(inner, name, None) for name in ("read_push", "read_handshake", "one_worker_per_login")
+                },
             },
         )
 

@@ -147,7 +147,7 @@ class FaultyProvider:
         self._rate = 0.0
         self._kinds: frozenset[FaultKind] = frozenset()
         # A renewal of a grant never fails here: its errors are its own.
-        plain = ("renew_grant", "read_push", "read_handshake")
+        plain = ("renew_grant", "read_push", "read_handshake", "one_worker_per_login")
         lend(self, inner, {name: getattr(inner, name, None) for name in plain})
         lend(self, inner, {name: self._faulty_call(name) for name in _SUBSCRIBING})
         for fault in faults:
