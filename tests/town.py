@@ -220,6 +220,7 @@ class Town(World):
         seed: Of what people do and when processes die.
 
     Attributes:
+        shared_clock: Everybody's.
         dice: All chance in it.
         trap: Armed for one of the next requests.
         left: What people left on each calendar: every event of theirs, with its etag.
@@ -236,7 +237,7 @@ class Town(World):
         self._clock_file = folder / "clock"
         self._stack = ExitStack()
         self._serial = 0
-        clock = SharedClock.begin(self._clock_file, START)
+        self.shared_clock = clock = SharedClock.begin(self._clock_file, START)
         self.google, self.graph = GoogleService(clock), GraphService(clock)
         self.dav = CalDAVService(radicale, clock)
         self.services: dict[str, Any] = {"google": self.google, "microsoft": self.graph, "caldav": self.dav}
@@ -262,9 +263,8 @@ class Town(World):
 
     def restart(self, **_changes: Any) -> SyncEngine:
         """The world's own engine, over the store that the workers use."""
-        assert isinstance(self.clock, SharedClock)
         self.options |= {"secret": SECRET, "policy": POLICY}
-        self.engine = engine_over(self.store, self.clock, self.logins)
+        self.engine = engine_over(self.store, self.shared_clock, self.logins)
         return self.engine
 
     def add(self, name: str, *, remote: str | None = None) -> Calendar:  # noqa: ARG002  (the base class's signature)

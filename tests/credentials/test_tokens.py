@@ -17,8 +17,8 @@ from attrs import evolve
 from calsync_core.credentials import KeptLogin, LoginTokens, StoredLogin, Vault, new_key
 from calsync_core.engine import SyncEngine
 from calsync_core.errors import AuthExpired, ConfigurationError, RateLimited, Rejected, StoreError, Unavailable
-from calsync_core.models import Account, BearerToken, Credential, OAuthGrant, Password
-from calsync_core.protocols import Store, TokenSource
+from calsync_core.models import Account, BearerToken, Credential, Grant, OAuthGrant, Password
+from calsync_core.protocols import Clock, Store, TokenSource
 from calsync_core.providers.memory import MemoryService
 from calsync_core.stores import MemoryStore
 from calsync_core.stores.sql import SQLStore
@@ -400,6 +400,21 @@ def test_a_worker_that_lost_its_lease_overwrites_nothing(desk: Desk) -> None:  #
     # What the other one stored is used all the same, until it is refused.
     assert slow.credential() == renewed[0]
     assert desk.stored().access_token == cast("BearerToken", renewed[0]).token
+
+
+def test_a_grant_that_was_rotated_while_the_lease_ran_out_is_stored_at_once(desk: Desk) -> None:  # I-36, I-50
+    class Overtaken(GrantingProvider):
+        def renew_grant(self, account: Account, grant: Grant, clock: Clock) -> Grant:
+            renewed = super().renew_grant(account, grant, clock)
+            # Another worker came, found the old grant spent, and went.
+            now = desk.clock.advance(timedelta(minutes=2))
+            desk.store.release_lease(desk.store.acquire_lease(f"credential:{account.key}", "another", 60, now))
+            return renewed
+
+    slow = desk.tokens(desk.process(providers={"memory": Overtaken(desk.service, desk.server)}))
+    desk.clock.advance(timedelta(hours=2))
+    assert desk.works(slow.credential())
+    assert desk.stored().access_token == cast("BearerToken", slow.credential()).token
 
 
 def test_a_login_connected_again_does_not_undo_what_was_renewed_meanwhile(desk: Desk) -> None:  # I-36

@@ -13,7 +13,7 @@ from attrs import evolve, frozen
 
 from calsync_core.credentials.kept import KeptLogin, carry_on, credential_in, fingerprint
 from calsync_core.credentials.stored import StoredLogin
-from calsync_core.errors import AuthExpired, ProviderError, RateLimited, Rejected, StoreError, Unavailable
+from calsync_core.errors import AuthExpired, LeaseLost, ProviderError, RateLimited, Rejected, StoreError, Unavailable
 from calsync_core.models import Credential, Grant, Login, OAuthGrant, ServiceAccountGrant
 from calsync_core.protocols import Clock
 
@@ -200,17 +200,24 @@ class LoginTokens:
             raise
 
     def _renew_alone(self, refused: Credential | None, *, wait: bool) -> None:
-        with nullcontext() if self._place is None else self._place.alone(wait=wait):
+        try:
+            with nullcontext() if self._place is None else self._place.alone(wait=wait):
+                self._look()
+                if not self._is_good(refused):
+                    self._renew_or_look(refused)
+                self._save()
+        except LeaseLost:
+            # What came too late may be the only grant that works: unless another one was stored, it is, in a new turn.
+            self._save()
+
+    def _renew_or_look(self, refused: Credential | None) -> None:
+        try:
+            self._renew_once()
+        except AuthExpired:
+            # A worker so slow that it lost its lease may have used what another one had rotated meanwhile.
             self._look()
             if not self._is_good(refused):
-                try:
-                    self._renew_once()
-                except AuthExpired:
-                    # A worker so slow that it lost its lease may have used what another one had rotated meanwhile.
-                    self._look()
-                    if not self._is_good(refused):
-                        raise
-            self._save()
+                raise
 
     def _renew_once(self) -> None:
         used = self._kept
