@@ -228,9 +228,9 @@ def die_at(story: Story, make: Make, n: int) -> int | None:
     return None
 
 
-def kill_everywhere(story: Story, make: Make, *, every: int = 1) -> None:
-    """Tell a story once for each of its boundaries, or for every so-manieth."""
-    for told, n in enumerate(itertools.count(1, every)):
+def kill_everywhere(story: Story, make: Make, *, every: int = 1, first: int = 1) -> None:
+    """Tell a story once for each of its boundaries, or for every so-manieth, from the first on."""
+    for told, n in enumerate(itertools.count(first, every)):
         boundaries = die_at(story, make, n)
         if boundaries is not None:
             print(f"{story.name}: killed at {told} of {boundaries} boundaries")  # noqa: T201  (belongs to the output)

@@ -43,7 +43,7 @@ __all__ = ["KINDS", "PATIENCE", "Town", "Trap", "Worker", "Zygote", "anything"]
 
 KINDS = ("google", "microsoft", "caldav")
 BERLIN = ZoneInfo("Europe/Berlin")
-PATIENCE = 60.0
+PATIENCE = 120.0
 """Real seconds that anything here may take at the most."""
 
 AFTER_THE_LEASES = timedelta(minutes=2)

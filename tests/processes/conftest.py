@@ -10,11 +10,8 @@ import pytest
 
 from caldav_service import radicale_for
 from calsync_core.testing.servers import RadicaleServer
-from store_servers import KINDS as SERVERS
 from store_servers import new_database
 from town import Town, Zygote
-
-STORES = ("sqlite", *SERVERS)
 
 
 @pytest.fixture(scope="session")
