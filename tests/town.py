@@ -433,13 +433,13 @@ class Town(World):
     def _as_found(self, kind: str) -> dict[str, str | None]:
         return {item.key: item.etag for item in self._theirs(kind)}
 
-    def contents(self) -> dict[str, list[tuple[Any, ...]]]:
+    def contents(self, *more: sa.Table) -> dict[str, list[tuple[Any, ...]]]:
         """Every row of the tables that say what is known, wanted and done; not who works, and when."""
         assert isinstance(self.store, SQLStore)
         with self.store._database.reading() as connection:
             return {
                 table.name: sorted((tuple(row) for row in connection.execute(sa.select(table))), key=repr)
-                for table in _FENCED
+                for table in (*_FENCED, *more)
             }
 
 
