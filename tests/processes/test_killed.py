@@ -49,18 +49,24 @@ def test_what_is_left_by_the_killed_is_put_right(town_on: Callable[..., Town], k
 
 def _kill_one(town: Town) -> str:
     """Have a worker work and die; returns where it died."""
-    dice, leases_first = town.dice, town.dice.random() < 0.8
-    if leases_first:
-        town.clock.advance(timedelta(seconds=dice.randrange(61, 200)))
-    way = dice.choice([_at_a_moment, _at_a_store_call, *[_at_a_request] * 3])
-    if not leases_first:
-        # It begins while the dead one's leases still run, and waits.
-        town.clock.advance(timedelta(seconds=dice.randrange(20, 61)))
-    return way(town)
+    return town.dice.choice([_at_a_moment, _at_a_store_call, *[_at_a_request] * 3])(town)
+
+
+def _next_worker(town: Town) -> Worker:
+    """At work once the dead one's leases have ended; sometimes it came before that, and waited."""
+    dice = town.dice
+    threads, passes = dice.choice([1, 4]), timedelta(seconds=dice.randrange(61, 200))
+    if dice.random() < 0.2:
+        worker = town.fork(threads=threads)
+        time.sleep(0.1)
+        town.clock.advance(passes)
+        return worker
+    town.clock.advance(passes)
+    return town.fork(threads=threads)
 
 
 def _at_a_moment(town: Town) -> str:
-    worker = town.fork(threads=town.dice.choice([1, 4]))
+    worker = _next_worker(town)
     for _ in range(3):
         town.live_a_little()
         time.sleep(town.dice.uniform(0, 0.2))
@@ -69,7 +75,7 @@ def _at_a_moment(town: Town) -> str:
 
 def _at_a_store_call(town: Town) -> str:
     n, pause = town.dice.randrange(1, 200), town.dice.uniform(0, 0.004)
-    worker = town.fork(threads=town.dice.choice([1, 4]))
+    worker = _next_worker(town)
     deadline = time.monotonic() + 5
     while worker.crossed < n and time.monotonic() < deadline:
         time.sleep(0.0005)
@@ -83,7 +89,7 @@ def _at_a_request(town: Town) -> str:
     stage = dice.choice([*Stage])
     arrives = dice.random() < 0.5
 
-    worker = town.fork(threads=dice.choice([1, 4]))
+    worker = _next_worker(town)
 
     def kill() -> bool:
         worker.kill()
