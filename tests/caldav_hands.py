@@ -13,8 +13,9 @@ from calsync_core.protocols import RequestMeter, Session
 from calsync_core.system import StaticTokens
 from calsync_core.testing import VirtualClock
 from calsync_core.testing.servers import CalDAVServer
+from planted import DETAIL, PASSWORD
 
-USER, PASSWORD = "ana", "right"
+USER = "ana"
 _slugs = count(1)
 
 
@@ -90,6 +91,8 @@ def vevent(event: Event, own: str = "", organizer: str = "") -> str:
         line("DTSTART", event.span.start),
         line("DTEND", event.span.end),
         f"SUMMARY:{re.sub(rf'([;,]|{re.escape(chr(92))})', rf'{chr(92) * 3}1', event.title)}",
+        f"DESCRIPTION:{DETAIL}",
+        f"LOCATION:{DETAIL}",
         "TRANSP:TRANSPARENT" if event.availability is Availability.FREE else "TRANSP:OPAQUE",
         *event.recurrence,
     ]

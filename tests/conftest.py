@@ -9,6 +9,8 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, settings
 
+pytest_plugins = ["leaks"]
+
 REQUIRE_SERVERS = "CALSYNC_REQUIRE_SERVERS"
 """Set (to anything but 0) where every server must start: there, a skipped server test is a failed one."""
 

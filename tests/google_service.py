@@ -18,10 +18,11 @@ from calsync_core.providers.memory import MemoryService
 from calsync_core.testing import GoogleSimulator, VirtualClock
 from calsync_core.testing.simulators.google import ApiError
 from google_hands import exception_json, to_json
+from planted import DETAIL, guest
 
 __all__ = ["GoogleService", "so_much_later"]
 
-_BOSS = "boss@elsewhere.example"
+_BOSS = guest("boss")
 _ANSWERS = {
     Response.ACCEPTED: "accepted",
     Response.TENTATIVE: "tentative",
@@ -226,7 +227,7 @@ def so_much_later(start: Moment, like: Span) -> Moment:
 
 def _whole(event: Event, calendar_id: str) -> Mapping[str, Any]:
     told = {name: value for name, value in to_json(event).items() if name != "iCalUID"}
-    return {**told, **_people(event, calendar_id)}
+    return {**told, **_people(event, calendar_id), "description": DETAIL, "location": DETAIL}
 
 
 def _people(event: Event, calendar_id: str) -> dict[str, Any]:

@@ -35,10 +35,12 @@ from calsync_core.testing.simulators.messages import Request
 from calsync_core.testing.simulators.messages import Response as Answer
 from google_service import so_much_later
 from graph_hands import recurrence_json, to_json
+from planted import DETAIL, guest
 
 __all__ = ["GraphService"]
 
-_BOSS = {"name": "Boss", "address": "boss@elsewhere.example"}
+_BOSS = {"name": "Boss", "address": guest("boss")}
+_DETAILS = {"body": {"contentType": "text", "content": DETAIL}, "location": {"displayName": DETAIL}}
 _UNREADABLE = {"start": 3, "originalStart": 3}
 _DAYS = {"MO": 0, "TU": 1, "WE": 2, "TH": 3, "FR": 4}
 
@@ -233,7 +235,7 @@ class GraphService:
 
     def _put_whole(self, calendar_id: str, event: Event) -> None:
         event = _as_exchange_means(event) if event.recurrence else event
-        body = to_json(event)
+        body = {**to_json(event), **_DETAILS}
         organizer = None if event.response is Response.NONE else _BOSS
         try:
             entry = self._entry(calendar_id, event.uid or event.id)

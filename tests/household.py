@@ -13,8 +13,7 @@ from click.testing import CliRunner, Result
 
 from calsync_core.cli.application import calsync
 from calsync_core.testing.servers import CalDAVServer
-
-PASSWORD = "ana-s-own-password"
+from planted import DETAIL, GUEST, LUNCH, PASSWORD
 
 _numbers = count()
 
@@ -85,7 +84,7 @@ def noon(days: int) -> datetime:
     return today + timedelta(days=days)
 
 
-def event(uid: str, start: datetime, *lines: str, summary: str = "Lunch with the auditor") -> str:
+def event(uid: str, start: datetime, *lines: str, summary: str = LUNCH) -> str:
     """One hour's event as an app would save it."""
     stamp = "%Y%m%dT%H%M%SZ"
     return "\r\n".join(
@@ -99,6 +98,9 @@ def event(uid: str, start: datetime, *lines: str, summary: str = "Lunch with the
             f"DTSTART:{start.astimezone(UTC):{stamp}}",
             f"DTEND:{start.astimezone(UTC) + timedelta(hours=1):{stamp}}",
             f"SUMMARY:{summary}",
+            f"DESCRIPTION:{DETAIL}",
+            f"LOCATION:{DETAIL}",
+            f"ATTENDEE:mailto:{GUEST}",
             *lines,
             "END:VEVENT",
             "END:VCALENDAR",

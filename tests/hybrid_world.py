@@ -27,7 +27,8 @@ from calsync_core.testing.simulators.pushes import Delivery
 from calsync_core.web.receiver import Received, Receiver, Reply
 from google_service import GoogleService
 from graph_service import GraphService
-from world import PASSWORD, START
+from planted import PASSWORD, title
+from world import START
 
 __all__ = ["HybridWorld", "realistic_week"]
 
@@ -174,7 +175,7 @@ class HybridWorld:
     def book(self, owner: str, kind: str, uid: str, start: datetime, hours: float = 1, **fields: Any) -> None:
         """Put an event, or move the one of this uid."""
         service = self.services[kind]
-        event = service.event(uid, start, start + timedelta(hours=hours), **{"title": f"secret {uid}"} | fields)
+        event = service.event(uid, start, start + timedelta(hours=hours), **{"title": title(uid)} | fields)
         service.put(self.remote[owner, kind], event)
 
     def cancel(self, owner: str, kind: str, uid: str) -> None:

@@ -13,8 +13,9 @@ from calsync_core.providers.memory import MemoryProvider, MemoryService
 from calsync_core.stores.sql import SQLStore
 from calsync_core.system import StaticTokens
 from calsync_core.web.asgi import webhook_app
+from planted import PASSWORD
 
-USER, PASSWORD, SECRET = "ana", "pw", "a secret for tests only"
+USER, SECRET = "ana", "a secret for tests only"
 NAMES = ("work", "home")
 
 

@@ -44,7 +44,8 @@ from calsync_core.testing.deaths import Died, DyingProvider, DyingStore, Toll
 from calsync_core.testing.faults import Fault, FaultKind, FaultyProvider
 from mixed_service import MixedService, Service
 from oracle import examine
-from world import PASSWORD, SECRET, START, World, providers_of
+from planted import PASSWORD
+from world import SECRET, START, World, providers_of
 
 __all__ = ["SHAPES", "TALLY", "Histories", "Interruption", "counted"]
 

@@ -14,6 +14,7 @@ from calsync_core.system import StaticTokens
 from calsync_core.testing import VirtualClock
 from calsync_core.testing.provider_contract.bench import START, meeting
 from calsync_core.testing.provider_kit import Bench
+from planted import PASSWORD
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
@@ -77,10 +78,10 @@ def session_of(name: str, password: str) -> Session:
 
 def bench_of(service: MemoryService, provider: Provider | None = None) -> Bench:
     """Ana's new calendar Work on this service, behind this provider."""
-    service.add_user("ana", "right")
+    service.add_user("ana", PASSWORD)
     remote_id = service.add_calendar("ana", "Work", primary=True)
     calendar = Calendar(1, "ana", remote_id, "Work", id=1)
-    return Bench(provider or MemoryProvider(service), session_of("ana", "right"), calendar, Hands(service, remote_id))
+    return Bench(provider or MemoryProvider(service), session_of("ana", PASSWORD), calendar, Hands(service, remote_id))
 
 
 def service_of(bench: Bench) -> MemoryService:

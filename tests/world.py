@@ -25,12 +25,12 @@ from calsync_core.stores import MemoryStore
 from calsync_core.system import StaticTokens
 from calsync_core.testing.clock import VirtualClock
 from mixed_service import MixedService, Service
+from planted import PASSWORD, title
 
 START = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 """A Monday, four weeks before European clocks change."""
 
 SECRET = "a secret for tests only"
-PASSWORD = "pw"
 
 
 def at(day: int, hour: int = 9, minute: int = 0) -> datetime:
@@ -176,7 +176,7 @@ class World:
 
     def book(self, name: str, uid: str, start: datetime, hours: float = 1, **fields: Any) -> Event:
         """Put a single event, or a series if ``recurrence`` is given, and return it."""
-        event = self.service.event(uid, start, start + timedelta(hours=hours), **{"title": f"secret {uid}"} | fields)
+        event = self.service.event(uid, start, start + timedelta(hours=hours), **{"title": title(uid)} | fields)
         self.service.put(self.remote[name], event)
         return event
 

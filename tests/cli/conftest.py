@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from calsync_core.testing.servers import CalDAVServer, RadicaleServer, XandikosServer
-from household import PASSWORD, Household
+from household import Household
+from planted import PASSWORD
 
 
 @pytest.fixture(scope="module")

@@ -29,6 +29,7 @@ from calsync_core.models import (
 from calsync_core.protocols import Session
 from calsync_core.providers.memory import MemoryProvider, MemoryService
 from calsync_core.stores import MemoryStore
+from planted import PASSWORD
 
 
 class CountingProvider(MemoryProvider):
@@ -57,7 +58,7 @@ class World:
     store: MemoryStore = field(factory=MemoryStore)
 
     def __attrs_post_init__(self) -> None:
-        self.service.add_user("ana", "pw")
+        self.service.add_user("ana", PASSWORD)
         for name in ("Work", "Home", "Club"):
             self.service.add_calendar("ana", name)
         self.service.add_calendar("ana", "Holidays", role=CalendarRole.READER)
@@ -76,7 +77,7 @@ class World:
         publish: bool = True,
         receive: bool = True,
     ) -> Installation:
-        credential = Password("ana", "wrong" if wrong_password else "pw")
+        credential = Password("ana", "wrong" if wrong_password else PASSWORD)
         account = AccountConfig(
             account=Account(owner="ana", provider="memory", name=name, email=email),
             login=credential,

@@ -18,7 +18,8 @@ from calsync_core.cli.application import calsync
 from calsync_core.cli.config import load_config
 from calsync_core.credentials import check_keys
 from calsync_core.testing.servers import CalDAVServer, RadicaleServer
-from household import PASSWORD, Household, event, noon
+from household import Household, event, noon
+from planted import GUEST, LUNCH, PASSWORD
 
 pytestmark = pytest.mark.server
 
@@ -554,10 +555,10 @@ def test_without_its_libraries_the_command_line_names_the_extra(tmp_path: Path) 
 
 
 def test_no_log_of_a_run_carries_titles_or_secrets(household: Household) -> None:  # I-39
-    household.put("Work", "a.ics", event("a@test", noon(2), "ATTENDEE:mailto:secret.guest@example.com"))
+    household.put("Work", "a.ics", event("a@test", noon(2), f"ATTENDEE:mailto:{GUEST}"))
     result = household.call("sync", "--verbose")
     assert result.exit_code == 0
-    for secret in ("Lunch with the auditor", "secret.guest", PASSWORD, household.secret):
+    for secret in (LUNCH, GUEST, PASSWORD, household.secret):
         assert secret not in result.output
 
 

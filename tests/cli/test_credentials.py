@@ -16,6 +16,7 @@ from calsync_core.cli.application import calsync
 from calsync_core.credentials import new_key
 from calsync_core.testing.simulators.google import GoogleSimulator
 from household import noon
+from planted import LUNCH
 
 WORK, HOME = "ana@work.example", "ana@home.example"
 
@@ -60,7 +61,7 @@ class Google:
     def book(self, user: str, days: int) -> None:
         start, end = noon(days), noon(days + 1)
         times = {"start": {"dateTime": start.isoformat()}, "end": {"dateTime": end.isoformat()}}
-        self.simulator.put_event(user, {"summary": "Lunch with the auditor", **times})
+        self.simulator.put_event(user, {"summary": LUNCH, **times})
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from calsync_core.credentials import new_key
 from calsync_core.testing.simulators.graph import GraphSimulator
 from calsync_core.testing.simulators.messages import Request, Response
 from household import noon
+from planted import LUNCH
 
 ANA, ALSO = "ana@contoso.example", "ana@fabrikam.example"
 
@@ -81,7 +82,7 @@ def test_logged_in_once_it_goes_on_by_itself(tmp_path: Path, graph: Attended) ->
         name: {"dateTime": f"{at:%Y-%m-%dT%H:%M:%S}", "timeZone": "UTC"}
         for name, at in (("start", start), ("end", end))
     }
-    graph.put_event(graph.calendars(ANA)[0], {"subject": "Lunch with the auditor", **times})
+    graph.put_event(graph.calendars(ANA)[0], {"subject": LUNCH, **times})
     synced = as_json(run(config, "sync", "--json"))
     assert (synced["errors"], synced["busy_blocks_created"]) == ([], 1)
     assert as_json(run(config, "audit", "--json"))["ok"]

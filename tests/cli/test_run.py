@@ -30,6 +30,7 @@ from calsync_core.testing.simulators.google import GoogleSimulator
 from calsync_core.testing.simulators.graph import GraphSimulator
 from calsync_core.testing.simulators.messages import Request
 from household import Household, event, noon
+from planted import LUNCH
 
 ANA = "ana@contoso.example"
 HOME = "ana@home.example"
@@ -131,7 +132,7 @@ class Town:
         values: dict[str, Any] = json.loads(result.stdout)
         return values
 
-    def book_home(self, days: int, title: str = "Lunch with the auditor") -> None:
+    def book_home(self, days: int, title: str = LUNCH) -> None:
         times = {"start": {"dateTime": noon(days).isoformat()}, "end": {"dateTime": noon(days + 1).isoformat()}}
         self.google.put_event(HOME, {"summary": title, **times})
 

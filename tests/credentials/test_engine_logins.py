@@ -37,6 +37,7 @@ from calsync_core.system import StaticTokens, SystemClock
 from calsync_core.testing.clock import VirtualClock
 from calsync_core.testing.deaths import Died, DyingProvider, DyingStore, Toll
 from granting import DOWN, GrantingProvider, TokenServer
+from planted import PASSWORD
 
 SECRET = "a secret for tests only"
 HOUR = timedelta(hours=1)
@@ -55,7 +56,7 @@ class House:
 
     def __attrs_post_init__(self) -> None:
         for name in ("home", "work", "eve"):
-            self.service.add_user(name, "pw")
+            self.service.add_user(name, PASSWORD)
             self.service.add_calendar(name, "cal", primary=True)
 
     def process(self, **changes: Any) -> SyncEngine:
@@ -127,7 +128,7 @@ def test_a_process_that_was_told_nothing_finds_the_logins_in_the_store(kind: str
         if kind == "bearer":
             login = BearerToken(house.server.renew(grant.refresh_token)[0])
         elif kind == "password":
-            login = Password(name, "pw")
+            login = Password(name, PASSWORD)
         house.connect(name, login)
     house.book("home", "e1")
     spent = house.server.requests
@@ -164,11 +165,11 @@ def test_without_a_key_a_grant_is_renewed_in_memory_and_nothing_is_stored() -> N
 
 def test_a_key_given_later_has_the_store_keep_what_was_checked_before() -> None:
     house = House()
-    account = house.process(encryption_key=None).connect(Account("ana", "memory", "home"), Password("home", "pw"))
-    engine = house.process(tokens=lambda _account: Password("home", "pw"))
+    account = house.process(encryption_key=None).connect(Account("ana", "memory", "home"), Password("home", PASSWORD))
+    engine = house.process(tokens=lambda _account: Password("home", PASSWORD))
     engine.enable(engine.discover(account.key)[0].key)
     sync(engine)
-    assert house.stored("home") == Password("home", "pw")
+    assert house.stored("home") == Password("home", PASSWORD)
 
 
 def test_a_disconnected_account_leaves_no_login() -> None:  # I-39
@@ -195,7 +196,7 @@ def test_a_forgotten_login_is_used_no_more_and_its_account_stays() -> None:
 def test_a_source_of_the_hosts_own_replaces_what_the_store_kept() -> None:
     house = House()
     both(house)
-    house.connect("home", StaticTokens(Password("home", "pw")))
+    house.connect("home", StaticTokens(Password("home", PASSWORD)))
     assert house.stored("home") is None
     assert house.stored("work") is not None
 
@@ -207,13 +208,13 @@ def test_the_host_may_answer_with_logins_and_leave_the_rest_to_the_store() -> No
 
     def ask(account: Account) -> Login | None:
         asked.append(account.name)
-        return Password("home", "pw") if account.name == "home" else None
+        return Password("home", PASSWORD) if account.name == "home" else None
 
     engine = house.process(tokens=ask)
     house.book("home", "e1")
     assert sync(engine) == 1
     assert sorted(asked) == ["home", "work"]
-    assert house.stored("home") == Password("home", "pw")  # checked, it replaced the grant
+    assert house.stored("home") == Password("home", PASSWORD)  # checked, it replaced the grant
     assert isinstance(house.stored("work"), OAuthGrant)
 
 
@@ -428,7 +429,7 @@ def test_one_accounts_token_server_that_hangs_delays_no_other() -> None:  # I-37
 
 def test_a_token_server_that_is_down_is_one_accounts_failure() -> None:  # I-37
     house = House()
-    house.connect("home", Password("home", "pw"))
+    house.connect("home", Password("home", PASSWORD))
     house.connect("work")
     house.book("home", "e1")
     house.clock.advance(2 * HOUR)
@@ -496,11 +497,11 @@ def test_a_provider_without_grants_takes_none() -> None:  # I-44
     engine = house.process(providers={"memory": MemoryProvider(house.service)})
     with pytest.raises(InvalidValue, match="credentials: provider 'memory' of account 'home' takes no OAuthGrant"):
         house.connect("home", engine=engine)
-    account = engine.connect(Account("ana", "memory", "home"), Password("home", "pw"))
+    account = engine.connect(Account("ana", "memory", "home"), Password("home", PASSWORD))
     with pytest.raises(InvalidValue, match="takes no ServiceAccountGrant"):
         engine.attach(account.key, ServiceAccountGrant("{}", "ana@example.com"))
     with pytest.raises(InvalidValue, match="credentials: needs a Login or a TokenSource, got str"):
-        engine.attach(account.key, cast("Credential", "pw"))
+        engine.attach(account.key, cast("Credential", PASSWORD))
 
 
 # -- keys
@@ -565,7 +566,7 @@ def test_a_bad_key_is_told_before_anything_is_done() -> None:  # I-44
 
 
 def deed_connect(house: House, engine: SyncEngine) -> None:
-    house.connect("home", Password("home", "pw"), engine)
+    house.connect("home", Password("home", PASSWORD), engine)
     house.connect("work", house.server.consent("work"), engine)
     sync(engine)
 

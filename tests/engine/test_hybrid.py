@@ -16,6 +16,7 @@ import pytest
 from calsync_core.models import NoticeKind, PushState, SyncType
 from calsync_core.testing.simulators.pushes import Outbox
 from hybrid_world import HybridWorld, realistic_week
+from planted import PASSWORD
 from world import START, at
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -161,9 +162,9 @@ def test_a_login_revoked_and_given_again() -> None:  # I-35
     world.until(START + 3 * DAY)
     assert requests_by_service(world)["google"] - before <= 12
     world.book("ana", "google", "meanwhile", at(10))
-    world.google.set_password("ana-google", "pw")
+    world.google.set_password("ana-google", PASSWORD)
     account = world.store.load_account(world.calendar("ana", "google").account_id)
-    world.engine.connect(account, world.google.login("ana-google", "pw"))
+    world.engine.connect(account, world.google.login("ana-google", PASSWORD))
     world.until(world.clock.now() + 10 * MINUTE)
     assert at(10) in world.starts("ana", "microsoft")
     assert world.push_states()["google"] == {str(PushState.ACTIVE)}

@@ -25,6 +25,7 @@ from calsync_core.testing import GoogleSimulator, VirtualClock
 from calsync_core.testing.provider_kit import RemoteHands
 from calsync_core.testing.servers import RadicaleServer
 from calsync_core.testing.simulators.graph import GraphSimulator
+from planted import PASSWORD, title
 from world import SECRET, START, at
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -36,7 +37,7 @@ pytestmark = pytest.mark.server
 
 @pytest.fixture(scope="module")
 def radicale() -> Iterator[RadicaleServer]:
-    server = RadicaleServer({caldav_hands.USER: caldav_hands.PASSWORD})
+    server = RadicaleServer({caldav_hands.USER: PASSWORD})
     try:
         server.start()
     except ConfigurationError as missing:
@@ -85,7 +86,7 @@ class Mesh:
         )
         self._connect("google", self.google_login)
         self._connect("microsoft", self.graph_login)
-        self._connect("caldav", Password(caldav_hands.USER, caldav_hands.PASSWORD), self.dav_url)
+        self._connect("caldav", Password(caldav_hands.USER, PASSWORD), self.dav_url)
         return self.engine
 
     def _connect(self, name: str, login: Login, base_url: str | None = None) -> None:
@@ -119,7 +120,7 @@ def _calendar(remote_id: str) -> Calendar:
 
 
 def single(uid: str, start: datetime, **more: Any) -> Event:
-    return evolve(Event(uid, uid, Span(start, start + HOUR), title=f"secret {uid}"), **more)
+    return evolve(Event(uid, uid, Span(start, start + HOUR), title=title(uid)), **more)
 
 
 def weekly(uid: str, start: datetime) -> Event:
@@ -162,7 +163,7 @@ def test_a_mesh_of_three_services_comes_to_rest(radicale: RadicaleServer) -> Non
     before = mesh.count()
 
     for name in NAMES:
-        (new,) = [key for key, text in mesh.hands[name].list_raw().items() if f"secret {name}-new" in text]
+        (new,) = [key for key, text in mesh.hands[name].list_raw().items() if title(f"{name}-new") in text]
         mesh.hands[name].remove(new)
     assert mesh.settle() == 3 * 2
     assert mesh.count() == {name: number - 3 for name, number in before.items()}

@@ -23,6 +23,7 @@ from calsync_core.testing import GoogleSimulator, VirtualClock
 from calsync_core.testing.provider_kit import RemoteHands
 from calsync_core.testing.servers import RadicaleServer
 from memory_bench import Hands as MemoryHands
+from planted import PASSWORD
 from world import START, at
 
 pytestmark = pytest.mark.server
@@ -33,7 +34,7 @@ NAMES = ("google", "caldav", "memory")
 
 @pytest.fixture
 def radicale() -> Iterator[RadicaleServer]:
-    server = RadicaleServer({caldav_hands.USER: caldav_hands.PASSWORD})
+    server = RadicaleServer({caldav_hands.USER: PASSWORD})
     try:
         server.start()
     except ConfigurationError as missing:
@@ -52,7 +53,7 @@ class Mesh:
         self.google = GoogleSimulator(self.clock)
         self.google.add_user(google_hands.ANA, timezone="Europe/Berlin")
         memory = MemoryService()
-        memory.add_user("ana", "pw")
+        memory.add_user("ana", PASSWORD)
         memory_id = memory.add_calendar("ana", "Memory", timezone="Europe/Berlin", primary=True)
         dav_id = caldav_hands.new_calendar(radicale, "Europe/Berlin").remote_id
         self.engine = SyncEngine(
@@ -69,8 +70,8 @@ class Mesh:
         )
         logins: dict[str, Credential] = {
             "google": BearerToken(self.google.issue_token(google_hands.ANA)),
-            "caldav": Password(caldav_hands.USER, caldav_hands.PASSWORD),
-            "memory": Password("ana", "pw"),
+            "caldav": Password(caldav_hands.USER, PASSWORD),
+            "memory": Password("ana", PASSWORD),
         }
         remote = {"google": google_hands.ANA, "caldav": dav_id, "memory": memory_id}
         self.calendars: dict[str, Calendar] = {}

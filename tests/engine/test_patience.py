@@ -12,7 +12,8 @@ from calsync_core.models import ChangePage, NoticeKind, Password
 from calsync_core.protocols import ReadRequest, Session
 from calsync_core.providers.memory import MemoryProvider, MemoryService
 from calsync_core.testing.faults import Fault, FaultKind, FaultyProvider
-from world import PASSWORD, World, at
+from planted import PASSWORD
+from world import World, at
 
 
 def test_a_login_refused_while_being_checked_is_left_alone() -> None:  # I-35

@@ -25,6 +25,7 @@ from calsync_core.providers.memory import MemoryProvider, MemoryService
 from calsync_core.providers.memory.service import PushHabits
 from calsync_core.steps.receive import fingerprint
 from calsync_core.stores import MemoryStore
+from planted import PASSWORD
 from push_world import PushWorld, shuffled
 from world import at
 
@@ -345,7 +346,7 @@ def test_what_changed_while_there_was_no_subscription_is_read(world: PushWorld) 
 def test_a_calendar_that_cannot_push_is_polled_and_remembered() -> None:  # I-30
     world = PushWorld(("work",))
     user = "ana-old"
-    world.service.add_user(user, "pw")
+    world.service.add_user(user, PASSWORD)
     world.remote["old"] = world.memory.add_calendar(user, "old", primary=True, pushes=False)
     world.connect("old")
     world.settle(60)
@@ -534,7 +535,7 @@ def test_a_revoked_login_costs_nothing_and_heals(world: PushWorld) -> None:  # I
     world.until(world.clock.now() + 2 * DAY, step=60)
     assert len(world.told(NoticeKind.REAUTHORIZATION_NEEDED)) == 1
     assert world.engine.metrics(24).api_calls < 60
-    world.memory.set_password("ana-work", "pw")
+    world.memory.set_password("ana-work", PASSWORD)
     world.connect("work")
     world.until(world.clock.now() + HOUR)
     assert world.push_of("work") == "active"

@@ -26,6 +26,7 @@ from calsync_core.models import (
 from calsync_core.protocols import ReadRequest, Session, Subscription
 from calsync_core.providers.memory import MemoryProvider, MemoryService, PushHabits
 from calsync_core.testing.faults import Fault, FaultKind, FaultyProvider
+from planted import PASSWORD
 from push_world import WEBHOOKS, PushWorld
 from world import at
 
@@ -359,7 +360,7 @@ def test_one_owners_failure_is_no_other_owners() -> None:  # I-37
     world = PushWorld(("work", "home"), webhook_url=None)
     for name in ("work", "home"):
         user = f"bo-{name}"
-        world.service.add_user(user, "pw")
+        world.service.add_user(user, PASSWORD)
         remote = world.memory.add_calendar(user, name, primary=True)
         account = world.engine.connect(Account("bo", "memory", name), world.login(name, "bo"))
         (found,) = world.engine.discover(account.key)

@@ -28,7 +28,8 @@ from calsync_core.protocols import ReadRequest, Session
 from calsync_core.stores import MemoryStore
 from calsync_core.system import StaticTokens
 from calsync_core.testing.faults import Fault, FaultKind, FaultyProvider
-from world import PASSWORD, SECRET, World, at
+from planted import PASSWORD
+from world import SECRET, World, at
 
 RESPECT = SyncPolicy(horizon_days=30, on_block_deleted="respect")
 FORTNIGHT = SyncPolicy(horizon_days=14)

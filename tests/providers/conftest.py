@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from caldav_hands import PASSWORD, USER
+from caldav_hands import USER
 from calsync_core.errors import ConfigurationError
 from calsync_core.testing.servers import CalDAVServer, RadicaleServer, XandikosServer
+from planted import PASSWORD
 
 
 def _running(server: CalDAVServer) -> Iterator[CalDAVServer]:

@@ -36,6 +36,7 @@ from calsync_core.protocols import ReadRequest, Session, nothing_known
 from calsync_core.providers.caldav import CalDAVProvider
 from calsync_core.testing.provider_contract.bench import WINDOW
 from calsync_core.testing.provider_contract.fixtures import BUSY
+from planted import PASSWORD
 from scripted_server import (
     COLLECTION,
     Dav,
@@ -359,7 +360,7 @@ def test_no_error_names_a_title_or_a_secret() -> None:  # I-39
                     said.append(repr(ask()))
                 except ProviderError as error:
                     said.append(f"{error!r} {error.__cause__!r}")
-    assert not [text for text in said if title in text or "right" in text]
+    assert not [text for text in said if title in text or PASSWORD in text]
 
 
 def test_pages_say_nothing_of_titles_in_their_repr() -> None:  # I-39
@@ -377,7 +378,7 @@ def test_sessions_of_one_account_share_their_connections() -> None:
     with serving(Dav(FILES), provider) as (_, bench):
         bench.read()
         assert len(provider._connections._idle) == 1
-        session: Session = evolve(bench.session, tokens=Renewing(Password(USER, "right")))
+        session: Session = evolve(bench.session, tokens=Renewing(Password(USER, PASSWORD)))
         evolve(bench, session=session).read()
         assert len(provider._connections._idle) == 2
         del session

@@ -30,6 +30,7 @@ from calsync_core.providers.memory.server import TITLE_LIMIT
 from calsync_core.testing.provider_contract.bench import START, meeting
 from calsync_core.testing.provider_kit import Bench, BlockHands, CorruptingHands, ProviderContract, RemoteHands
 from memory_bench import Hands, bench_of, series, service_of, session_of
+from planted import PASSWORD
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 KEY, OTHER_KEY = "k" * 32, "o" * 32
@@ -53,7 +54,7 @@ SHAPES: dict[str, dict[str, Any]] = {
 @pytest.fixture(params=SHAPES)
 def service(request: pytest.FixtureRequest) -> MemoryService:
     made = MemoryService(**SHAPES[request.param])
-    made.add_user("ana", "right", timezone="Europe/Berlin")
+    made.add_user("ana", PASSWORD, timezone="Europe/Berlin")
     made.add_user("bo", "other")
     return made
 
@@ -69,7 +70,7 @@ class TestMemoryProvider(ProviderContract):
 
     @pytest.fixture
     def session(self) -> Session:
-        return session_of("ana", "right")
+        return session_of("ana", PASSWORD)
 
     @pytest.fixture
     def wrong_session(self) -> Session:
@@ -344,7 +345,7 @@ def test_a_renewed_credential_is_tried_once(bench: Bench) -> None:  # I-35
 
         def credential(self, *, renew: bool = False) -> Password:
             self.asked.append(renew)
-            return Password("ana", "right" if renew else "outdated")
+            return Password("ana", PASSWORD if renew else "outdated")
 
     session = Session(bench.session.account, Renewing(), RequestMeter(), bench.session.clock)
     assert bench.provider.identify(session).subject == "memory:ana"

@@ -18,6 +18,7 @@ from calsync_core.testing import VirtualClock
 from calsync_core.testing.provider_contract.bench import START, meeting
 from calsync_core.testing.provider_kit import Bench, EchoHands, PushContract, PushHands, RemoteHands
 from memory_bench import DAY, HOUR, Endpoint, Hands, bench_of, series, service_of, session_of
+from planted import PASSWORD
 
 KEY = "k" * 32
 BUSY = BlockContent(Span(START, START + HOUR), "🔒 Busy")
@@ -39,7 +40,7 @@ class TestMemoryPush(PushContract):
         habits, shape = SHAPES[request.param]
         made = MemoryService(**shape)
         made.push = evolve(habits)
-        made.add_user("ana", "right")
+        made.add_user("ana", PASSWORD)
         self.announces = habits.announces
         return made
 
@@ -49,7 +50,7 @@ class TestMemoryPush(PushContract):
 
     @pytest.fixture
     def session(self) -> Session:
-        return session_of("ana", "right")
+        return session_of("ana", PASSWORD)
 
     @pytest.fixture
     def wrong_session(self) -> Session:

@@ -37,6 +37,7 @@ from calsync_core.testing.simulators.messages import Response
 from calsync_core.transport import Answer
 from graph_hands import ANA, bench_of, graph_of, session_of, simulator_of
 from graph_scripts import Graph, answer, refusal
+from planted import PASSWORD
 
 WAIT = 20.0
 """Real seconds after which a thread that should have come through has not."""
@@ -304,7 +305,7 @@ def test_scopes_say_whether_blocks_may_be_written() -> None:  # I-42
 
 def test_a_password_is_no_login_here() -> None:  # I-44
     graph = graph_of()
-    session = evolve(session_of(graph), tokens=StaticTokens(Password("ana", "pw")))
+    session = evolve(session_of(graph), tokens=StaticTokens(Password("ana", PASSWORD)))
     with pytest.raises(InvalidValue, match="credentials"):
         MicrosoftProvider(transport=graph.transport()).identify(session)
 

@@ -20,9 +20,10 @@ from calsync_core.protocols import Session
 from calsync_core.providers.memory import MemoryProvider
 from calsync_core.scheduler import InboxWorker
 from calsync_core.stores import MemoryStore
+from planted import PASSWORD
 from push_world import PushWorld
 from waiting import WAIT, until
-from world import PASSWORD, World, at
+from world import World, at
 
 
 class Hanging(MemoryProvider):

@@ -21,7 +21,8 @@ import pytest
 from calsync_core.models import Account, NotificationStatus, Password, StoredSubscription
 from calsync_core.steps.receive import fingerprint
 from calsync_core.testing import VirtualClock
-from killed_app import NAMES, PASSWORD, USER, engine_over
+from killed_app import NAMES, USER, engine_over
+from planted import PASSWORD
 
 BURST = 1_000
 APP = Path(__file__).parents[1] / "killed_app.py"

@@ -1,0 +1,423 @@
+"""Fails the test in which a secret, a title or an attendee came out of the library, wherever that was (I-39).
+
+Everything said during a test is read: log lines of structlog and of ``logging`` down to DEBUG, every ``CalsyncError``
+that is made and what it would drag along in a traceback, notices and failures, reports as dictionaries, web answers,
+what commands and processes print, and the bytes of the databases that a test leaves.
+
+What is looked for: the marks of ``planted.py``, plain or in base64, and what the test itself put into a field that must
+not be told, like ``Password.password`` or ``Event.title``. Such a value is left out if it is an everyday word.
+
+A test's own lines, its own errors and what it prints itself are nobody's leak.
+"""
+
+from __future__ import annotations
+
+import base64
+import logging
+import subprocess
+import sys
+import traceback
+from collections import Counter
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from functools import wraps
+from importlib.util import find_spec
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytest
+import structlog
+from attrs import define, field, frozen
+
+from calsync_core import models
+from calsync_core.core.identity import Keyring
+from calsync_core.errors import CalsyncError
+from calsync_core.protocols import Push
+from calsync_core.web.receiver import Received, Receiver, Reply
+from planted import DETAILS, GUESTS, SECRETS, TITLES
+
+__all__ = ["OUT_OF_OUR_HANDS", "Watch", "watch"]
+
+OUT_OF_OUR_HANDS: Mapping[str, str] = {}
+"""Loggers of other libraries that quote what they carry, and why the library can't help it."""
+
+UNHEARD: Mapping[str, str] = {
+    "httpcore": "a dozen lines for each request, of headers and states; ``test_leaks.py`` listens to it once",
+    "sqlalchemy": "every statement and row; ``test_leaks.py`` listens to its statements once",
+}
+"""Loggers that would take longer to read than the tests take to run, and where they are heard instead."""
+
+_TESTS = str(Path(__file__).parent)
+_PASSED_OVER = (
+    *(
+        __file__,
+        structlog.__path__[0],
+        logging.__path__[0],
+        "<attrs generated",
+        sys.modules["contextlib"].__file__ or "",
+    ),
+    sys.modules[CalsyncError.__module__].__file__ or "",
+)
+_MOST_LEARNT = 200
+_LISTENING = 1
+"""The root logger's level: below every other, so that a level set by anybody else is known by its number."""
+
+_KINDS = {SECRETS: "a secret", TITLES: "a title", GUESTS: "an attendee", DETAILS: "a description or place"}
+_STORED = (TITLES,)
+"""Kinds that a database may hold: rules need titles (decision 7)."""
+
+
+def _in_base64(mark: str) -> Iterator[str]:
+    """What every base64 text has in it that has the mark in it, as a header of HTTP's has a password."""
+    for offset in range(3):
+        coded = base64.b64encode(bytes(offset) + mark.encode()).decode().rstrip("=")
+        yield coded[(0, 2, 3)[offset] : -1]
+
+
+_MARKS = {shape: mark for mark in _KINDS for shape in (mark, *_in_base64(mark))}
+
+
+@frozen
+class Leak:
+    """What came out and where. Never the value: this ends up in a log."""
+
+    name: str
+    channel: str
+    place: str
+
+    def __str__(self) -> str:
+        return f"{self.name} in {self.channel} ({self.place})"
+
+
+@define(eq=False)
+class Watch:
+    """What must not be told, what was looked through, and what came out.
+
+    Attributes:
+        learnt: Values that tests put into fields that must not be told, and the fields' names.
+        ordinary: How many values of which fields were everyday words, which nobody could look for.
+        looked: How many texts, by channel.
+    """
+
+    learnt: dict[str, str] = field(factory=dict)
+    ordinary: Counter[str] = field(factory=Counter)
+    looked: Counter[str] = field(factory=Counter)
+    found: list[Leak] = field(factory=list)
+    doubted: list[BaseException] = field(factory=list)
+
+    def learn(self, name: str, value: object) -> None:
+        """Remember a value that is unmistakable and has no mark."""
+        if not isinstance(value, str) or not value or value in self.learnt:
+            return
+        if any(mark in value for mark in _KINDS):
+            return
+        if not _telling(name, value):
+            self.ordinary[name] += 1
+            return
+        if len(self.learnt) >= _MOST_LEARNT:
+            del self.learnt[next(iter(self.learnt))]
+        self.learnt[value] = name
+
+    def names_in(self, text: str) -> list[str]:
+        """Which of them a text gives away."""
+        found = [_KINDS[mark] for shape, mark in _MARKS.items() if shape in text] if _any_mark(text) else []
+        return found + [name for value, name in tuple(self.learnt.items()) if value in text]
+
+    def look(self, channel: str, text: str, place: str | None = None) -> None:
+        """Read one text; without a place, the caller's is to blame."""
+        self.looked[channel] += 1
+        names = self.names_in(text)
+        if names:
+            place = _who(sys._getframe(1)) if place is None else place
+            if place is not None:
+                self.found += [Leak(name, channel, place) for name in names]
+
+
+watch = Watch()
+"""Of this process."""
+
+
+def _any_mark(text: str) -> bool:
+    return any(shape in text for shape in _MARKS)
+
+
+def _telling(name: str, value: str) -> bool:
+    """Whether it can be looked for: nobody says it by accident."""
+    if name.endswith("title"):
+        return (len(value) >= 8 and " " in value and sum(map(str.isalpha, value)) >= 5) or (
+            len(value) >= 5 and value.isalpha() and value.istitle()
+        )
+    return len(value) >= 16 or (len(value) >= 8 and not value.isalpha())
+
+
+def _who(frame: FrameType | None) -> str | None:
+    """Where the library said it; None: a test did."""
+    while frame is not None and frame.f_code.co_filename.startswith(_PASSED_OVER):
+        frame = frame.f_back
+    if frame is None or frame.f_code.co_filename.startswith(_TESTS):
+        return None
+    return f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """It, and what its traceback would show before it."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+
+
+def _words(error: BaseException) -> str:
+    return f"{error} {error!r} {getattr(error, '__notes__', '')}"
+
+
+# -- what must not be told ---------------------------------------------------------------------------------------------
+
+_UNTOLD: Mapping[type, tuple[str, ...]] = {
+    models.Password: ("password",),
+    models.BearerToken: ("token",),
+    models.OAuthGrant: ("client_secret", "refresh_token", "access_token"),
+    models.ServiceAccountGrant: ("key", "access_token"),
+    models.Event: ("title",),
+    Push: ("secret",),
+}
+
+
+def _learn_from(patch: pytest.MonkeyPatch, kind: type, names: tuple[str, ...]) -> None:
+    original: Callable[..., None] = vars(kind)["__init__"]
+    labels = [(name, f"{kind.__name__}.{name}") for name in names]
+
+    @wraps(original)
+    def init(self: Any, *args: Any, **kwargs: Any) -> None:
+        original(self, *args, **kwargs)
+        for name, label in labels:
+            watch.learn(label, getattr(self, name))
+
+    patch.setattr(kind, "__init__", init)
+
+
+def _learn(patch: pytest.MonkeyPatch) -> None:
+    for kind, names in _UNTOLD.items():
+        _learn_from(patch, kind, names)
+    keyring = Keyring.__init__
+
+    @wraps(keyring)
+    def init(self: Keyring, secrets: tuple[bytes, ...]) -> None:
+        keyring(self, secrets)
+        for secret in secrets:
+            watch.learn("SyncEngine.secret", secret.decode())
+
+    patch.setattr(Keyring, "__init__", init)
+
+
+# -- where it could come out -------------------------------------------------------------------------------------------
+
+
+def _watch_structlog(patch: pytest.MonkeyPatch) -> None:
+    base = structlog.BoundLoggerBase
+    original = base._process_event
+
+    def process(self: Any, method: str, event: str | None, values: dict[str, Any]) -> Any:
+        text = repr((event, dict(self._context), values, structlog.contextvars.get_contextvars()))
+        given = values.get("exc_info")
+        error = given if isinstance(given, BaseException) else sys.exc_info()[1] if given else None
+        watch.look("a log line", text if error is None else text + "".join(traceback.format_exception(error)))
+        return original(self, method, event, values)
+
+    patch.setattr(base, "_process_event", process)
+
+
+def _watch_logging(patch: pytest.MonkeyPatch) -> None:
+    original = logging.Logger.callHandlers
+
+    def call(self: logging.Logger, record: logging.LogRecord) -> None:
+        if not record.name.startswith(tuple(OUT_OF_OUR_HANDS)) and not record.pathname.startswith(_TESTS):
+            error = record.exc_info[1] if record.exc_info else None
+            text = record.getMessage() + ("" if error is None else "".join(traceback.format_exception(error)))
+            watch.look("a log record", text, f"{record.name} {record.levelname} {record.filename}:{record.lineno}")
+        if record.levelno >= logging.WARNING or self.getEffectiveLevel() != _LISTENING:
+            original(self, record)
+
+    patch.setattr(logging.Logger, "callHandlers", call)
+    patch.setattr(logging.root, "level", _LISTENING)
+    logging.root.manager._clear_cache()  # type: ignore[attr-defined]  # typeshed leaves it out; setLevel does the same
+
+
+def _watch_errors(patch: pytest.MonkeyPatch) -> None:
+    original = CalsyncError.__init__
+
+    def init(self: CalsyncError, *args: object) -> None:
+        original(self, *args)
+        watch.look("an exception", repr(args))
+        context = sys.exc_info()[1]
+        if context is not None and any(watch.names_in(_words(error)) for error in _chain(context)):
+            watch.doubted.append(self)  # until it is known whether it was raised from None
+
+    patch.setattr(CalsyncError, "__init__", init)
+
+
+def _judge_doubted() -> None:
+    """Errors made while one was handled that says too much: does a traceback of theirs show it?"""
+    for error in watch.doubted:
+        for one in list(_chain(error))[1:]:
+            place = traceback.extract_tb(one.__traceback__)[-1:]
+            if place and place[0].filename.startswith(_TESTS):
+                continue
+            where = f"{type(one).__name__} behind {type(error).__name__}"
+            watch.look("an exception's traceback", _words(one), f"{where}, {place[0].name if place else 'unraised'}")
+    watch.doubted.clear()
+
+
+def _watch_values(patch: pytest.MonkeyPatch) -> None:
+    """What is kept to be shown to people."""
+
+    def watched(kind: type, shown: Callable[[Any], object]) -> None:
+        original: Callable[..., None] = vars(kind)["__init__"]
+
+        @wraps(original)
+        def init(self: Any, *args: Any, **kwargs: Any) -> None:
+            original(self, *args, **kwargs)
+            words = shown(self)
+            if words:
+                watch.look(f"a {kind.__name__}", repr(words))
+
+        patch.setattr(kind, "__init__", init)
+
+    watched(models.Notice, lambda notice: notice.detail)
+    watched(models.SyncFailure, lambda failure: failure)
+    watched(models.Outcome, lambda outcome: outcome.message)
+    watched(models.Unreadable, lambda unreadable: unreadable.reason)
+
+
+def _watch_results(
+    patch: pytest.MonkeyPatch, owner: type, name: str, read: Callable[..., Iterable[tuple[str, Any]]]
+) -> None:
+    """Look through what a method returns, or whatever ``read`` makes of the call."""
+    original = getattr(owner, name)
+
+    @wraps(original)
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        result = original(self, *args, **kwargs)
+        for channel, text in read(self, args, result):
+            if text:
+                watch.look(channel, text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text), channel)
+        return result
+
+    patch.setattr(owner, name, call)
+
+
+def _watch_answers(patch: pytest.MonkeyPatch) -> None:
+    for kind in (getattr(models, name) for name in models.__all__):
+        if isinstance(kind, type) and "as_dict" in vars(kind):
+            _watch_results(
+                patch, kind, "as_dict", lambda self, _args, found: [(f"{type(self).__name__}.as_dict", found)]
+            )
+    _watch_results(patch, Receiver, "answer", lambda _self, args, reply: [_answered(args[0], reply)])
+    _watch_results(
+        patch, subprocess.Popen, "communicate", lambda _self, _args, streams: zip(_STREAMS, streams, strict=True)
+    )
+    _watch_results(
+        patch, pytest.CaptureFixture, "readouterr", lambda _self, _args, streams: zip(_STREAMS, streams, strict=True)
+    )
+    if find_spec("click") is not None:
+        from click.testing import CliRunner  # noqa: PLC0415  (an extra)
+
+        _watch_results(patch, CliRunner, "invoke", _printed)
+
+
+def _answered(received: Received, reply: Reply) -> tuple[str, bytes]:
+    """A handshake's answer is its sender's own words."""
+    route = received.path.strip("/")
+    return (f"the answer of /{route}", reply.body) if route in {"health", "metrics"} else ("a web answer", b"")
+
+
+_STREAMS = ("standard output", "standard error")
+
+
+def _printed(_runner: object, args: tuple[Any, ...], result: Any) -> Iterable[tuple[str, Any]]:
+    if "demo" in args[1]:  # it tells the story of people who don't exist
+        return []
+    return [
+        *zip(_STREAMS, (result.stdout, result.stderr), strict=True),
+        ("a command's exception", _told(result.exception)),
+    ]
+
+
+def _told(error: BaseException | None) -> str:
+    return " ".join(map(_words, _chain(error)))
+
+
+def _look_at_files(folder: Path) -> None:
+    """Databases hold no login, attendee or text; nor do the streams that processes wrote into files."""
+    for path in folder.rglob("*"):
+        if ".db" in path.name and path.is_file():
+            text = path.read_bytes().decode("latin-1")
+            watch.looked["database files"] += 1
+            names = [_KINDS[mark] for shape, mark in _MARKS.items() if mark not in _STORED and shape in text]
+            names += [name for value, name in watch.learnt.items() if not name.endswith("title") and value in text]
+            watch.found += [Leak(name, "a database's bytes", path.name) for name in names]
+        elif path.name in {"log", "out"} and path.is_file():
+            watch.look("a process's stream", path.read_text("utf-8"), path.name)
+
+
+# -- pytest ------------------------------------------------------------------------------------------------------------
+
+_patch = pytest.MonkeyPatch()
+
+
+def pytest_configure() -> None:
+    _learn(_patch)
+    for install in (_watch_structlog, _watch_logging, _watch_errors, _watch_values, _watch_answers):
+        install(_patch)
+
+
+def pytest_unconfigure() -> None:
+    _patch.undo()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """A command that ran in this process may have silenced libraries: listen again."""
+    for name in [*logging.root.manager.loggerDict]:
+        logging.getLogger(name).setLevel(logging.WARNING if name in UNHEARD else logging.NOTSET)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Fail the phase in which something came out."""
+    report = yield
+    _judge_doubted()
+    if report.when == "call":
+        folder = getattr(item, "funcargs", {}).get("tmp_path")
+        if folder is not None:
+            _look_at_files(folder)
+    for name, text in report.sections:
+        if name.endswith(report.when):
+            watch.look(name, text, name)
+    if watch.found:
+        told = "\n".join(f"leaked: {leak}" for leak in dict.fromkeys(watch.found))
+        if report.outcome == "failed":
+            report.sections.append(("leaks", told))
+        report.outcome, report.longrepr = "failed", told if report.outcome != "failed" else report.longrepr
+        watch.found.clear()
+    return report
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["leaks"] = (dict(watch.looked), dict(watch.ordinary))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """A worker of pytest-xdist ended: its counts are everybody's."""
+    looked, ordinary = getattr(node, "workeroutput", {}).get("leaks", ({}, {}))
+    watch.looked.update(looked)
+    watch.ordinary.update(ordinary)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for what, counts in (("looked for leaks in", watch.looked), ("too ordinary to look for:", watch.ordinary)):
+        if counts:
+            told = ", ".join(f"{count} × {name}" for name, count in counts.most_common())
+            terminalreporter.write_line(f"{what} {told}")
