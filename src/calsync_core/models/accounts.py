@@ -130,7 +130,7 @@ class Identity:
     """
 
     subject: str
-    email: str | None = None
+    email: str | None = field(default=None, repr=False)
     timezone: str | None = None
 
 

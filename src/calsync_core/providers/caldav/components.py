@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from attrs import Factory, define, frozen
+from attrs import Factory, define, field, frozen
 
 __all__ = ["Component", "Property", "parse_components", "unescape"]
 
@@ -33,8 +33,8 @@ class Property:
     """One content line: name and parameter names in upper case, the value as it was written."""
 
     name: str
-    parameters: Mapping[str, str]
-    value: str
+    parameters: Mapping[str, str] = field(repr=False)
+    value: str = field(repr=False)
 
     @property
     def text(self) -> str:

@@ -57,7 +57,7 @@ class Login:
     """Who may come in, and what the service knows of them."""
 
     password: str = field(repr=False)
-    email: str | None
+    email: str | None = field(repr=False)
     timezone: str | None
 
 

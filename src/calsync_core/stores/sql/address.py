@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlalchemy as sa
-from attrs import frozen
+from attrs import field, frozen
 from sqlalchemy import exc
 from sqlalchemy.pool import SingletonThreadPool
 
@@ -27,7 +27,7 @@ class Address:
         pool_size: At most so many connections, in each process, to a database on a server.
     """
 
-    url: sa.URL
+    url: sa.URL = field(repr=False)  # SQLAlchemy hides its password, and not what stands behind a question mark
     synchronous: str | None = None
     pool_size: int = _POOL_SIZE
 
@@ -50,6 +50,7 @@ def parse_address(text: str) -> Address:
         url = url.set(drivername=_DRIVERS.get(url.drivername, url.drivername))
         dialect = url.get_dialect()
         dialect.import_dbapi()
+        dialect.create_connect_args(url)  # looks at it without connecting: SQLite's has no user and no host
     except (exc.ArgumentError, AttributeError, TypeError, ValueError):
         raise ConfigurationError(f"store url: not a database URL that can be used, {_EXAMPLES}") from None
     except ImportError as error:
