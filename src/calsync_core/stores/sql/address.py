@@ -50,7 +50,8 @@ def parse_address(text: str) -> Address:
         url = url.set(drivername=_DRIVERS.get(url.drivername, url.drivername))
         dialect = url.get_dialect()
         dialect.import_dbapi()
-        dialect.create_connect_args(url)  # looks at it without connecting: SQLite's has no user and no host
+        # Connects to nothing, and refuses an SQLite URL with a user or a host.
+        dialect().create_connect_args(url.set(query={}))
     except (exc.ArgumentError, AttributeError, TypeError, ValueError):
         raise ConfigurationError(f"store url: not a database URL that can be used, {_EXAMPLES}") from None
     except ImportError as error:
