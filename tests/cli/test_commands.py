@@ -562,6 +562,25 @@ def test_no_log_of_a_run_carries_titles_or_secrets(household: Household) -> None
         assert secret not in result.output
 
 
+def test_other_libraries_say_nothing(tmp_path: Path) -> None:  # I-39
+    """They quote what servers send: msal warns of a wrong clock with all that an ID token says of a person."""
+    code = (
+        "import importlib, logging, pkgutil, calsync_core;"
+        "skipped = ('.testing', '.migrations', '__main__');"
+        "names = [each.name for each in pkgutil.walk_packages(calsync_core.__path__, 'calsync_core.')];"
+        "[importlib.import_module(name) for name in names if not any(part in name for part in skipped)];"
+        "import msal;"
+        "from calsync_core.cli.output import configure_logging;"
+        "configure_logging(verbose=True);"
+        "known = {name.partition('.')[0] for name in logging.root.manager.loggerDict} - {'asyncio', 'concurrent'};"
+        "print(len(known), [name for name in sorted(known) if logging.getLogger(name).isEnabledFor(logging.ERROR)])"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    count, _, audible = ended.stdout.strip().partition(" ")
+    assert int(count) >= 8
+    assert audible == "[]"
+
+
 def test_servers_are_asked_only_what_is_needed(household: Household, radicale: CalDAVServer) -> None:
     fill(household)
     household.json("sync")

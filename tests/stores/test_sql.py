@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -109,6 +110,20 @@ def test_errors_never_show_what_was_stored(file_store: SQLStore) -> None:  # I-3
             assert "Müller" not in f"{shown} {shown!r}"
             shown = shown.__cause__ or (None if shown.__suppress_context__ else shown.__context__)
         assert caught.value.__suppress_context__
+
+
+def test_statements_are_logged_without_what_is_stored(  # I-39
+    url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where a host listens to SQLAlchemy: to its statements, at INFO. At DEBUG it shows the rows that it reads."""
+    caplog.set_level(logging.INFO, "sqlalchemy.engine")
+    store = SQLStore(url)
+    bench = StoreBench(store)
+    bench.save(bench.source, an_item("e1", an_event(title=TITLE)))
+    assert [stored.event.title for stored in store.load_events("ana", ["uid-e1"])] == [TITLE]
+    store.close()
+    assert "INSERT INTO events" in caplog.text
+    assert "biopsy" not in caplog.text
 
 
 def test_a_damaged_row_is_told_without_showing_it(file_store: SQLStore) -> None:  # I-39

@@ -18,7 +18,10 @@ from calsync_core.models import SyncFailure
 
 __all__ = ["Output", "configure_logging", "failures_as_dicts", "plain_table", "print_failures", "print_json"]
 
-_QUIET_LIBRARIES = ("caldav", "niquests", "urllib3", "urllib3_future", "httpx", "radicale", "alembic", "sqlalchemy")
+_QUIET_LIBRARIES = (
+    *("caldav", "niquests", "requests", "urllib3", "urllib3_future", "httpx", "httpcore", "hpack", "charset_normalizer"),
+    *("google", "msal", "alembic", "sqlalchemy", "psycopg", "radicale"),
+)
 
 
 def print_json(values: Mapping[str, Any]) -> None:
