@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import traceback
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -350,6 +351,8 @@ AT = OAuthGrant(APP, SECRET, "refresh-token-XYZ", token_url="https://login.examp
         (httpx.Response(200, json=[]), Unavailable),
         (httpx.Response(200, json={}), AuthExpired),
         (httpx.Response(200, json={"access_token": 3}), AuthExpired),
+        (httpx.Response(200, json={"access_token": "a", "id_token": "garbled"}), Unavailable),
+        (httpx.Response(200, json={"access_token": "a", "id_token": "e30.eyJuYW1lIjoiWFla.x"}), Unavailable),
         (httpx.Response(400, text="no"), UnreadableAnswer),
         (httpx.ReadTimeout("slow"), Unavailable),
         (httpx.ConnectError("away"), Unavailable),
@@ -369,6 +372,15 @@ def test_a_token_server_that_is_not_itself(
     assert "XYZ" not in chain
     if isinstance(refused.value, RateLimited):
         assert refused.value.retry_after == 7.5
+
+
+@pytest.mark.parametrize("status", [200, 400, 404])
+def test_a_directory_that_does_not_know_the_tenant_is_not_quoted(status: int) -> None:  # I-34, I-39
+    said = {"error": "invalid_tenant", "error_description": "Tenant of ana-XYZ not found"}
+    transport = httpx.MockTransport(lambda _request: httpx.Response(status, json=said))
+    with pytest.raises(Unavailable) as refused:
+        renew(AT, VirtualClock(), transport)
+    assert "XYZ" not in "".join(traceback.format_exception(refused.value))
 
 
 def test_a_token_server_named_by_the_discovery_document_is_not_asked_elsewhere() -> None:  # I-38

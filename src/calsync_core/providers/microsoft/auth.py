@@ -129,10 +129,14 @@ def finish_authorization(
         Unavailable: the server can't be reached, or fails.
     """
     wire = _Wire(client, clock, transport)
-    try:
-        return wire.granted(wire.ask(lambda app: app.acquire_token_by_auth_code_flow(dict(flow), dict(query))))
-    except ValueError:
-        raise AuthExpired("what came back does not belong to this connection") from None
+
+    def exchange(app: Any) -> Mapping[str, Any]:
+        try:
+            return dict(app.acquire_token_by_auth_code_flow(dict(flow), dict(query)))
+        except ValueError:
+            raise AuthExpired("what came back does not belong to this connection") from None
+
+    return wire.granted(wire.ask(exchange))
 
 
 def begin_device_login(
@@ -258,7 +262,8 @@ class _Wire:
                 return dict(work(app))
             except (ProviderError, InvalidValue):
                 raise
-            except (KeyError, TypeError, AttributeError) as error:
+            except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+                # msal's own words quote the answer: what a directory says, or all that an ID token says of a person.
                 raise Unavailable(f"the login server's answer can't be read ({type(error).__name__})") from None
 
     def granted(self, told: Mapping[str, Any]) -> OAuthGrant:
