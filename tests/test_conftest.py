@@ -42,7 +42,7 @@ WHOLE_MODULE = 'import pytest\npytest.skip("no server", allow_module_level=True)
 
 def run_session(folder: Path, cases: str, **environment: str) -> str:
     (folder / "conftest.py").write_text((Path(__file__).parent / "conftest.py").read_text("utf-8"), "utf-8")
-    (folder / "pytest.ini").write_text("[pytest]\nmarkers = server\n", "utf-8")
+    (folder / "pytest.ini").write_text(f"[pytest]\nmarkers = server\npythonpath = {Path(__file__).parent}\n", "utf-8")
     (folder / "test_cases.py").write_text(cases, "utf-8")
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "CALSYNC_"))}
     run = subprocess.run(

@@ -19,8 +19,8 @@ from calsync_core.models import SyncFailure
 __all__ = ["Output", "configure_logging", "failures_as_dicts", "plain_table", "print_failures", "print_json"]
 
 _QUIET_LIBRARIES = (
-    *("caldav", "charset_normalizer", "hpack", "httpcore", "httpx", "niquests", "requests", "urllib3", "urllib3_future"),
-    *("alembic", "google", "msal", "psycopg", "radicale", "sqlalchemy"),
+    *("alembic", "caldav", "charset_normalizer", "google", "hpack", "httpcore", "httpx", "msal", "niquests", "psycopg"),
+    *("radicale", "requests", "sqlalchemy", "urllib3", "urllib3_future"),
 )
 
 
