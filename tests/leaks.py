@@ -17,7 +17,7 @@ import logging
 import subprocess
 import sys
 import traceback
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from functools import wraps
 from importlib.util import find_spec
@@ -42,8 +42,7 @@ OUT_OF_OUR_HANDS: Mapping[str, str] = {}
 """Loggers of other libraries that quote what they carry, and why the library can't help it."""
 
 UNHEARD: Mapping[str, str] = {
-    "httpcore": "a dozen lines for each request, of headers and states; ``test_leaks.py`` listens to it once",
-    "sqlalchemy": "every statement and row; ``test_leaks.py`` listens to its statements once",
+    "sqlalchemy": "every statement and row; ``test_sql.py`` listens to its statements",
 }
 """Loggers that would take longer to read than the tests take to run, and where they are heard instead."""
 
@@ -58,6 +57,8 @@ _PASSED_OVER = (
     ),
     sys.modules[CalsyncError.__module__].__file__ or "",
 )
+_STREAMS = ("standard output", "standard error")
+_PRINTED = (*_STREAMS, "Captured ")
 _MOST_LEARNT = 200
 _LISTENING = 1
 """The root logger's level: below every other, so that a level set by anybody else is known by its number."""
@@ -95,15 +96,23 @@ class Watch:
 
     Attributes:
         learnt: Values that tests put into fields that must not be told, and the fields' names.
-        ordinary: How many values of which fields were everyday words, which nobody could look for.
+        ordinary: Values that are everyday words, which nobody could look for, by the fields' names.
+        elsewhere: How many of those there were in workers of pytest-xdist.
         looked: How many texts, by channel.
+        found: What came out in this phase of this test.
+        doubted: Errors that were made while one was handled that says too much.
+        module: Whose tests are running.
+        fiction: What is printed now is meant to show titles.
     """
 
     learnt: dict[str, str] = field(factory=dict)
-    ordinary: Counter[str] = field(factory=Counter)
+    ordinary: dict[str, set[str]] = field(factory=lambda: defaultdict(set))
+    elsewhere: Counter[str] = field(factory=Counter)
     looked: Counter[str] = field(factory=Counter)
     found: list[Leak] = field(factory=list)
     doubted: list[BaseException] = field(factory=list)
+    module: str = ""
+    fiction: bool = False
 
     def learn(self, name: str, value: object) -> None:
         """Remember a value that is unmistakable and has no mark."""
@@ -112,7 +121,7 @@ class Watch:
         if any(mark in value for mark in _KINDS):
             return
         if not _telling(name, value):
-            self.ordinary[name] += 1
+            self.ordinary[name].add(value)
             return
         if len(self.learnt) >= _MOST_LEARNT:
             del self.learnt[next(iter(self.learnt))]
@@ -125,6 +134,8 @@ class Watch:
 
     def look(self, channel: str, text: str, place: str | None = None) -> None:
         """Read one text; without a place, the caller's is to blame."""
+        if self.fiction and channel.startswith(_PRINTED):
+            return
         self.looked[channel] += 1
         names = self.names_in(text)
         if names:
@@ -144,9 +155,7 @@ def _any_mark(text: str) -> bool:
 def _telling(name: str, value: str) -> bool:
     """Whether it can be looked for: nobody says it by accident."""
     if name.endswith("title"):
-        return (len(value) >= 8 and " " in value and sum(map(str.isalpha, value)) >= 5) or (
-            len(value) >= 5 and value.isalpha() and value.istitle()
-        )
+        return len(value) >= 8 and " " in value and sum(map(str.isalpha, value)) >= 5
     return len(value) >= 16 or (len(value) >= 8 and not value.isalpha())
 
 
@@ -330,12 +339,7 @@ def _answered(received: Received, reply: Reply) -> tuple[str, bytes]:
     return (f"the answer of /{route}", reply.body) if route in {"health", "metrics"} else ("a web answer", b"")
 
 
-_STREAMS = ("standard output", "standard error")
-
-
-def _printed(_runner: object, args: tuple[Any, ...], result: Any) -> Iterable[tuple[str, Any]]:
-    if "demo" in args[1]:  # it tells the story of people who don't exist
-        return []
+def _printed(_runner: object, _args: object, result: Any) -> Iterable[tuple[str, Any]]:
     return [
         *zip(_STREAMS, (result.stdout, result.stderr), strict=True),
         ("a command's exception", _told(result.exception)),
@@ -375,8 +379,15 @@ def pytest_unconfigure() -> None:
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_runtest_setup() -> None:
-    """A command that ran in this process may have silenced libraries: listen again."""
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """What another module's tests learnt is not this one's; and a command may have silenced libraries in this process.
+
+    Tests marked ``fiction`` print what people who don't exist have in their calendars.
+    """
+    watch.fiction = item.get_closest_marker("fiction") is not None
+    if watch.module != item.nodeid.partition("::")[0]:
+        watch.module = item.nodeid.partition("::")[0]
+        watch.learnt.clear()
     for name in [*logging.root.manager.loggerDict]:
         logging.getLogger(name).setLevel(logging.WARNING if name in UNHEARD else logging.NOTSET)
 
@@ -405,7 +416,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 def pytest_sessionfinish(session: pytest.Session) -> None:
     output = getattr(session.config, "workeroutput", None)
     if output is not None:
-        output["leaks"] = (dict(watch.looked), dict(watch.ordinary))
+        output["leaks"] = (dict(watch.looked), {name: len(values) for name, values in watch.ordinary.items()})
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -413,11 +424,12 @@ def pytest_testnodedown(node: Any) -> None:
     """A worker of pytest-xdist ended: its counts are everybody's."""
     looked, ordinary = getattr(node, "workeroutput", {}).get("leaks", ({}, {}))
     watch.looked.update(looked)
-    watch.ordinary.update(ordinary)
+    watch.elsewhere.update(ordinary)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    for what, counts in (("looked for leaks in", watch.looked), ("too ordinary to look for:", watch.ordinary)):
+    ordinary = watch.elsewhere + Counter({name: len(values) for name, values in watch.ordinary.items()})
+    for what, counts in (("looked for leaks in", watch.looked), ("too ordinary to look for:", ordinary)):
         if counts:
             told = ", ".join(f"{count} × {name}" for name, count in counts.most_common())
             terminalreporter.write_line(f"{what} {told}")

@@ -150,6 +150,12 @@ def test_silent_from_none():
 def test_silent_database_with_titles(tmp_path):
     (tmp_path / "calsync.db").write_bytes(LUNCH.encode())
 
+@pytest.mark.fiction
+def test_silent_fiction(capsys):
+    print(LUNCH)
+    capsys.readouterr()
+    print(LUNCH)
+
 def test_silent_everyday_words():
     structlog.get_logger().info("told", what=Password("ana", "changed").password)
 """

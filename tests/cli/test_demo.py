@@ -35,6 +35,8 @@ from calsync_core.testing.servers import ServerError
 from calsync_core.testing.simulators.google import GoogleSimulator
 from calsync_core.testing.simulators.graph import GraphSimulator
 
+pytestmark = pytest.mark.fiction
+
 NAMES = ("work", "on-call", "private", "family")
 DAYS = st.dates(date(2024, 1, 1), date(2032, 12, 31))
 

@@ -220,7 +220,7 @@ def test_the_login_goes_out_with_the_first_request() -> None:
     """A server that also answers strangers would show them an empty calendar."""
     with serving(Dav(FILES)) as (server, bench):
         bench.read()
-        assert {request.login for request in server.requests} == {f"{USER}:right"}
+        assert {request.login for request in server.requests} == {f"{USER}:{PASSWORD}"}
 
 
 def test_a_principal_that_is_nobody_is_a_refused_login() -> None:
@@ -325,7 +325,7 @@ def test_an_allowed_host_is_followed() -> None:  # I-38
         provider = CalDAVProvider(allowed_hosts=[elsewhere.root.removeprefix("http://")])
         with serving(lambda _: away, provider) as (_, bench):
             assert bench.read().keys() == set(FILES)
-        assert [request.login for request in elsewhere.requests] == [f"{USER}:right"]
+        assert [request.login for request in elsewhere.requests] == [f"{USER}:{PASSWORD}"]
 
 
 def test_a_calendar_on_a_host_not_allowed_is_refused_without_a_request() -> None:  # I-38
