@@ -12,210 +12,32 @@ A test's own lines, its own errors and what it prints itself are nobody's leak.
 
 from __future__ import annotations
 
-import base64
 import logging
 import subprocess
 import sys
 import traceback
-from collections import Counter, defaultdict
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Generator, Iterable, Mapping
 from functools import wraps
 from importlib.util import find_spec
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import pytest
 import structlog
-from attrs import define, field, frozen
 
 from calsync_core import models
-from calsync_core.core.identity import Keyring
 from calsync_core.errors import CalsyncError
-from calsync_core.protocols import Push
 from calsync_core.web.receiver import Received, Receiver, Reply
-from planted import DETAILS, GUESTS, SECRETS, TITLES
-
-__all__ = ["OUT_OF_OUR_HANDS", "Watch", "watch"]
-
-OUT_OF_OUR_HANDS: Mapping[str, str] = {}
-"""Loggers of other libraries that quote what they carry, and why the library can't help it."""
+from watching import STREAMS, TESTS, chain, learn, watch, words
 
 UNHEARD: Mapping[str, str] = {
-    "sqlalchemy": "every statement and row; ``test_sql.py`` listens to its statements",
+    "sqlalchemy": "at DEBUG it shows all rows that it reads, and can't be told not to; test_sql.py listens to its INFO",
 }
-"""Loggers that would take longer to read than the tests take to run, and where they are heard instead."""
+"""Loggers of other libraries that are not listened to, and why: what they show is out of this library's hands."""
 
-_TESTS = str(Path(__file__).parent)
-_PASSED_OVER = (
-    *(
-        __file__,
-        structlog.__path__[0],
-        logging.__path__[0],
-        "<attrs generated",
-        sys.modules["contextlib"].__file__ or "",
-    ),
-    sys.modules[CalsyncError.__module__].__file__ or "",
-)
-_STREAMS = ("standard output", "standard error")
-_PRINTED = (*_STREAMS, "Captured ")
-_MOST_LEARNT = 200
 _LISTENING = 1
 """The root logger's level: below every other, so that a level set by anybody else is known by its number."""
-
-_KINDS = {SECRETS: "a secret", TITLES: "a title", GUESTS: "an attendee", DETAILS: "a description or place"}
-_STORED = (TITLES,)
-"""Kinds that a database may hold: rules need titles (decision 7)."""
-
-
-def _in_base64(mark: str) -> Iterator[str]:
-    """What every base64 text has in it that has the mark in it, as a header of HTTP's has a password."""
-    for offset in range(3):
-        coded = base64.b64encode(bytes(offset) + mark.encode()).decode().rstrip("=")
-        yield coded[(0, 2, 3)[offset] : -1]
-
-
-_MARKS = {shape: mark for mark in _KINDS for shape in (mark, *_in_base64(mark))}
-
-
-@frozen
-class Leak:
-    """What came out and where. Never the value: this ends up in a log."""
-
-    name: str
-    channel: str
-    place: str
-
-    def __str__(self) -> str:
-        return f"{self.name} in {self.channel} ({self.place})"
-
-
-@define(eq=False)
-class Watch:
-    """What must not be told, what was looked through, and what came out.
-
-    Attributes:
-        learnt: Values that tests put into fields that must not be told, and the fields' names.
-        ordinary: Values that are everyday words, which nobody could look for, by the fields' names.
-        elsewhere: How many of those there were in workers of pytest-xdist.
-        looked: How many texts, by channel.
-        found: What came out in this phase of this test.
-        doubted: Errors that were made while one was handled that says too much.
-        module: Whose tests are running.
-        fiction: What is printed now is meant to show titles.
-    """
-
-    learnt: dict[str, str] = field(factory=dict)
-    ordinary: dict[str, set[str]] = field(factory=lambda: defaultdict(set))
-    elsewhere: Counter[str] = field(factory=Counter)
-    looked: Counter[str] = field(factory=Counter)
-    found: list[Leak] = field(factory=list)
-    doubted: list[BaseException] = field(factory=list)
-    module: str = ""
-    fiction: bool = False
-
-    def learn(self, name: str, value: object) -> None:
-        """Remember a value that is unmistakable and has no mark."""
-        if not isinstance(value, str) or not value or value in self.learnt:
-            return
-        if any(mark in value for mark in _KINDS):
-            return
-        if not _telling(name, value):
-            self.ordinary[name].add(value)
-            return
-        if len(self.learnt) >= _MOST_LEARNT:
-            del self.learnt[next(iter(self.learnt))]
-        self.learnt[value] = name
-
-    def names_in(self, text: str) -> list[str]:
-        """Which of them a text gives away."""
-        found = [_KINDS[mark] for shape, mark in _MARKS.items() if shape in text] if _any_mark(text) else []
-        return found + [name for value, name in tuple(self.learnt.items()) if value in text]
-
-    def look(self, channel: str, text: str, place: str | None = None) -> None:
-        """Read one text; without a place, the caller's is to blame."""
-        if self.fiction and channel.startswith(_PRINTED):
-            return
-        self.looked[channel] += 1
-        names = self.names_in(text)
-        if names:
-            place = _who(sys._getframe(1)) if place is None else place
-            if place is not None:
-                self.found += [Leak(name, channel, place) for name in names]
-
-
-watch = Watch()
-"""Of this process."""
-
-
-def _any_mark(text: str) -> bool:
-    return any(shape in text for shape in _MARKS)
-
-
-def _telling(name: str, value: str) -> bool:
-    """Whether it can be looked for: nobody says it by accident."""
-    if name.endswith("title"):
-        return len(value) >= 8 and " " in value and sum(map(str.isalpha, value)) >= 5
-    return len(value) >= 16 or (len(value) >= 8 and not value.isalpha())
-
-
-def _who(frame: FrameType | None) -> str | None:
-    """Where the library said it; None: a test did."""
-    while frame is not None and frame.f_code.co_filename.startswith(_PASSED_OVER):
-        frame = frame.f_back
-    if frame is None or frame.f_code.co_filename.startswith(_TESTS):
-        return None
-    return f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """It, and what its traceback would show before it."""
-    while error is not None:
-        yield error
-        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-
-
-def _words(error: BaseException) -> str:
-    return f"{error} {error!r} {getattr(error, '__notes__', '')}"
-
-
-# -- what must not be told ---------------------------------------------------------------------------------------------
-
-_UNTOLD: Mapping[type, tuple[str, ...]] = {
-    models.Password: ("password",),
-    models.BearerToken: ("token",),
-    models.OAuthGrant: ("client_secret", "refresh_token", "access_token"),
-    models.ServiceAccountGrant: ("key", "access_token"),
-    models.Event: ("title",),
-    Push: ("secret",),
-}
-
-
-def _learn_from(patch: pytest.MonkeyPatch, kind: type, names: tuple[str, ...]) -> None:
-    original: Callable[..., None] = vars(kind)["__init__"]
-    labels = [(name, f"{kind.__name__}.{name}") for name in names]
-
-    @wraps(original)
-    def init(self: Any, *args: Any, **kwargs: Any) -> None:
-        original(self, *args, **kwargs)
-        for name, label in labels:
-            watch.learn(label, getattr(self, name))
-
-    patch.setattr(kind, "__init__", init)
-
-
-def _learn(patch: pytest.MonkeyPatch) -> None:
-    for kind, names in _UNTOLD.items():
-        _learn_from(patch, kind, names)
-    keyring = Keyring.__init__
-
-    @wraps(keyring)
-    def init(self: Keyring, secrets: tuple[bytes, ...]) -> None:
-        keyring(self, secrets)
-        for secret in secrets:
-            watch.learn("SyncEngine.secret", secret.decode())
-
-    patch.setattr(Keyring, "__init__", init)
 
 
 # -- where it could come out -------------------------------------------------------------------------------------------
@@ -239,7 +61,7 @@ def _watch_logging(patch: pytest.MonkeyPatch) -> None:
     original = logging.Logger.callHandlers
 
     def call(self: logging.Logger, record: logging.LogRecord) -> None:
-        if not record.name.startswith(tuple(OUT_OF_OUR_HANDS)) and not record.pathname.startswith(_TESTS):
+        if not record.pathname.startswith(TESTS):
             error = record.exc_info[1] if record.exc_info else None
             text = record.getMessage() + ("" if error is None else "".join(traceback.format_exception(error)))
             watch.look("a log record", text, f"{record.name} {record.levelname} {record.filename}:{record.lineno}")
@@ -258,7 +80,7 @@ def _watch_errors(patch: pytest.MonkeyPatch) -> None:
         original(self, *args)
         watch.look("an exception", repr(args))
         context = sys.exc_info()[1]
-        if context is not None and any(watch.names_in(_words(error)) for error in _chain(context)):
+        if context is not None and any(watch.names_in(words(error)) for error in chain(context)):
             watch.doubted.append(self)  # until it is known whether it was raised from None
 
     patch.setattr(CalsyncError, "__init__", init)
@@ -267,12 +89,12 @@ def _watch_errors(patch: pytest.MonkeyPatch) -> None:
 def _judge_doubted() -> None:
     """Errors made while one was handled that says too much: does a traceback of theirs show it?"""
     for error in watch.doubted:
-        for one in list(_chain(error))[1:]:
+        for one in list(chain(error))[1:]:
             place = traceback.extract_tb(one.__traceback__)[-1:]
-            if place and place[0].filename.startswith(_TESTS):
+            if place and place[0].filename.startswith(TESTS):
                 continue
             where = f"{type(one).__name__} behind {type(error).__name__}"
-            watch.look("an exception's traceback", _words(one), f"{where}, {place[0].name if place else 'unraised'}")
+            watch.look("an exception's traceback", words(one), f"{where}, {place[0].name if place else 'unraised'}")
     watch.doubted.clear()
 
 
@@ -322,10 +144,10 @@ def _watch_answers(patch: pytest.MonkeyPatch) -> None:
             )
     _watch_results(patch, Receiver, "answer", lambda _self, args, reply: [_answered(args[0], reply)])
     _watch_results(
-        patch, subprocess.Popen, "communicate", lambda _self, _args, streams: zip(_STREAMS, streams, strict=True)
+        patch, subprocess.Popen, "communicate", lambda _self, _args, streams: zip(STREAMS, streams, strict=True)
     )
     _watch_results(
-        patch, pytest.CaptureFixture, "readouterr", lambda _self, _args, streams: zip(_STREAMS, streams, strict=True)
+        patch, pytest.CaptureFixture, "readouterr", lambda _self, _args, streams: zip(STREAMS, streams, strict=True)
     )
     if find_spec("click") is not None:
         from click.testing import CliRunner  # noqa: PLC0415  (an extra)
@@ -341,24 +163,21 @@ def _answered(received: Received, reply: Reply) -> tuple[str, bytes]:
 
 def _printed(_runner: object, _args: object, result: Any) -> Iterable[tuple[str, Any]]:
     return [
-        *zip(_STREAMS, (result.stdout, result.stderr), strict=True),
+        *zip(STREAMS, (result.stdout, result.stderr), strict=True),
         ("a command's exception", _told(result.exception)),
     ]
 
 
 def _told(error: BaseException | None) -> str:
-    return " ".join(map(_words, _chain(error)))
+    return " ".join(map(words, chain(error)))
 
 
 def _look_at_files(folder: Path) -> None:
     """Databases hold no login, attendee or text; nor do the streams that processes wrote into files."""
     for path in folder.rglob("*"):
         if ".db" in path.name and path.is_file():
-            text = path.read_bytes().decode("latin-1")
-            watch.looked["database files"] += 1
-            names = [_KINDS[mark] for shape, mark in _MARKS.items() if mark not in _STORED and shape in text]
-            names += [name for value, name in watch.learnt.items() if not name.endswith("title") and value in text]
-            watch.found += [Leak(name, "a database's bytes", path.name) for name in names]
+            # Titles are in it: rules need them (decision 7).
+            watch.look("a database's bytes", path.read_bytes().decode("latin-1"), path.name, titles=False)
         elif path.name in {"log", "out"} and path.is_file():
             watch.look("a process's stream", path.read_text("utf-8"), path.name)
 
@@ -369,7 +188,7 @@ _patch = pytest.MonkeyPatch()
 
 
 def pytest_configure() -> None:
-    _learn(_patch)
+    learn(_patch)
     for install in (_watch_structlog, _watch_logging, _watch_errors, _watch_values, _watch_answers):
         install(_patch)
 

@@ -22,9 +22,9 @@ from calsync_core.stores.sql import SQLStore
 from calsync_core.stores.sql.address import parse_address
 from calsync_core.testing.provider_contract.bench import WINDOW
 from hybrid_world import KINDS, HybridWorld
-from leaks import watch
 from planted import DETAIL, GUEST, LUNCH, PASSWORD, guest
 from scripted_server import COLLECTION, Dav, scripted
+from watching import watch
 from world import World, at
 
 UNTOLD = frozenset(
