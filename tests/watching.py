@@ -88,7 +88,7 @@ class Watch:
 
     def learn(self, name: str, value: object) -> None:
         """Remember a value that is unmistakable and has no mark."""
-        if not isinstance(value, str) or not value or value in self.learnt:
+        if not isinstance(value, str) or not value or value in self.learnt or value in self.ordinary[name]:
             return
         if any(mark in value for mark in _KINDS):
             return
