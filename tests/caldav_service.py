@@ -26,12 +26,11 @@ from calsync_core.providers.memory import MemoryService
 from calsync_core.testing import VirtualClock
 from calsync_core.testing.servers import RadicaleServer
 from google_service import so_much_later
+from planted import PASSWORD, guest
 
 __all__ = ["CalDAVService", "radicale_for"]
 
-PASSWORD = "pw"
-"""Every user's, on the first day."""
-_BOSS = "boss@elsewhere.example"
+_BOSS = guest("boss")
 _CONTROL = "\x01"
 """In a title it makes the server's whole answer no XML: the resource is there, and can't be read."""
 

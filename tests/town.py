@@ -29,10 +29,11 @@ from gate import Gate, Stage, over_http, simulated
 from google_service import GoogleService
 from graph_service import GraphService
 from oracle import examine
+from planted import PASSWORD, title
 from shared_clock import SharedClock
 from sync_process import POLICY, SECRET, engine_over
 from workers import PATIENCE, Worker, Zygote
-from world import PASSWORD, START, World
+from world import START, World
 
 __all__ = ["KINDS", "PATIENCE", "Town", "Trap", "Worker", "Zygote", "anything"]
 
@@ -70,6 +71,7 @@ class Trap:
 class Everywhere:
     """All three services at once, as the oracle looks at one."""
 
+    kind = "everywhere"
     shows_tentative = True
     renormalise_titles = False
 
@@ -80,12 +82,12 @@ class Everywhere:
         """There is not one, but three: ``Town.restart`` has them."""
 
     def items(self, calendar_id: str) -> list[Item]:
-        with self._town.alone(self._town.kind_of(calendar_id)) as service:
+        with self._town.alone(self._town.kind_at(calendar_id)) as service:
             found: list[Item] = service.items(calendar_id)
             return found
 
     def blocks(self, calendar_id: str) -> list[Item]:
-        with self._town.alone(self._town.kind_of(calendar_id)) as service:
+        with self._town.alone(self._town.kind_at(calendar_id)) as service:
             found: list[Item] = service.blocks(calendar_id)
             return found
 
@@ -165,7 +167,7 @@ class Town(World):
 
     # -- services and what is on its way to them ------------------------------------------------------------------
 
-    def kind_of(self, calendar_id: str) -> str:
+    def kind_at(self, calendar_id: str) -> str:
         return next(kind for kind, remote in self.remote.items() if remote == calendar_id)
 
     @contextmanager
@@ -238,7 +240,7 @@ class Town(World):
 
         def deed(service: Any, remote: str) -> None:
             end = start + timedelta(hours=hours)
-            service.put(remote, service.event(uid, start, end, title=f"secret {uid}", recurrence=lines))
+            service.put(remote, service.event(uid, start, end, title=title(uid), recurrence=lines))
 
         self.act(kind, deed)
 

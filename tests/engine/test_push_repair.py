@@ -12,9 +12,10 @@ from calsync_core.errors import LeaseBusy, Unavailable
 from calsync_core.models import Calendar, CalendarId, ChangePage, Credential, Lease, Password, PushKind
 from calsync_core.protocols import ReadRequest, Session, Subscription
 from calsync_core.providers.memory import MemoryProvider
+from planted import PASSWORD
 from push_world import PushWorld
 from waiting import Renewing
-from world import PASSWORD, at
+from world import at
 
 
 class Overheard(MemoryProvider):
