@@ -83,7 +83,9 @@ class Keyring:
 
 def _mac(secret: bytes, *parts: str) -> bytes:
     # Each part is preceded by its length, so that ("ab", "c") and ("a", "bc") differ.
-    message = b"".join(len(part.encode()).to_bytes(4, "big") + part.encode() for part in parts)
+    # A UID may be any text that JSON can say, half a surrogate pair too.
+    encoded = [part.encode("utf-8", "surrogatepass") for part in parts]
+    message = b"".join(len(part).to_bytes(4, "big") + part for part in encoded)
     return hmac.new(secret, message, hashlib.sha256).digest()
 
 

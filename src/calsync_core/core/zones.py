@@ -14,6 +14,7 @@ _LONGEST = 100
 _PART = r"[A-Za-z][A-Za-z0-9_+\-]{0,30}"
 _IANA = re.compile(rf"{_PART}(?:/{_PART}){{0,2}}")
 _UTC_SPELLINGS = frozenset({"utc", "gmt", "z", "zulu", "utc0", "gmt0", "tzone://microsoft/utc"})
+_SAME_AGAIN = re.compile(r"^(?:(?:posix|right)/)+")
 # Files of the tz database that are no place: the machine's own zone, POSIX defaults, and the placeholder.
 _NO_PLACE = frozenset({"localtime", "posixrules", "factory"})
 _WINDOWS = {name.casefold(): iana for name, iana in WINDOWS_ZONES.items()}
@@ -58,7 +59,7 @@ def _resolve(name: str) -> ZoneInfo | None:
 
 def _load(key: str) -> ZoneInfo | None:
     # posix/ and right/ are the same places again; right/ counts leap seconds and would be half a minute off.
-    key = key.removeprefix("posix/").removeprefix("right/")
+    key = _SAME_AGAIN.sub("", key)
     if not _IANA.fullmatch(key) or key.casefold() in _NO_PLACE:
         return None
     try:

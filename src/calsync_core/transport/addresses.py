@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Collection
 from urllib.parse import urlsplit
 
 from calsync_core.errors import InvalidValue
 
 __all__ = ["Permitted", "checked_base", "host_of", "problem_with"]
+
+# Letters of any script, IPv6 and its zone apart. Readers of URLs differ over everything else: for some of them a
+# backslash ends the host, so that ``evil.example\.icloud.com`` is a host of Apple's here and a stranger's there.
+_HOST = re.compile(r"[\w.-]{1,255}|[0-9a-f:.]{1,45}(?:%\w{1,20})?")
 
 
 def problem_with(url: str) -> str | None:
@@ -23,6 +28,8 @@ def problem_with(url: str) -> str | None:
         return "is not a valid URL"
     if parts.scheme not in {"http", "https"} or not host or any(letter.isspace() for letter in url):
         return "must be a URL that starts with https:// and names a host"
+    if not _HOST.fullmatch(host):
+        return "names no host that everybody reads alike"
     if parts.username is not None or parts.password is not None:
         return "must not contain a user name or password; they belong to the login"
     if parts.scheme == "http" and not _loopback(host):
@@ -45,8 +52,12 @@ def checked_base(base_url: str | None) -> str:
 
 
 def host_of(url: str) -> str:
-    """The host's name in lower case; empty if there is none."""
-    return (urlsplit(url).hostname or "").lower()
+    """The host's name in lower case; empty if there is none, or none that may be shown."""
+    try:
+        host = (urlsplit(url).hostname or "").lower()
+    except ValueError:
+        return ""
+    return host if _HOST.fullmatch(host) else ""
 
 
 class Permitted:

@@ -46,6 +46,7 @@ __all__ = [
 MAX_BODY = 64 * 1024 * 1024
 """Bytes of a decoded answer. A larger one is not read on."""
 _MAX_REDIRECTS = 5
+_LONGEST_WISH = 366 * 86_400.0
 _REDIRECTS = frozenset({301, 302, 307, 308})
 
 
@@ -202,7 +203,10 @@ class Link:
             target = answer.headers.get("location")
             if answer.status not in _REDIRECTS or not target:
                 return answer
-            url = urljoin(url, target)
+            try:
+                url = urljoin(url, target)
+            except ValueError:
+                raise Unavailable("redirected to what is no URL") from None
             if not self.allows(url):
                 raise Unavailable(f"redirected to {host_of(url)}, which is not an allowed host (allowed_hosts)")
             if url in seen:
@@ -244,19 +248,21 @@ def gather(parts: Iterable[bytes], timeout: float) -> bytes:
 
 
 def seconds_asked(answer: Answer, clock: Clock) -> float | None:
-    """Retry-After in seconds, fractions of them, or as a date (I-33); None if there is none that can be understood."""
+    """Retry-After in seconds, fractions of them, or as a date (I-33); None if there is none that can be understood.
+
+    Never more than a year: nobody waits longer, and no date can be told that lies so far ahead.
+    """
     wish = answer.headers.get("retry-after")
     if not wish:
         return None
     try:
         seconds = float(wish)
-        return max(0.0, seconds) if math.isfinite(seconds) else None
     except ValueError:
-        pass
-    try:
-        return max(0.0, (parsedate_to_datetime(wish) - clock.now()).total_seconds())
-    except (TypeError, ValueError):
-        return None
+        try:
+            seconds = (parsedate_to_datetime(wish) - clock.now()).total_seconds()
+        except (TypeError, ValueError, OverflowError):
+            return None
+    return min(max(0.0, seconds), _LONGEST_WISH) if math.isfinite(seconds) else None
 
 
 @contextmanager

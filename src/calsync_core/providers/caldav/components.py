@@ -16,12 +16,15 @@ __all__ = ["Component", "Property", "parse_components", "unescape"]
 
 MAX_TEXT = 24 * 1024 * 1024
 """Characters of one resource; iCloud allows events of 20 MB."""
+MAX_LINES = 500_000
+"""Of one resource, unfolded: a line of three characters costs a hundred times its size."""
 _FOLD = re.compile(r"\r?\n[ \t]")
 _NEWLINE = re.compile(r"\r\n|\n|\r")
+# Possessive throughout, and a name has an end: an enemy's line must not have more ways to fail than it has characters.
 _LINE = re.compile(
-    r"([A-Za-z0-9.-]+)"
-    r'((?:[ \t]*;[ \t]*[A-Za-z0-9-]+[ \t]*=(?:"[^"]*"|[^";:,]*)(?:,(?:"[^"]*"|[^";:,]*))*)*)'
-    r":(.*)",
+    r"([A-Za-z0-9.-]{1,100}+)"
+    r'((?:[ \t]*+;[ \t]*+[A-Za-z0-9-]++[ \t]*+=(?:"[^"]*+"|[^";:,]*+)(?:,(?:"[^"]*+"|[^";:,]*+))*+)*+)'
+    r":(.*+)",
     re.DOTALL,
 )
 _PARAMETER = re.compile(r';[ \t]*([A-Za-z0-9-]+)[ \t]*=((?:"[^"]*"|[^";:])*)')
@@ -88,9 +91,12 @@ def parse_components(text: str) -> Component:
     """
     if len(text) > MAX_TEXT:
         raise ValueError("the resource is too large")
+    lines = _NEWLINE.split(_FOLD.sub("", text.lstrip("\ufeff")), MAX_LINES)
+    if len(lines) > MAX_LINES:
+        raise ValueError("the resource has too many lines")
     root = Component("")
     stack = [root]
-    for line in _NEWLINE.split(_FOLD.sub("", text.lstrip("\ufeff"))):
+    for line in lines:
         match = _LINE.fullmatch(line)
         if match is None:
             continue

@@ -37,6 +37,8 @@ _DEFAULT = f"{{{CALDAV}}}schedule-default-calendar-URL"
 _WRITING = {f"{{{DAV}}}{name}" for name in ("all", "write", "write-content", "bind")}
 _READING = {f"{{{DAV}}}read", *_WRITING}
 _FREE_BUSY = f"{{{CALDAV}}}read-free-busy"
+_MOST_HOMES = 50
+"""Each is asked for. People have one, seldom two."""
 
 
 @frozen
@@ -121,6 +123,8 @@ def _look(link: DavLink, url: str, *names: str) -> tuple[Entry | None, Answer]:
 
 def _principal(link: DavLink, url: str, entry: Entry | None, answer: Answer) -> Principal:
     homes = [collection_url(answer.url, href) for href in entry.hrefs(_HOME)] if entry else []
+    if len(homes) > _MOST_HOMES:
+        raise UnreadableAnswer(f"the server names more than {_MOST_HOMES} calendar homes")
     mails = [href for href in entry.hrefs(_ADDRESSES) if href.lower().startswith("mailto:")] if entry else []
     addresses = tuple(unquote(mail[len("mailto:") :]).lower() for mail in mails)
     return Principal(url, tuple(dict.fromkeys(homes or [url, link.base])), addresses)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from urllib.parse import urlsplit
 from xml.sax.saxutils import escape
 
 from attrs import field, frozen
@@ -53,9 +54,9 @@ class Entry:
         return text if text and text.strip() else None
 
     def hrefs(self, name: str) -> list[str]:
-        """The hrefs inside the property, preferred ones first."""
+        """The hrefs inside the property, preferred ones first; what is no URL is left out."""
         element = self.properties.get(name)
-        nodes = [] if element is None else [node for node in element.iter(f"{{{DAV}}}href") if node.text]
+        nodes = [] if element is None else [node for node in element.iter(f"{{{DAV}}}href") if _is_url(node.text)]
         nodes.sort(key=lambda node: node.get("preferred") != "1")
         return [(node.text or "").strip() for node in nodes]
 
@@ -159,7 +160,7 @@ def _parse(body: bytes) -> etree._Element:
 
 
 def _entries(node: etree._Element) -> list[Entry]:
-    hrefs = [(href.text or "").strip() for href in node.iterchildren(f"{{{DAV}}}href")]
+    hrefs = [href for each in node.iterchildren(f"{{{DAV}}}href") if (href := (each.text or "").strip())]
     own = node.findtext(f"{{{DAV}}}status")
     found: dict[str, etree._Element] = {}
     statuses = []
@@ -169,13 +170,25 @@ def _entries(node: etree._Element) -> list[Entry]:
         if 200 <= status < 300:
             for prop in propstat.iterchildren(f"{{{DAV}}}prop"):
                 found.update((str(child.tag), child) for child in prop.iterchildren(etree.Element))
+    if not all(map(_is_url, hrefs)):
+        # Left out, it would be taken for gone.
+        raise UnreadableAnswer("the answer names a resource by what is no URL")
     # A propstat speaks of properties: its 404 never means that the resource is gone.
     failed = [each for each in statuses if each not in {404, 410} and not 200 <= each < 300]
     implied = max(failed) if failed and len(failed) == len(statuses) else 200
     status = implied if own is None else _code(own)
-    return [Entry(href, status, found) for href in hrefs if href]
+    return [Entry(href, status, found) for href in hrefs]
 
 
 def _code(status: str | None) -> int:
     parts = (status or "HTTP/1.1 200 OK").split()
-    return int(parts[1]) if len(parts) > 1 and parts[1].isdecimal() else 500
+    return int(parts[1]) if len(parts) > 1 and len(parts[1]) == 3 and parts[1].isdecimal() else 500
+
+
+def _is_url(text: str | None) -> bool:
+    """Whether it can be read as one, absolute or not."""
+    try:
+        _ = urlsplit(text or "").port
+    except ValueError:
+        return False
+    return bool(text)

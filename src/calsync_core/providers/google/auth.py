@@ -262,7 +262,7 @@ def _code(told: Mapping[str, Any]) -> str | None:
 def _seconds(told: Mapping[str, Any]) -> float:
     """How long the access token lasts; an hour if that is not said so that it can be understood."""
     lasts = told.get("expires_in")
-    number = float(lasts) if isinstance(lasts, int | float) and not isinstance(lasts, bool) else 3600.0
+    number = lasts if isinstance(lasts, int | float) and not isinstance(lasts, bool) else 3600.0
     return max(0.0, min(number, 366 * 86400.0))
 
 

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from email.message import Message
-from email.parser import BytesParser
-from email.policy import HTTP
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from attrs import field, frozen
@@ -21,6 +19,7 @@ from calsync_core.transport import Answer
 __all__ = ["Call", "build_batch", "parse_batch"]
 
 _ID = "call-{}"
+_BOUNDARY = re.compile(r'multipart/[^;]*;.*?\bboundary=(?:"([^"]+)"|([^\s";]+))', re.IGNORECASE)
 
 
 @frozen
@@ -79,36 +78,47 @@ def parse_batch(answer: Answer, count: int) -> Sequence[Answer | None]:
 
     They are told apart by Content-ID, since no order is promised. Google writes ``response-`` before ours.
 
+    Read by hand: ``email`` takes apart every header it knows and every part in a part, and fails at some in ways of
+    its own.
+
     Raises:
         UnreadableAnswer: it is no multipart answer.
     """
-    head = f"Content-Type: {answer.headers.get('content-type', '')}\r\n\r\n".encode()
-    message = BytesParser(policy=HTTP).parsebytes(head + answer.body)
-    if not message.is_multipart():
+    told = _BOUNDARY.match(answer.headers.get("content-type", ""))
+    if told is None:
         raise UnreadableAnswer("the answer to a batch is not multipart")
     answers: list[Answer | None] = [None] * count
-    for part in message.iter_parts():
-        number = _number(part)
+    for head, content in _parts(answer.body, told[1] or told[2]):
+        number = _number(_headers(head).get("content-id", ""))
         if number is not None and number < count:
-            answers[number] = _inner(part, answer.url)
+            answers[number] = _inner(content, answer.url)
     return answers
 
 
-def _number(part: Message) -> int | None:
-    name = str(part.get("Content-ID", "")).strip().strip("<>")
-    digits = name.rpartition("-")[2]
+def _parts(body: bytes, boundary: str) -> Iterator[tuple[bytes, bytes]]:
+    """Header lines and content of each part."""
+    _preamble, *parts = (b"\n" + body.replace(b"\r\n", b"\n")).split(f"\n--{boundary}".encode("utf-8", "replace"))
+    for part in parts:
+        if part.startswith(b"--"):
+            return
+        head, _, content = part.partition(b"\n\n")
+        yield head, content
+
+
+def _headers(lines: bytes) -> dict[str, str]:
+    pairs = (line.partition(":") for line in lines.decode("latin-1").split("\n"))
+    return {name.strip().lower(): value.strip() for name, colon, value in pairs if colon}
+
+
+def _number(content_id: str) -> int | None:
+    digits = content_id.strip("<>").rpartition("-")[2]
     return int(digits) if digits.isdecimal() and len(digits) < 6 else None
 
 
-def _inner(part: Message, url: str) -> Answer | None:
-    content = part.get_payload(decode=True)
-    if not isinstance(content, bytes):
-        return None
-    head, _, rest = content.replace(b"\r\n", b"\n").partition(b"\n\n")
-    status_line, _, header_lines = head.partition(b"\n")
+def _inner(content: bytes, url: str) -> Answer | None:
+    head, _, rest = content.partition(b"\n\n")
+    status_line, _, lines = head.partition(b"\n")
     words = status_line.split()
-    if len(words) < 2 or not words[0].startswith(b"HTTP/") or not words[1].isdigit():
+    if len(words) < 2 or not words[0].startswith(b"HTTP/") or not (words[1].isdigit() and len(words[1]) == 3):
         return None
-    headers = BytesParser(policy=HTTP).parsebytes(header_lines + b"\n\n", headersonly=True)
-    received = {name.lower(): str(value) for name, value in headers.items()}
-    return Answer(int(words[1]), received, rest.strip(), url)
+    return Answer(int(words[1]), _headers(lines), rest.strip(), url)

@@ -96,6 +96,6 @@ def _expiry(text: str | None) -> datetime | None:
     """An HTTP date."""
     try:
         at = parsedate_to_datetime(text) if text else None
-    except ValueError:
+        return None if at is None or at.tzinfo is None else at.astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
-    return None if at is None or at.tzinfo is None else at.astimezone(UTC)

@@ -129,14 +129,10 @@ def finish_authorization(
         Unavailable: the server can't be reached, or fails.
     """
     wire = _Wire(client, clock, transport)
-
-    def exchange(app: Any) -> Mapping[str, Any]:
-        try:
-            return dict(app.acquire_token_by_auth_code_flow(dict(flow), dict(query)))
-        except ValueError:
-            raise AuthExpired("what came back does not belong to this connection") from None
-
-    return wire.granted(wire.ask(exchange))
+    # msal would say both with a ValueError, which a server's odd answer also makes it raise.
+    if not flow.get("state") or flow["state"] != query.get("state") or not query.keys() & {"code", "error"}:
+        raise AuthExpired("what came back does not belong to this connection")
+    return wire.granted(wire.ask(lambda app: app.acquire_token_by_auth_code_flow(dict(flow), dict(query))))
 
 
 def begin_device_login(
@@ -154,7 +150,7 @@ def begin_device_login(
     """
     wire = _Wire(client, clock, transport, public=True)
     flow = wire.ask(lambda app: app.initiate_device_flow(_wanted(scopes)))
-    if "user_code" not in flow:
+    if not {"user_code", "message"} <= flow.keys():
         raise _refused(flow)
     return DeviceCode(str(flow["message"]), flow)
 
@@ -170,8 +166,8 @@ def finish_device_login(
     """
     wire = _Wire(client, clock, transport, public=True)
     flow = dict(code.flow)
-    pause = float(flow.get("interval") or 5)
-    ends = clock.monotonic() + float(flow.get("expires_in") or 900)
+    pause = _seconds(flow, "interval", 5.0, most=60.0)
+    ends = clock.monotonic() + _seconds(flow, "expires_in", 900.0, most=86_400.0)
     while True:
         # msal remembers the time of its last question by the wall clock; here the pauses are this clock's.
         flow.pop("latest_attempt_at", None)
@@ -262,8 +258,7 @@ class _Wire:
                 return dict(work(app))
             except (ProviderError, InvalidValue):
                 raise
-            except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-                # msal's own words quote the answer: what a directory says, or all that an ID token says of a person.
+            except Exception as error:  # noqa: BLE001  (msal trusts what it reads, and quotes it: nothing foreign may leave)
                 raise Unavailable(f"the login server's answer can't be read ({type(error).__name__})") from None
 
     def granted(self, told: Mapping[str, Any]) -> OAuthGrant:
@@ -271,14 +266,13 @@ class _Wire:
         token = told.get("access_token")
         if not isinstance(token, str) or not token:
             raise _refused(told)
-        seconds = told.get("expires_in")
-        lasts = float(seconds) if isinstance(seconds, int | float) else 3600.0
+        lasts = _seconds(told, "expires_in", 3600.0, most=366 * 86_400.0)
         scope = told.get("scope")
         scopes = tuple(scope.split()) if isinstance(scope, str) and scope else self.grant.scopes
         return evolve(
             self.grant,
             access_token=token,
-            expires_at=self.clock.now() + timedelta(seconds=max(0.0, min(lasts, 366 * 86400.0))),
+            expires_at=self.clock.now() + timedelta(seconds=lasts),
             refresh_token=str(told.get("refresh_token") or "") or self.grant.refresh_token,
             scopes=tuple(name for name in scopes if name not in _RESERVED),
             cache=self._cache.serialize() if self.grant.cache else None,
@@ -333,6 +327,13 @@ class _Response:
         """What msal calls for answers it does not expect."""
         if self.status_code >= 400:
             raise Unavailable(f"the login server refused ({self.status_code})")
+
+
+def _seconds(told: Mapping[str, Any], name: str, otherwise: float, *, most: float) -> float:
+    """A number of seconds that a server says, within reason."""
+    seconds = told.get(name)
+    # Compared before it is a float, which an integer of 400 digits can't become; a NaN ends as 0.
+    return float(max(0.0, min(seconds, most))) if isinstance(seconds, int | float) else otherwise
 
 
 def _refused(told: Mapping[str, Any]) -> ProviderError:
