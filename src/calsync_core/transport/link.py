@@ -33,6 +33,7 @@ from calsync_core.transport.addresses import Permitted, host_of
 
 __all__ = [
     "MAX_BODY",
+    "PACKED",
     "Answer",
     "Connection",
     "Connections",
@@ -45,6 +46,8 @@ __all__ = [
 
 MAX_BODY = 64 * 1024 * 1024
 """Bytes of a decoded answer. A larger one is not read on."""
+PACKED = {"Accept-Encoding": "gzip"}
+"""With every request; see ``gather``."""
 _MAX_REDIRECTS = 5
 _LONGEST_WISH = 366 * 86_400.0
 _REDIRECTS = frozenset({301, 302, 307, 308})
@@ -155,7 +158,7 @@ class Link:
         self._permitted = permitted
         self._timeout = timeout
         self._judge = judge
-        self._headers = {"User-Agent": "calsync-core", **headers}
+        self._headers = {"User-Agent": "calsync-core", **PACKED, **headers}
 
     def send(
         self, method: str, url: str, body: bytes = b"", headers: Mapping[str, str] | None = None, *, reading: bool
@@ -228,13 +231,21 @@ class Link:
             raise Unreachable(f"{method} to {host_of(url)} failed: {type(foreign).__name__}") from None
 
 
-def gather(parts: Iterable[bytes], timeout: float) -> bytes:
+def gather(parts: Iterable[bytes], timeout: float, packing: str = "") -> bytes:
     """An answer's body, as it comes in.
 
+    Args:
+        parts: Unpacked piece by piece.
+        timeout: Seconds in all.
+        packing: The answer's Content-Encoding. Packed once, a piece grows a thousandfold at the most and its size is
+            seen in time; packed twice, a million-fold, before anybody can look.
+
     Raises:
-        UnreadableAnswer: it is larger than ``MAX_BODY``.
+        UnreadableAnswer: it is larger than ``MAX_BODY``, or packed in another way than asked for.
         Unavailable: it is not complete after ``timeout`` seconds, however steadily it drips.
     """
+    if packing.strip().lower() not in {"", "identity", "gzip", "deflate"}:
+        raise UnreadableAnswer("the answer is packed more than once, or in a way that was not asked for")
     limit = time.monotonic() + timeout
     received, size = [], 0
     for part in parts:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import httpx
 
 from calsync_core.models import BearerToken, Credential
-from calsync_core.transport.link import Answer, deadline, gather
+from calsync_core.transport.link import PACKED, Answer, deadline, gather
 
 __all__ = ["HttpxConnection", "ask_once"]
 
@@ -44,7 +44,7 @@ class HttpxConnection:
         """See ``Connection``."""
         sent = {**headers, **self._headers}
         with self._client.stream(method, url, headers=sent, content=body or None, auth=self._auth) as response:
-            content = gather(response.iter_bytes(), timeout)
+            content = gather(response.iter_bytes(), timeout, response.headers.get("content-encoding", ""))
         received = {name.lower(): value for name, value in response.headers.items()}
         return Answer(response.status_code, received, content, url)
 
@@ -80,8 +80,8 @@ def ask_once(
     """
     with (
         deadline(client.close, timeout),
-        client.stream(method, url, headers=dict(headers), content=body, params=params) as response,
+        client.stream(method, url, headers={**PACKED, **headers}, content=body, params=params) as response,
     ):
-        content = gather(response.iter_bytes(), timeout)
+        content = gather(response.iter_bytes(), timeout, response.headers.get("content-encoding", ""))
     received = {name.lower(): value for name, value in response.headers.items()}
     return Answer(response.status_code, received, content, url)

@@ -55,10 +55,10 @@ class DavConnection:
             stream=True,
         )
         try:
-            content = gather(response.iter_content(64 * 1024), timeout)
+            received = {str(name).lower(): str(value) for name, value in response.headers.items()}
+            content = gather(response.iter_content(64 * 1024), timeout, received.get("content-encoding", ""))
         finally:
             response.close()
-        received = {str(name).lower(): str(value) for name, value in response.headers.items()}
         return Answer(int(response.status_code or 0), received, content, url)
 
     def close(self) -> None:

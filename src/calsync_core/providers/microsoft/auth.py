@@ -166,7 +166,7 @@ def finish_device_login(
     """
     wire = _Wire(client, clock, transport, public=True)
     flow = dict(code.flow)
-    pause = _seconds(flow, "interval", 5.0, most=60.0)
+    pause = max(1.0, _seconds(flow, "interval", 5.0, most=60.0))
     ends = clock.monotonic() + _seconds(flow, "expires_in", 900.0, most=86_400.0)
     while True:
         # msal remembers the time of its last question by the wall clock; here the pauses are this clock's.
