@@ -9,16 +9,19 @@ from zoneinfo import ZoneInfo
 
 from attrs import define, field
 
+from calsync_core.core.occurrences.walls import Steps, Unusable
 from calsync_core.core.zones import resolve_zone
 from calsync_core.models import Moment
 from calsync_core.providers.caldav.components import Component, Property
 from calsync_core.providers.caldav.vtimezones import CustomZone, build_custom_zone, matching_zone, named_zone
 
-__all__ = ["Places", "Unplaceable", "parse_duration", "parse_local"]
+__all__ = ["Places", "Unplaceable", "instant_in", "parse_duration", "parse_local"]
 
 _VALUE = re.compile(r"(\d{4})(\d{2})(\d{2})(?:T(\d{2})(\d{2})(\d{2})([Zz])?)?")
 _DURATION = re.compile(r"([+-])?P(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?")
 _FIRST_YEAR, _LAST_YEAR = 1000, 9990
+_MOST_STEPS = 50_000
+"""What evaluating all the VTIMEZONEs of a file may cost: a file of 1 MB could otherwise take hours."""
 _YEARS_AHEAD = 5
 """How long a series' own VTIMEZONE must agree with an IANA zone to be taken for it."""
 
@@ -38,6 +41,8 @@ class Places:
 
     floating: ZoneInfo | None
     custom: Mapping[str, Component] = field(factory=dict)
+    _built: dict[str, CustomZone] = field(factory=dict, init=False)
+    _steps: Steps = field(factory=lambda: Steps(_MOST_STEPS), init=False)
 
     @classmethod
     def of(cls, root: Component, floating: ZoneInfo | None) -> Places:
@@ -64,7 +69,7 @@ class Places:
         name = line.parameters.get("TZID")
         zone = self.zone(name, local.year, series=series)
         if isinstance(zone, CustomZone):
-            return zone.to_utc(local)
+            return instant_in(zone, local)
         return local.replace(tzinfo=zone)
 
     def zone(self, name: str | None, year: int, *, series: bool) -> ZoneInfo | CustomZone:
@@ -90,13 +95,26 @@ class Places:
         if named is not None:
             return named
         try:
-            custom = build_custom_zone(component)
+            custom = self._built.get(name) or build_custom_zone(component, self._steps)
+            self._built[name] = custom
             match = matching_zone(custom, year, year + _YEARS_AHEAD) if series else None
         except (ValueError, OverflowError):
             raise Unplaceable(f"time zone {name[:60]!r} has rules that can't be read") from None
         if match is None and series:
             raise Unplaceable(f"time zone {name[:60]!r} has rules of its own, which no series can be expanded by")
         return match or custom
+
+
+def instant_in(zone: CustomZone, local: datetime) -> datetime:
+    """The instant of a local time.
+
+    Raises:
+        Unplaceable: the zone's rules cost too much.
+    """
+    try:
+        return zone.to_utc(local)
+    except Unusable:
+        raise Unplaceable("time zones with rules that cost too much") from None
 
 
 def parse_local(text: str) -> tuple[Moment, bool]:

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from calsync_core.models import Moment
 from calsync_core.providers.caldav.components import Component, Property
-from calsync_core.providers.caldav.places import Places, Unplaceable, parse_local
+from calsync_core.providers.caldav.places import Places, Unplaceable, instant_in, parse_local
 from calsync_core.providers.caldav.vtimezones import CustomZone
 
 __all__ = ["parse_recurrence"]
@@ -87,7 +87,7 @@ def _in_utc(text: str, zone: ZoneInfo | CustomZone) -> str:
     if utc:
         instant = local.replace(tzinfo=UTC)
     elif isinstance(zone, CustomZone):
-        instant = zone.to_utc(local)
+        instant = instant_in(zone, local)
     else:
         instant = local.replace(tzinfo=zone).astimezone(UTC)
     return instant.strftime("%Y%m%dT%H%M%SZ")

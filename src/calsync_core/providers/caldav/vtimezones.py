@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo, available_timezones
 
-from attrs import frozen
-from dateutil.rrule import rrulestr
+from attrs import field, frozen
 
+from calsync_core.core.occurrences.instances import instances
+from calsync_core.core.occurrences.rule import Rule, parse_rule
+from calsync_core.core.occurrences.walls import Steps
 from calsync_core.core.zones import resolve_zone
 from calsync_core.providers.caldav.components import Component
 
@@ -24,7 +26,10 @@ _OFFSET = re.compile(r"([+-])(\d{2})(\d{2})(\d{2})?")
 _LOCAL = re.compile(r"(\d{4})(\d{2})(\d{2})T(\d{2})(\d{2})(\d{2})Z?")
 _RULE_PARTS = frozenset({"FREQ", "UNTIL", "COUNT", "BYMONTH", "BYDAY", "BYMONTHDAY", "BYYEARDAY", "BYSETPOS", "WKST"})
 _MAX_ONSETS = 500
+_MATCHING = 1_000
+"""Steps that it costs to compare a zone with all others."""
 _ONE_DAY = timedelta(days=1)
+_TEN_YEARS = timedelta(days=3653)
 
 
 @frozen
@@ -32,35 +37,38 @@ class _Observance:
     start: datetime
     before: timedelta
     after: timedelta
-    rule: str | None
+    rule: Rule | None
     dates: tuple[datetime, ...]
 
-    def onsets(self, first: int, last: int) -> Iterator[datetime]:
-        """Local times (by the offset before) at which it begins, in these years."""
+    def onsets(self, first: int, last: int, steps: Steps) -> Iterator[datetime]:
+        """Local times (by the offset before) at which it begins: in these years, and for its rule the last before."""
+        steps.spend(1 + len(self.dates))
         yield from (each for each in (self.start, *self.dates) if each.year <= last)
         if self.rule:
-            rule = rrulestr(self.rule, dtstart=self._near(first), ignoretz=True)
             begin = datetime(first, 1, 1)  # noqa: DTZ001  (a wall time: naive on purpose)
-            earlier = rule.before(begin)
-            if earlier is not None:
-                yield earlier
-            yield from rule.between(begin, datetime(last, 12, 31, 23, 59), inc=True)  # noqa: DTZ001  (a wall time: naive on purpose)
+            end = min(datetime(last, 12, 31, 23, 59), _last_wall(self.rule))  # noqa: DTZ001  (as well)
+            # Rarer than every leap year no clock is changed.
+            since = min(begin, end) - _TEN_YEARS
+            yield from instances(self.rule, self.start, since, end, steps, anchored=False)
 
-    def _near(self, year: int) -> datetime:
-        """A start for the rule not long before the year: plain yearly rules do the same every year since 1601."""
-        rule = self.rule or ""
-        until = re.search(r"UNTIL=(\d{4})", rule)
-        near = min(year, int(until[1]) if until else year) - 2
-        if "COUNT" in rule or near <= self.start.year or self.start.day > 28:
-            return self.start
-        return self.start.replace(year=near)
+
+def _last_wall(rule: Rule) -> datetime:
+    # An UNTIL in UTC against local onsets: the difference is hours, once, on the zone's last change.
+    if isinstance(rule.until, datetime):
+        return rule.until.replace(tzinfo=None)
+    return datetime.combine(rule.until or date.max, time.max)
 
 
 @frozen(cache_hash=True)
 class CustomZone:
-    """The observances of one VTIMEZONE."""
+    """The observances of one VTIMEZONE.
+
+    Attributes:
+        steps: What evaluating them may still cost.
+    """
 
     observances: tuple[_Observance, ...]
+    steps: Steps = field(eq=False, repr=False)
 
     def to_utc(self, local: datetime) -> datetime:
         """The instant of a local (naive) time. One that does not exist, or exists twice, as RFC 5545 section 3.3.5."""
@@ -88,14 +96,18 @@ class CustomZone:
 def _changes(zone: CustomZone, first: int, last: int) -> tuple[timedelta, list[tuple[datetime, timedelta, timedelta]]]:
     """The offset before the first change, and the changes: local onset, offset before, offset after."""
     changes = sorted(
-        (onset, each.before, each.after) for each in zone.observances for onset in each.onsets(first - 1, last)
+        (onset, each.before, each.after) for each in zone.observances for onset in each.onsets(first - 1, last, zone.steps)
     )
     earliest = changes[0][1] if changes else min(zone.observances, key=lambda each: each.start).before
     return earliest, changes
 
 
-def build_custom_zone(vtimezone: Component) -> CustomZone:
+def build_custom_zone(vtimezone: Component, steps: Steps) -> CustomZone:
     """Read the rules.
+
+    Args:
+        vtimezone: Where they are.
+        steps: What evaluating them may cost, this and later; shared by all zones of a file.
 
     Raises:
         ValueError: they are missing, malformed, or of a kind no real zone uses (only yearly rules are evaluated, so
@@ -104,7 +116,7 @@ def build_custom_zone(vtimezone: Component) -> CustomZone:
     observances = tuple(_observance(each) for each in vtimezone.components if each.name in {"STANDARD", "DAYLIGHT"})
     if not 0 < len(observances) <= _MAX_ONSETS:
         raise ValueError("a VTIMEZONE without usable observances")
-    return CustomZone(observances)
+    return CustomZone(observances, steps)
 
 
 def named_zone(vtimezone: Component) -> ZoneInfo | None:
@@ -123,7 +135,11 @@ def matching_zone(custom: CustomZone, first: int, last: int) -> ZoneInfo | None:
 
     Failing that, one whose changes are up to an hour off: programs (icalendar among them) write an onset in the
     offset after it, where RFC 5545 has the offset before.
+
+    Raises:
+        ValueError: evaluating its rules costs too much.
     """
+    custom.steps.spend(_MATCHING)
     for slack in (timedelta(0), timedelta(minutes=75)):
         probes = _probes(custom, first, last, slack)
         for zone in _candidates():
@@ -168,20 +184,12 @@ def _observance(component: Component) -> _Observance:
         raise ValueError("a VTIMEZONE with too many dates")
     start = _local(_value(component, "DTSTART"))
     before, after = (_offset(_value(component, name)) for name in ("TZOFFSETFROM", "TZOFFSETTO"))
-    rule = _floating(rules) if rules else None
-    observance = _Observance(start, before, after, rule, dates)
-    list(observance.onsets(start.year, start.year + 1))
-    return observance
+    return _Observance(start, before, after, parse_rule(rules[0]).completed(start) if rules else None, dates)
 
 
 def _plain(rule: str) -> bool:
     parts = {name: value for name, _, value in (part.partition("=") for part in rule.split(";"))}
     return parts.get("FREQ") == "YEARLY" and parts.keys() <= _RULE_PARTS
-
-
-def _floating(rules: Iterable[str]) -> str:
-    # An UNTIL in UTC against local onsets: the difference is hours, once, on the zone's last change.
-    return re.sub(r"(UNTIL=\d{8}(?:T\d{6})?)Z", r"\1", "".join(rules))
 
 
 def _value(component: Component, name: str) -> str:
