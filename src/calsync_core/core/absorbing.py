@@ -6,6 +6,7 @@ transaction. Two stores can therefore differ in how they keep rows, not in what 
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
@@ -199,9 +200,15 @@ def _wall(moment: Moment | None) -> tuple[object, ...]:
 def _differing(before: StoredItem | None, after: StoredItem | None) -> tuple[list[Event], list[Event]]:
     old = before.events if before else ()
     new = after.events if after else ()
-    gone = [event for event in old if not any(same_event(event, other) for other in new)]
-    come = [event for event in new if not any(same_event(event, other) for other in old)]
-    return gone, come
+    return _lacking(old, new), _lacking(new, old)
+
+
+def _lacking(events: Iterable[Event], others: Iterable[Event]) -> list[Event]:
+    """Those that are not among the others, without comparing each with each: an item may have thousands."""
+    by_id: defaultdict[str, list[Event]] = defaultdict(list)
+    for other in others:
+        by_id[other.id].append(other)
+    return [event for event in events if not any(same_event(event, other) for other in by_id.get(event.id, ()))]
 
 
 def _lines(  # noqa: PLR0917  (one page in its parts)

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, tzinfo
 from attrs import evolve
 
 from calsync_core.core.occurrences import bounds
-from calsync_core.models import Event, Item, Span
+from calsync_core.models import Event, Item, Moment, Span
 
 __all__ = ["EXPANSION_MARGIN", "earliest", "relevant", "retry_at"]
 
@@ -42,10 +42,18 @@ def relevant(items: Iterable[Item], zone: tzinfo, now: datetime) -> tuple[Item, 
 def _matters(event: Event, zone: tzinfo, since: datetime) -> bool:
     if event.mark is not None or event.and_future or event.parked is not None:
         return True
-    if event.original_start is not None and Span(event.original_start, event.original_start).edges(zone)[0] > since:
+    if event.original_start is not None and _lies_after(event.original_start, zone, since):
         return True
     end = bounds(event, zone)[1]
     return end is None or end > since
+
+
+def _lies_after(moment: Moment, zone: tzinfo, instant: datetime) -> bool:
+    try:
+        return Span(moment, moment).edges(zone)[0] > instant
+    except OverflowError:
+        # Beyond the years 1 to 9999, at one end or the other.
+        return moment.year > instant.year
 
 
 def retry_at(now: datetime, attempts: int) -> datetime:

@@ -38,9 +38,13 @@ def slot_of(moment: Moment) -> str:
     Every provider names an occurrence of a series by its original start (RFC 5545 RECURRENCE-ID, Google's
     ``originalStartTime``, Graph's ``originalStart``); in UTC they all agree.
     """
-    if isinstance(moment, datetime):
-        return moment.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
-    return moment.strftime("%Y%m%d")
+    if not isinstance(moment, datetime):
+        return moment.strftime("%Y%m%d")
+    try:
+        moment = moment.astimezone(UTC)
+    except OverflowError:
+        pass  # An hour before the year 1, say: no two moments there are worth telling apart.
+    return moment.strftime("%Y%m%dT%H%M%SZ")
 
 
 def _check_moment(_instance: object, attribute: object, value: Moment) -> None:
