@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from calsync_core.core.tags import find_textual_tag, parse_tag
 from calsync_core.core.zones import resolve_zone
@@ -30,6 +30,7 @@ from calsync_core.providers.google.names import parse_block_id
 __all__ = ["EVENT_FIELDS", "TAG_PROPERTY", "Json", "is_deleted", "parse_calendar", "parse_item", "series_of"]
 
 Json: TypeAlias = Mapping[str, Any]
+_Time = TypeVar("_Time", date, datetime)
 
 TAG_PROPERTY = "calsync"
 """Name of the private extended property that holds the tag; at most 44 characters are kept."""
@@ -163,11 +164,11 @@ def _moment(name: str, entry: Json) -> Moment:
     if not isinstance(value, Mapping):
         raise ValueError(f"{name}: is missing")  # noqa: TRY004  (a malformed answer, not a wrong call)
     if value.get("date"):
-        return date.fromisoformat(str(value["date"]))
+        return _read(name, date, value["date"])
     if not value.get("dateTime"):
         raise ValueError(f"{name}: has neither date nor dateTime")
     zone = resolve_zone(str(value.get("timeZone") or "UTC"))
-    at = datetime.fromisoformat(str(value["dateTime"]))
+    at = _read(name, datetime, value["dateTime"])
     if at.tzinfo is None:
         if zone is None:
             raise ValueError(f"{name}: has no offset, and its zone is unknown")
@@ -175,8 +176,16 @@ def _moment(name: str, entry: Json) -> Moment:
     return at.astimezone(zone or UTC)
 
 
-def _instant(text: str) -> datetime:
-    at = datetime.fromisoformat(text)
+def _read(name: str, kind: type[_Time], text: object) -> _Time:
+    try:
+        return kind.fromisoformat(str(text))
+    except ValueError:
+        # Python's own words quote what they are about.
+        raise ValueError(f"{name}: is no date or time") from None
+
+
+def _instant(text: object) -> datetime:
+    at = _read("updated", datetime, text)
     if at.tzinfo is None:
         raise ValueError("updated: has no offset")
     return at.astimezone(UTC)

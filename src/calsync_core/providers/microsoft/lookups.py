@@ -95,7 +95,8 @@ class ItemReader:
                     found.take(str(entry.get("id")), entry, name=key)
                 found.gone.append(key)
             else:
-                found.take(key, _entry(answer))
+                # Whatever id the answer has: it is told under the one that was asked for.
+                found.take(key, {**_entry(answer), "id": key})
         except (*_OF_ONE, ValueError) as error:
             status = f" ({answer.status})" if answer is not None and not answer.ok else ""
             found.fail(key, f"{error}{status}")

@@ -185,7 +185,7 @@ def _id(entry: Json) -> str:
 
 def _version(entry: Json) -> datetime | None:
     text = entry.get("lastModifiedDateTime")
-    return _local(str(text)).replace(tzinfo=UTC) if text else None
+    return _local("lastModifiedDateTime", text).replace(tzinfo=UTC) if text else None
 
 
 def _span(entry: Json) -> Span:
@@ -202,7 +202,7 @@ def _moment(name: str, entry: Json) -> Moment:
     value = entry.get(name)
     if not isinstance(value, Mapping) or not value.get("dateTime"):
         raise ValueError(f"{name}: is missing")
-    at = _local(str(value["dateTime"]))
+    at = _local(name, value["dateTime"])
     if entry.get("isAllDay") is True:
         return at.date()
     zone = resolve_zone(str(value.get("timeZone") or "UTC"))
@@ -211,9 +211,13 @@ def _moment(name: str, entry: Json) -> Moment:
     return at.replace(tzinfo=UTC if zone.key == "UTC" else zone)
 
 
-def _local(text: str) -> datetime:
+def _local(name: str, value: object) -> datetime:
     """Seven digits of a second, and an offset or none: the clock as written."""
-    at = datetime.fromisoformat(_FRACTION.sub(r"\1", text.strip()))
+    try:
+        at = datetime.fromisoformat(_FRACTION.sub(r"\1", str(value).strip()))
+    except ValueError:
+        # Python's own words quote what they are about.
+        raise ValueError(f"{name}: is no time") from None
     return at if at.tzinfo is None else at.astimezone(UTC).replace(tzinfo=None)
 
 
@@ -222,7 +226,7 @@ def _original_start(entry: Json, span: Span) -> Moment:
     text = entry.get("originalStart")
     if not text:
         return span.start
-    at = _local(str(text)).replace(tzinfo=UTC)
+    at = _local("originalStart", text).replace(tzinfo=UTC)
     return _day_of(at, str(entry.get("originalStartTimeZone") or "")) if span.all_day else at
 
 
