@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
 from datetime import timedelta
-from types import FrameType
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from calsync_core.core.occurrences import bounds, expand
+from counting import calls
 from series_events import BERLIN, YEAR, at, days, exception, expanded, master, starts, timed, weekly, window
 
 # What it costs. A step is a period looked at or an instance made; see also the last test of this section.
@@ -83,23 +81,6 @@ def test_many_lines_and_many_exceptions_share_one_budget() -> None:  # I-20
     assert len(expanded(many, *shifts).parked) == 1
 
 
-def _calls(work: Callable[[], object]) -> int:
-    """How many function calls some work makes, built-in functions included."""
-    count = 0
-
-    def counting(_frame: FrameType, event: str, _argument: object) -> None:
-        nonlocal count
-        count += event in {"call", "c_call"}
-
-    before = sys.getprofile()
-    sys.setprofile(counting)
-    try:
-        work()
-    finally:
-        sys.setprofile(before)
-    return count
-
-
 ALL_DAYS = ",".join(f"{number}{day}" for number in range(-53, 54) if number for day in ("MO", "TU", "WE", "TH", "FR"))
 DATES = "-31,-30,-29,1,2,3,30,31"
 
@@ -117,7 +98,7 @@ DATES = "-31,-30,-29,1,2,3,30,31"
 )
 def test_a_step_is_honest(rule: str) -> None:  # I-20: the budget bounds the real work, whatever the rule does
     series = master(timed("0001-01-02 09:00"), f"RRULE:{rule}")
-    assert _calls(lambda: expanded(series, budget=2_000)) < 400 * 2_000
+    assert calls(lambda: expanded(series, budget=2_000)) < 400 * 2_000
 
 
 # Rules written by an enemy.

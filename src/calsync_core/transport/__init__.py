@@ -16,6 +16,7 @@ from calsync_core.transport.link import (
     Link,
     gather,
     seconds_asked,
+    sendable_etag,
 )
 from calsync_core.transport.over_httpx import HttpxConnection, ask_once
 from calsync_core.transport.parts import send_calls, tell_outcomes
@@ -35,5 +36,6 @@ __all__ = [
     "problem_with",
     "seconds_asked",
     "send_calls",
+    "sendable_etag",
     "tell_outcomes",
 ]

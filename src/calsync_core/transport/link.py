@@ -42,6 +42,7 @@ __all__ = [
     "deadline",
     "gather",
     "seconds_asked",
+    "sendable_etag",
 ]
 
 MAX_BODY = 64 * 1024 * 1024
@@ -49,6 +50,7 @@ MAX_BODY = 64 * 1024 * 1024
 PACKED = {"Accept-Encoding": "gzip"}
 """With every request; see ``gather``."""
 _MAX_REDIRECTS = 5
+_LONGEST_ETAG = 1_000
 _LONGEST_WISH = 366 * 86_400.0
 _REDIRECTS = frozenset({301, 302, 307, 308})
 
@@ -274,6 +276,12 @@ def seconds_asked(answer: Answer, clock: Clock) -> float | None:
         except (TypeError, ValueError, OverflowError):
             return None
     return min(max(0.0, seconds), _LONGEST_WISH) if math.isfinite(seconds) else None
+
+
+def sendable_etag(etag: object) -> str | None:
+    """A server's entity tag if it can go out again in a header; without one, what stands there is looked at first."""
+    fine = isinstance(etag, str) and 0 < len(etag) <= _LONGEST_ETAG and etag.isascii() and etag.isprintable()
+    return str(etag) if fine else None
 
 
 @contextmanager

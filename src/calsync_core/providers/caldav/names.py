@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from urllib.parse import quote, unquote, urljoin, urlsplit, urlunsplit
 
+from calsync_core.transport import sendable_etag
+
 __all__ = [
     "TAG_PROPERTY",
     "block_id",
@@ -75,8 +77,8 @@ def is_collection(href: str, collection: str) -> bool:
 
 def quoted_etag(etag: str | None) -> str | None:
     """An entity tag as a header needs it: some servers leave the quotes out in XML, and If-Match without them fails."""
-    etag = (etag or "").strip()
-    if not etag:
+    etag = sendable_etag((etag or "").strip())
+    if etag is None:
         return None
     return etag if etag.startswith(('"', "W/")) else f'"{etag}"'
 

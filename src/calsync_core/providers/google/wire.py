@@ -26,6 +26,7 @@ from calsync_core.models import (
     Span,
 )
 from calsync_core.providers.google.names import parse_block_id
+from calsync_core.transport import sendable_etag
 
 __all__ = ["EVENT_FIELDS", "TAG_PROPERTY", "Json", "is_deleted", "parse_calendar", "parse_item", "series_of"]
 
@@ -60,6 +61,8 @@ _RESPONSES = {
 _TZID = re.compile(r";TZID=([^;:]+)", re.IGNORECASE)
 _LONGEST_RULE = 2_000
 _MOST_LINES = 5_000
+_LONGEST_RECURRENCE = 200_000
+"""Characters of all lines: every plan reads them again."""
 
 
 def parse_calendar(entry: Json) -> RemoteCalendar:
@@ -113,8 +116,7 @@ def parse_item(entry: Json, uid: str | None = None) -> Item:
         version = _instant(entry["updated"]) if entry.get("updated") else None
     except (TypeError, AttributeError, OverflowError) as error:
         raise ValueError(f"malformed: {type(error).__name__}") from None
-    etag = entry.get("etag")
-    return Item(event_id, (event,), etag if isinstance(etag, str) else None, version, series_of(entry))
+    return Item(event_id, (event,), sendable_etag(entry.get("etag")), version, series_of(entry))
 
 
 def _parse_event(event_id: str, entry: Json, uid: str | None) -> Event:
@@ -196,7 +198,10 @@ def _recurrence(entry: Json) -> tuple[str, ...]:
     lines = entry.get("recurrence") or []
     if not isinstance(lines, list) or len(lines) > _MOST_LINES:
         raise ValueError("recurrence: is no list of reasonable length")
-    return tuple(_line(str(line)) for line in lines)
+    found = tuple(_line(str(line)) for line in lines)
+    if sum(map(len, found)) > _LONGEST_RECURRENCE:
+        raise ValueError("recurrence: is of absurd length")
+    return found
 
 
 def _unknown_zone(entry: Json) -> str | None:

@@ -25,6 +25,7 @@ from calsync_core.models import (
     Span,
 )
 from calsync_core.providers.microsoft.names import TAG_PROPERTY, parse_block_name
+from calsync_core.transport import sendable_etag
 
 __all__ = [
     "EVENT_FIELDS",
@@ -105,8 +106,7 @@ def series_of(entry: Json) -> str | None:
 
 def etag_of(entry: Json) -> str | None:
     """The entity tag in the body."""
-    etag = entry.get("@odata.etag")
-    return etag if isinstance(etag, str) and etag else None
+    return sendable_etag(entry.get("@odata.etag"))
 
 
 def is_series_etag(etag: str | None) -> bool:

@@ -1,0 +1,323 @@
+"""Ways that lead elsewhere: no login goes to a host that was not allowed, however its name is written (I-38)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from attrs import evolve
+from hypothesis import example, given
+from hypothesis import strategies as st
+from urllib3_future.exceptions import LocationParseError
+from urllib3_future.util.url import parse_url
+
+import google_scripts
+import graph_scripts
+from caldav_scripts import FILES, serving
+from calsync_core.errors import CalsyncError, CursorExpired, ProviderError, Unavailable
+from calsync_core.models import Cursor, OAuthGrant, OperationKind
+from calsync_core.protocols import ReadRequest
+from calsync_core.providers.google import auth as google_auth
+from calsync_core.providers.microsoft import auth as microsoft_auth
+from calsync_core.providers.microsoft.cursor import Position, ahead
+from calsync_core.testing import VirtualClock
+from calsync_core.testing.provider_contract.bench import WINDOW, Bench
+from calsync_core.testing.provider_contract.fixtures import BUSY
+from calsync_core.transport import Permitted, problem_with
+from scripted_server import COLLECTION, Dav, Reply, Request, ScriptedServer, multistatus, prop, response, scripted
+
+# -- names of hosts ------------------------------------------------------------------------------------------------------
+
+PERMITTED = Permitted("https://dav.example.com/", ("*.icloud.com", "calendar.example.com:8443"))
+
+TRICKS = [
+    "https://evil.example/",
+    "//evil.example/",
+    "https://evil.example\\.icloud.com/",
+    "https://evil.example\\@dav.example.com/",
+    "https://dav.example.com\\@evil.example/",
+    "https://dav.example.com@evil.example/",
+    "https://dav.example.com:443@evil.example/",
+    "https://evil.example#.icloud.com/",
+    "https://evil.example?.icloud.com/",
+    "https://evil.example;.icloud.com/",
+    "https://evil.example&.icloud.com/",
+    "https://evil.example%2f.icloud.com/",
+    "https://evil.example%5c.icloud.com/",
+    "https://evil.example%00.icloud.com/",
+    "https://evil.example%23.icloud.com/",
+    "https://evil.example\x00.icloud.com/",
+    "https://evil.example\t.icloud.com/",
+    "https://evil.example\n.icloud.com/",
+    "https://evil.example .icloud.com/",
+    "https://evil.example\u2044.icloud.com/",
+    "https://evil.example\uff0f.icloud.com/",
+    "https://evil.example\u3002x.icloud.com/",
+    "https://evil.example,.icloud.com/",
+    "https://[evil.example].icloud.com/",
+    "https://[::1].icloud.com/",
+    "https://icloud.com.evil.example/",
+    "https://evilicloud.com/",
+    "https://dav.example.com.evil.example/",
+    "https://dav.example.com./",
+    "https://dav.example.com:8443/",
+    "https://dav.example.com:0443/",
+    "https://dav.example.com:/",
+    "https://dav.example.com:443:80/",
+    "https://dav.example.com:99999/",
+    "https://calendar.example.com/",
+    "https://calendar.example.com:8443.evil.example/",
+    "http://dav.example.com/",
+    "http://dav.example.com:443/",
+    "http://evil.icloud.com/",
+    "ftp://dav.example.com/",
+    "file://dav.example.com/etc/passwd",
+    "https:dav.example.com",
+    "https:/dav.example.com/",
+    "https:///dav.example.com/",
+    "https:\\\\dav.example.com/",
+    " https://dav.example.com/",
+    "https://\u24d3av.example.com/",
+    "https://DAV.EXAMPLE.COM/",
+    "https://d\u00e4v.icloud.com/",
+    "",
+    "//[",
+]
+
+
+def hosts_read(url: str) -> set[str]:
+    """Where the libraries that carry our requests would send one with this address."""
+    read = set()
+    for host_in in (lambda: httpx.URL(url).host, lambda: parse_url(url).host or ""):
+        try:
+            read.add(host_in().lower())
+        except (httpx.InvalidURL, LocationParseError, ValueError):
+            continue  # It sends nothing.
+    return read
+
+
+PARTS = st.sampled_from(
+    [*"\\/@:;?#%&,.[]<>|^`{}\"' \t\x00", "%2f", "%5c", "evil.example", ".icloud.com", "dav.example.com", "443", "x", "ä", "\uff0f"]
+)
+
+
+@given(st.sampled_from(TRICKS) | st.lists(PARTS, max_size=7).map(lambda parts: "https://" + "".join(parts)))
+@example("https://evil.example\\.icloud.com/")
+def test_what_is_allowed_is_read_alike_by_everybody(url: str) -> None:
+    """A check that reads an address otherwise than whoever sends the request checks nothing."""
+    if PERMITTED.allows(url):
+        host = (urlsplit(url).hostname or "").lower()
+        assert host == "dav.example.com" or host == "calendar.example.com" or host.endswith(".icloud.com")
+        assert {name.encode("idna").decode() for name in hosts_read(url)} <= {host.encode("idna").decode()}
+
+
+@pytest.mark.parametrize("url", TRICKS, ids=ascii)
+def test_only_the_hosts_named_are_allowed(url: str) -> None:
+    fine = {"https://dav.example.com:0443/", "https://dav.example.com:/", "https://DAV.EXAMPLE.COM/", "https://d\u00e4v.icloud.com/"}
+    assert PERMITTED.allows(url) is (url in fine)
+
+
+def test_addresses_that_people_have_are_still_fine() -> None:
+    for url in (
+        "https://caldav.icloud.com/",
+        "https://p42-caldav.icloud.com:443/1/",
+        "http://127.0.0.1:5232/ana/",
+        "http://[::1]:5232/",
+        "https://[2001:db8::1]/",
+        "https://büro.example/dav/",
+        "https://my_nas.local:8443/caldav.php/ana%40example.com/",
+        "http://localhost/",
+    ):
+        assert problem_with(url) is None
+
+
+# -- CalDAV --------------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def two_servers(script: Callable[[ScriptedServer], Callable[[Request], Reply]]) -> Iterator[tuple[Bench, ScriptedServer]]:
+    """A server that is asked, and a stranger that no request may reach."""
+    with scripted(Dav(FILES)) as stranger, serving(script(stranger)) as (_, bench):
+        yield bench, stranger
+        assert stranger.requests == []
+
+
+def everything(bench: Bench) -> None:
+    """Whatever can be asked; only errors of ours come out."""
+    provider, session, calendar = bench.provider, bench.session, bench.calendar
+    kinds = [bench.intent(kind, "a", BUSY, etag='"1"') for kind in OperationKind]
+    asks: list[Callable[[], object]] = [
+        lambda: provider.identify(session),
+        lambda: provider.list_calendars(session),
+        bench.read,
+        lambda: bench.lookup("a.ics", "b.ics"),
+        lambda: list(provider.find_blocks(session, calendar)),
+        *(lambda intent=intent: bench.apply(intent) for intent in kinds),  # type: ignore[misc]
+    ]
+    for ask in asks:
+        try:
+            ask()
+        except CalsyncError as refused:
+            assert isinstance(refused, ProviderError)
+
+
+def homes(*, principal: str = "/dav/", home: str = "/dav/", calendar: str = COLLECTION) -> Callable[[Request], Reply]:
+    def answer(request: Request) -> Reply:
+        if request.method != "PROPFIND":
+            return Reply(404)
+        if request.headers.get("depth") == "1":
+            kind = "<resourcetype><collection/><C:calendar/></resourcetype>"
+            default = f"<C:schedule-default-calendar-URL><href>{calendar}</href></C:schedule-default-calendar-URL>"
+            return multistatus(prop(calendar, kind + default))
+        found = f"<current-user-principal><href>{principal}</href></current-user-principal>"
+        return multistatus(prop("/dav/", f"{found}<C:calendar-home-set><href>{home}</href></C:calendar-home-set>"))
+
+    return answer
+
+
+ELSEWHERE = {
+    "another port": lambda stranger: f"{stranger.root}/dav/",
+    "no scheme": lambda stranger: f"{stranger.root.removeprefix('http:')}/dav/",
+    "another name": lambda stranger: f"{stranger.root.replace('127.0.0.1', 'localhost')}/dav/",
+    "a user": lambda stranger: f"{stranger.root.replace('http://', 'http://ana:right@')}/dav/",
+    "a backslash": lambda stranger: f"{stranger.root}\\.icloud.com/dav/",
+    "a backslash first": lambda stranger: f"\\\\{stranger.root.removeprefix('http://')}/dav/",
+    "another number": lambda stranger: f"{stranger.root.replace('127.0.0.1', '127.1')}/dav/",
+    "no address": lambda _: "http://[::1/dav/",
+    "a port that is none": lambda _: "http://127.0.0.1:99999/dav/",
+    "another protocol": lambda stranger: f"{stranger.root.replace('http:', 'ftp:')}/dav/",
+    "a file": lambda _: "file:///etc/passwd",
+    "a script": lambda _: "javascript:alert(1)",
+}
+
+
+@pytest.mark.parametrize("elsewhere", ELSEWHERE)
+@pytest.mark.parametrize("place", ["principal", "home", "calendar"])
+def test_no_name_in_a_multistatus_takes_the_login_elsewhere(place: str, elsewhere: str) -> None:
+    with two_servers(lambda stranger: homes(**{place: ELSEWHERE[elsewhere](stranger)})) as (bench, stranger):
+        everything(bench)
+        calendar = evolve(bench.calendar, remote_id=ELSEWHERE[elsewhere](stranger))
+        if elsewhere not in {"no address", "a port that is none", "a backslash"}:  # These no discovery could have named.
+            everything(evolve(bench, calendar=calendar))
+
+
+@pytest.mark.parametrize("elsewhere", ELSEWHERE)
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_no_redirect_takes_the_login_elsewhere(status: int, elsewhere: str) -> None:
+    with two_servers(lambda stranger: lambda _: Reply(status, headers={"Location": ELSEWHERE[elsewhere](stranger)})) as (
+        bench,
+        _,
+    ):
+        everything(bench)
+
+
+@pytest.mark.parametrize("elsewhere", ELSEWHERE)
+def test_no_member_s_name_takes_the_login_elsewhere(elsewhere: str) -> None:
+    """Only the last part of it counts; the request goes to the calendar's own address."""
+
+    def script(stranger: ScriptedServer) -> Callable[[Request], Reply]:
+        def twist(request: Request) -> Reply | None:
+            if request.method == "REPORT" and "calendar-multiget" not in request.body:
+                return multistatus(response(f"{ELSEWHERE[elsewhere](stranger)}a.ics", etag='"1"'), token=stranger.root)
+            return multistatus() if "multiget" in request.body else None
+
+        return Dav(FILES, twist)
+
+    with two_servers(script) as (bench, _):
+        everything(bench)
+        bench.lookup("a.ics")
+
+
+# -- Google and Graph ------------------------------------------------------------------------------------------------------
+
+LINKS = [
+    "https://evil.example/v1.0/x",
+    "//evil.example/v1.0/x",
+    "http://localhost.evil.example/v1.0",
+    "http://localhost@evil.example/v1.0",
+    "http://localhost:80@evil.example/v1.0",
+    "http://evil.example\\@localhost/v1.0",
+    "http://localhost\\@evil.example/v1.0",
+    "http://localhost:8080/v1.0",
+    "https://localhost/v1.0",
+    "http://127.0.0.1/v1.0",
+    "http://localhost\t.evil.example/",
+    "http://loc\u24d0lhost/v1.0",
+    "http://[localhost]/v1.0",
+    "http://localhost:99999/",
+    "ftp://localhost/v1.0",
+    "/v1.0/me",
+    "\\\\evil.example\\v1.0",
+    "data:text/plain,{}",
+    "x" * 100_000,
+]
+
+
+@pytest.mark.parametrize("link", LINKS, ids=lambda link: ascii(link)[:40])
+def test_graph_s_links_are_followed_on_its_own_host_only(link: str) -> None:
+    """As next link, as delta link, and out of a cursor that was kept."""
+    for first in ({"@odata.nextLink": link, "value": []}, {"@odata.deltaLink": link, "value": []}):
+        graph = graph_scripts.Graph(httpx.Response(200, json=first), graph_scripts.page(delta="t"))
+        request = ReadRequest(graph_scripts.WORK, WINDOW)
+        try:
+            pages = list(graph.provider.fetch_changes(graph.session, request))
+            cursor = pages[-1].cursor
+            assert cursor is not None
+            with pytest.raises(CursorExpired):
+                list(graph.provider.fetch_changes(graph.session, evolve(request, cursor=cursor)))
+        except Unavailable:
+            pass
+        assert [one.url.host for one in graph.asked] == ["localhost"]
+    graph = graph_scripts.Graph(graph_scripts.page(delta="t"))
+    kept: Cursor = Position(link, ahead(graph_scripts.WORK.remote_id, WINDOW)).write("graph/1 /me AAMkWork=")
+    with pytest.raises(CursorExpired):
+        list(graph.provider.fetch_changes(graph.session, ReadRequest(graph_scripts.WORK, WINDOW, kept)))
+    assert graph.asked == []
+
+
+@pytest.mark.parametrize("link", LINKS, ids=lambda link: ascii(link)[:40])
+def test_no_redirect_of_google_s_or_graph_s_leads_elsewhere(link: str) -> None:
+    answer = httpx.Response(307, headers={"Location": link.encode("utf-8")})
+    for service in (google_scripts.Google(answer), graph_scripts.Graph(answer)):
+        for ask in (service.provider.identify, service.provider.list_calendars):
+            with pytest.raises(Unavailable):
+                ask(service.session)
+        assert {one.url.host for one in service.asked} == {"localhost"}
+        assert {one.url.port for one in service.asked} == {None}
+
+
+@pytest.mark.parametrize("key", ["..", "../..", "a/b", "a?b=c", "a#b", "//evil.example", "\r\nHost: evil.example", "\ud83d", "%2e%2e"])
+def test_an_id_stays_one_part_of_a_path(key: str) -> None:
+    """Ids come from a server, or from whoever pushes."""
+    for service, work in (
+        (google_scripts.Google(google_scripts.page()), google_scripts.WORK),
+        (graph_scripts.Graph(graph_scripts.page()), graph_scripts.WORK),
+    ):
+        service.provider.fetch_items(service.session, work, [key])
+        (request,) = service.asked[:1]
+        assert request.url.host == "localhost"
+        assert "host: evil" not in str(request.headers).lower()
+        before = b"/events/"
+        assert request.url.raw_path.partition(before)[2].partition(b"?")[0].count(b"/") == 0
+
+
+@pytest.mark.parametrize("target", ["https://evil.example/token", "//evil.example/token", "http://localhost:99999/"])
+def test_no_token_server_sends_a_secret_elsewhere(target: str) -> None:
+    asked: list[httpx.Request] = []
+
+    def redirecting(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        if request.method == "GET":
+            names = {name: target for name in ("authorization_endpoint", "token_endpoint", "issuer")}
+            return httpx.Response(200, json=names)
+        return httpx.Response(307, headers={"Location": target})
+
+    grant = OAuthGrant("client", "secret", "refresh", token_url="http://localhost/t/oauth2/v2.0/token")
+    for renew in (google_auth.renew, microsoft_auth.renew):
+        with pytest.raises(ProviderError) as refused:
+            renew(grant, VirtualClock(), httpx.MockTransport(redirecting))
+        assert "evil" not in str(refused.value)
+    assert {one.url.host for one in asked} == {"localhost"}
