@@ -1,4 +1,4 @@
-"""Answers that never end, or grow while they are read: each has an end here, in time, in bytes and in requests (I-34)."""
+"""Answers that never end, or grow while they are read: here each has an end, in time, bytes and requests (I-34)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import gzip
 import json
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from io import BufferedIOBase
 from itertools import count
 from typing import Any
@@ -40,24 +41,24 @@ def httpx_session(root: str) -> Session:
     return Session(account, StaticTokens(BearerToken("a-token")), RequestMeter(), VirtualClock())
 
 
-def ways(script: Script) -> dict[str, tuple[str, int]]:
+def ways(script: Script) -> dict[str, list[str | int]]:
     """By HTTP library, how a server that answers so is judged, and after how many requests."""
-    found = {}
+    found: dict[str, list[str | int]] = {}
     with serving(script) as (server, bench):
         with pytest.raises(ProviderError) as refused:
             bench.provider.identify(bench.session)
-        found["niquests"] = (type(refused.value).__name__, len(server.requests))
+        found["niquests"] = [type(refused.value).__name__, len(server.requests)]
     with scripted(script) as server:
         with pytest.raises(ProviderError) as refused:
             GoogleProvider(timeout=20).identify(httpx_session(server.root))
-        found["httpx"] = (type(refused.value).__name__, len(server.requests))
+        found["httpx"] = [type(refused.value).__name__, len(server.requests)]
     return found
 
 
-REFUSED_AT_ONCE = {"niquests": ("UnreadableAnswer", 1), "httpx": ("UnreadableAnswer", 1)}
+REFUSED_AT_ONCE = {"niquests": ["UnreadableAnswer", 1], "httpx": ["UnreadableAnswer", 1]}
 
 
-# -- packed answers -----------------------------------------------------------------------------------------------------
+# -- packed answers ---------------------------------------------------------------------------------------------------
 
 
 def zeros(megabytes: int) -> bytes:
@@ -78,9 +79,7 @@ def explode(times: str) -> str:
 
 def test_what_is_packed_is_not_unpacked_beyond_measure() -> None:
     told = confined("hostile/test_answers_without_end.py", "explode", ["1", "2", "3"], megabytes=1_000)
-    assert {times: json.loads(end) for times, end in told.items()} == dict.fromkeys(
-        "123", {name: list(end) for name, end in REFUSED_AT_ONCE.items()}
-    )
+    assert [json.loads(end) for end in told.values()] == [REFUSED_AT_ONCE] * 3
 
 
 @pytest.mark.parametrize("packing", ["gzip, gzip", "br", "zstd", "gzip,identity,gzip", "x" * 500, "aes128gcm"])
@@ -97,7 +96,7 @@ def test_an_answer_packed_as_asked_is_read(packing: str) -> None:
         assert server.requests[0].headers["accept-encoding"] == "gzip"
 
 
-# -- without end ---------------------------------------------------------------------------------------------------------
+# -- without end ------------------------------------------------------------------------------------------------------
 
 
 def chunks(wfile: BufferedIOBase) -> None:
@@ -131,7 +130,7 @@ def test_headers_without_end_are_not_read_to_the_end(flood: Callable[[BufferedIO
         GoogleProvider(timeout=1).identify(httpx_session(server.root))
 
 
-# -- lists without end -----------------------------------------------------------------------------------------------------
+# -- lists without end ------------------------------------------------------------------------------------------------
 
 
 def test_google_s_pages_have_an_end(monkeypatch: pytest.MonkeyPatch) -> None:  # I-13
@@ -141,7 +140,9 @@ def test_google_s_pages_have_an_end(monkeypatch: pytest.MonkeyPatch) -> None:  #
     repeated = google_scripts.Google(google_scripts.page(following="again"))
     for google, most in ((endless, 20), (repeated, 2)):
         for ask in (
-            lambda google=google: list(google.provider.fetch_changes(google.session, ReadRequest(google_scripts.WORK, WINDOW))),
+            lambda google=google: list(
+                google.provider.fetch_changes(google.session, ReadRequest(google_scripts.WORK, WINDOW))
+            ),
             lambda google=google: google.provider.list_calendars(google.session),
         ):
             before = len(google.asked)
@@ -174,7 +175,7 @@ def test_a_server_with_homes_without_end_is_not_asked_for_all_of_them() -> None:
         assert len(server.requests) == 1
 
 
-# -- waits and lifetimes beyond all calendars --------------------------------------------------------------------------------
+# -- waits and lifetimes beyond all calendars -------------------------------------------------------------------------
 
 WISHES = {
     "1e300": 366 * 86_400.0,
@@ -219,7 +220,7 @@ def test_a_login_lasts_a_year_at_the_most(lasts: Any) -> None:
         assert 0 <= (renewed.expires_at - clock.now()).total_seconds() <= 366 * 86_400
 
 
-# -- batches -------------------------------------------------------------------------------------------------------------
+# -- batches ----------------------------------------------------------------------------------------------------------
 
 
 def part(inner: bytes, name: bytes = b"<response-call-0>") -> bytes:
@@ -238,7 +239,10 @@ BATCHES: dict[str, tuple[bytes, list[int | None]]] = {
     "a number nobody can read": (part(GOOD, b"<response-call-" + b"9" * 5_000 + b">"), [None, None]),
     "a status of 5,000 digits": (part(b"HTTP/1.1 " + b"9" * 5_000 + b" x\r\n\r\n"), [None, None]),
     "a status that is none": (part(b"HTTP/1.1\r\n\r\n") + part(b"SMTP 250 x", b"<response-call-1>"), [None, None]),
-    "dates beyond all calendars": (part(b"HTTP/1.1 200 OK\r\nDate: Mon, 01 Jan 99999999999 00:00:00 GMT\r\n\r\n"), [200, None]),
+    "dates beyond all calendars": (
+        part(b"HTTP/1.1 200 OK\r\nDate: Mon, 01 Jan 99999999999 00:00:00 GMT\r\n\r\n"),
+        [200, None],
+    ),
     "addresses that are none": (part(b'HTTP/1.1 200 OK\r\nTo: <\r\nMessage-ID: <\r\nFrom: "\r\n\r\n{}'), [200, None]),
     "parts in parts": (NESTED, [None, None]),
     "nothing": (b"", [None, None]),
@@ -256,14 +260,13 @@ def test_a_batch_s_answer_says_for_each_call_what_became_of_it_or_that_nobody_kn
 
 
 @pytest.mark.parametrize(
-    "kind", ["", "text/html", "multipart/mixed", "multipart/mixed; boundary=", "multipart/mixed; boundary=\udcff;", ";" * 9]
+    "kind",
+    ["", "text/html", "multipart/mixed", "multipart/mixed; boundary=", "multipart/mixed; boundary=\udcff;", ";" * 9],
 )
 def test_what_is_no_batch_is_unreadable(kind: str) -> None:
     answer = Answer(200, {"content-type": kind}, part(GOOD), "http://h/")
-    try:
+    with suppress(UnreadableAnswer):
         assert parse_batch(answer, 1) == [None]
-    except UnreadableAnswer:
-        pass
 
 
 JSON_BATCHES: dict[str, tuple[str, list[int | None]]] = {
@@ -272,7 +275,10 @@ JSON_BATCHES: dict[str, tuple[str, list[int | None]]] = {
     "no statuses": ('[{"id":"0"},{"id":"1","status":"200"},{"id":"1","status":2e2}]', [None, None]),
     "strange": ('[null,[],"0",{"id":["0"],"status":200},{"id":{},"status":1}]', [None, None]),
     "a text for a body": ('[{"id":"0","status":200,"body":"{}"},{"id":"1","status":200,"body":7}]', [200, 200]),
-    "odd headers": ('[{"id":"0","status":429,"headers":{"Retry-After":["1e300"]}},{"id":"1","status":1,"headers":3}]', [429, 1]),
+    "odd headers": (
+        '[{"id":"0","status":429,"headers":{"Retry-After":["1e300"]}},{"id":"1","status":1,"headers":3}]',
+        [429, 1],
+    ),
 }
 
 

@@ -32,7 +32,7 @@ from world import World, at
 TOKYO, NEW_YORK = ZoneInfo("Asia/Tokyo"), ZoneInfo("America/New_York")
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 
-# -- slots that no calendar has --------------------------------------------------------------------------------------------
+# -- slots that no calendar has ---------------------------------------------------------------------------------------
 
 BEYOND: list[Moment] = [
     date(1, 1, 1),
@@ -70,10 +70,14 @@ def test_services_may_tell_of_such_slots(start: str) -> None:
             expand(item.events, YEAR, zone)
 
 
-# -- names that no encoding has ------------------------------------------------------------------------------------------
+# -- names that no encoding has ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("uid", ["\ud83d", "\x00", "u" * 1_000_000, "\u202e", "\r\nUID:another", "' OR 1=1 --"], ids=lambda uid: ascii(uid)[:20])
+@pytest.mark.parametrize(
+    "uid",
+    ["\ud83d", "\x00", "u" * 1_000_000, "\u202e", "\r\nUID:another", "' OR 1=1 --"],
+    ids=lambda uid: ascii(uid)[:20],
+)
 def test_no_uid_stops_the_plan(uid: str) -> None:  # I-37
     """One invitation must not leave the owner without blocks; and each of its own meetings gets one, once."""
     world = World(("work", "home"))
@@ -86,13 +90,14 @@ def test_no_uid_stops_the_plan(uid: str) -> None:  # I-37
     assert world.engine.audit().ok
 
 
-# -- series of thousands ---------------------------------------------------------------------------------------------------
+# -- series of thousands ----------------------------------------------------------------------------------------------
 
 
 def thousands(number: int, title: str) -> Item:
     first = timed("2026-03-02 09:00")
     events = [
-        Event(f"m#{n}", "m", first, series="m", original_start=NOW + timedelta(hours=n), title=title) for n in range(number)
+        Event(f"m#{n}", "m", first, series="m", original_start=NOW + timedelta(hours=n), title=title)
+        for n in range(number)
     ]
     return Item("m", (master(first, "RRULE:FREQ=HOURLY"), *events), etag=title)
 

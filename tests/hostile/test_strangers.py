@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from urllib.parse import urlsplit
 
 import httpx
@@ -17,7 +18,7 @@ from urllib3_future.util.url import parse_url
 import google_scripts
 import graph_scripts
 from caldav_scripts import FILES, serving
-from calsync_core.errors import CalsyncError, CursorExpired, ProviderError, Unavailable
+from calsync_core.errors import CursorExpired, ProviderError, Unavailable
 from calsync_core.models import Cursor, OAuthGrant, OperationKind
 from calsync_core.protocols import ReadRequest
 from calsync_core.providers.google import auth as google_auth
@@ -29,7 +30,7 @@ from calsync_core.testing.provider_contract.fixtures import BUSY
 from calsync_core.transport import Permitted, problem_with
 from scripted_server import COLLECTION, Dav, Reply, Request, ScriptedServer, multistatus, prop, response, scripted
 
-# -- names of hosts ------------------------------------------------------------------------------------------------------
+# -- names of hosts ---------------------------------------------------------------------------------------------------
 
 PERMITTED = Permitted("https://dav.example.com/", ("*.icloud.com", "calendar.example.com:8443"))
 
@@ -90,8 +91,9 @@ TRICKS = [
 
 def hosts_read(url: str) -> set[str]:
     """Where the libraries that carry our requests would send one with this address."""
+    readers: tuple[Callable[[], str], ...] = (lambda: httpx.URL(url).host, lambda: parse_url(url).host or "")
     read = set()
-    for host_in in (lambda: httpx.URL(url).host, lambda: parse_url(url).host or ""):
+    for host_in in readers:
         try:
             read.add(host_in().lower())
         except (httpx.InvalidURL, LocationParseError, ValueError):
@@ -100,7 +102,18 @@ def hosts_read(url: str) -> set[str]:
 
 
 PARTS = st.sampled_from(
-    [*"\\/@:;?#%&,.[]<>|^`{}\"' \t\x00", "%2f", "%5c", "evil.example", ".icloud.com", "dav.example.com", "443", "x", "ä", "\uff0f"]
+    [
+        *"\\/@:;?#%&,.[]<>|^`{}\"' \t\x00",
+        "%2f",
+        "%5c",
+        "evil.example",
+        ".icloud.com",
+        "dav.example.com",
+        "443",
+        "x",
+        "ä",
+        "\uff0f",
+    ]
 )
 
 
@@ -110,13 +123,18 @@ def test_what_is_allowed_is_read_alike_by_everybody(url: str) -> None:
     """A check that reads an address otherwise than whoever sends the request checks nothing."""
     if PERMITTED.allows(url):
         host = (urlsplit(url).hostname or "").lower()
-        assert host == "dav.example.com" or host == "calendar.example.com" or host.endswith(".icloud.com")
+        assert host in {"dav.example.com", "calendar.example.com"} or host.endswith(".icloud.com")
         assert {name.encode("idna").decode() for name in hosts_read(url)} <= {host.encode("idna").decode()}
 
 
 @pytest.mark.parametrize("url", TRICKS, ids=ascii)
 def test_only_the_hosts_named_are_allowed(url: str) -> None:
-    fine = {"https://dav.example.com:0443/", "https://dav.example.com:/", "https://DAV.EXAMPLE.COM/", "https://d\u00e4v.icloud.com/"}
+    fine = {
+        "https://dav.example.com:0443/",
+        "https://dav.example.com:/",
+        "https://DAV.EXAMPLE.COM/",
+        "https://d\u00e4v.icloud.com/",
+    }
     assert PERMITTED.allows(url) is (url in fine)
 
 
@@ -134,11 +152,13 @@ def test_addresses_that_people_have_are_still_fine() -> None:
         assert problem_with(url) is None
 
 
-# -- CalDAV --------------------------------------------------------------------------------------------------------------
+# -- CalDAV -----------------------------------------------------------------------------------------------------------
 
 
 @contextmanager
-def two_servers(script: Callable[[ScriptedServer], Callable[[Request], Reply]]) -> Iterator[tuple[Bench, ScriptedServer]]:
+def two_servers(
+    script: Callable[[ScriptedServer], Callable[[Request], Reply]],
+) -> Iterator[tuple[Bench, ScriptedServer]]:
     """A server that is asked, and a stranger that no request may reach."""
     with scripted(Dav(FILES)) as stranger, serving(script(stranger)) as (_, bench):
         yield bench, stranger
@@ -155,13 +175,13 @@ def everything(bench: Bench) -> None:
         bench.read,
         lambda: bench.lookup("a.ics", "b.ics"),
         lambda: list(provider.find_blocks(session, calendar)),
-        *(lambda intent=intent: bench.apply(intent) for intent in kinds),  # type: ignore[misc]
+        *(partial(bench.apply, intent) for intent in kinds),
     ]
     for ask in asks:
         try:
             ask()
-        except CalsyncError as refused:
-            assert isinstance(refused, ProviderError)
+        except ProviderError:
+            continue
 
 
 def homes(*, principal: str = "/dav/", home: str = "/dav/", calendar: str = COLLECTION) -> Callable[[Request], Reply]:
@@ -178,7 +198,7 @@ def homes(*, principal: str = "/dav/", home: str = "/dav/", calendar: str = COLL
     return answer
 
 
-ELSEWHERE = {
+ELSEWHERE: dict[str, Callable[[ScriptedServer], str]] = {
     "another port": lambda stranger: f"{stranger.root}/dav/",
     "no scheme": lambda stranger: f"{stranger.root.removeprefix('http:')}/dav/",
     "another name": lambda stranger: f"{stranger.root.replace('127.0.0.1', 'localhost')}/dav/",
@@ -200,14 +220,20 @@ def test_no_name_in_a_multistatus_takes_the_login_elsewhere(place: str, elsewher
     with two_servers(lambda stranger: homes(**{place: ELSEWHERE[elsewhere](stranger)})) as (bench, stranger):
         everything(bench)
         calendar = evolve(bench.calendar, remote_id=ELSEWHERE[elsewhere](stranger))
-        if elsewhere not in {"no address", "a port that is none", "a backslash"}:  # These no discovery could have named.
+        if elsewhere not in {
+            "no address",
+            "a port that is none",
+            "a backslash",
+        }:  # These no discovery could have named.
             everything(evolve(bench, calendar=calendar))
 
 
 @pytest.mark.parametrize("elsewhere", ELSEWHERE)
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 def test_no_redirect_takes_the_login_elsewhere(status: int, elsewhere: str) -> None:
-    with two_servers(lambda stranger: lambda _: Reply(status, headers={"Location": ELSEWHERE[elsewhere](stranger)})) as (
+    with two_servers(
+        lambda stranger: lambda _: Reply(status, headers={"Location": ELSEWHERE[elsewhere](stranger)})
+    ) as (
         bench,
         _,
     ):
@@ -231,7 +257,7 @@ def test_no_member_s_name_takes_the_login_elsewhere(elsewhere: str) -> None:
         bench.lookup("a.ics")
 
 
-# -- Google and Graph ------------------------------------------------------------------------------------------------------
+# -- Google and Graph -------------------------------------------------------------------------------------------------
 
 LINKS = [
     "https://evil.example/v1.0/x",
@@ -280,7 +306,7 @@ def test_graph_s_links_are_followed_on_its_own_host_only(link: str) -> None:
 
 @pytest.mark.parametrize("link", LINKS, ids=lambda link: ascii(link)[:40])
 def test_no_redirect_of_google_s_or_graph_s_leads_elsewhere(link: str) -> None:
-    answer = httpx.Response(307, headers={"Location": link.encode("utf-8")})
+    answer = httpx.Response(307, headers=[(b"Location", link.encode())])
     for service in (google_scripts.Google(answer), graph_scripts.Graph(answer)):
         for ask in (service.provider.identify, service.provider.list_calendars):
             with pytest.raises(Unavailable):
@@ -289,7 +315,9 @@ def test_no_redirect_of_google_s_or_graph_s_leads_elsewhere(link: str) -> None:
         assert {one.url.port for one in service.asked} == {None}
 
 
-@pytest.mark.parametrize("key", ["..", "../..", "a/b", "a?b=c", "a#b", "//evil.example", "\r\nHost: evil.example", "\ud83d", "%2e%2e"])
+@pytest.mark.parametrize(
+    "key", ["..", "../..", "a/b", "a?b=c", "a#b", "//evil.example", "\r\nHost: evil.example", "\ud83d", "%2e%2e"]
+)
 def test_an_id_stays_one_part_of_a_path(key: str) -> None:
     """Ids come from a server, or from whoever pushes."""
     for service, work in (
@@ -311,7 +339,7 @@ def test_no_token_server_sends_a_secret_elsewhere(target: str) -> None:
     def redirecting(request: httpx.Request) -> httpx.Response:
         asked.append(request)
         if request.method == "GET":
-            names = {name: target for name in ("authorization_endpoint", "token_endpoint", "issuer")}
+            names = dict.fromkeys(("authorization_endpoint", "token_endpoint", "issuer"), target)
             return httpx.Response(200, json=names)
         return httpx.Response(307, headers={"Location": target})
 

@@ -1,4 +1,4 @@
-"""Titles that strangers chose, where a host lets titles through: text wherever they go, and never more than that (I-39).
+"""Titles that strangers chose, where a host lets titles through: text wherever they go, and never more (I-39).
 
 Whoever sends an invitation chooses its title; with ``title="{title}"`` it is written into other calendars.
 """
@@ -52,7 +52,18 @@ TITLES = [
     "=?utf-8?q?x?=",
 ]
 
-LINES = ["UID", "DTSTAMP", "DTSTART", "DTEND", "SUMMARY", "CLASS", "TRANSP", "STATUS", "X-MICROSOFT-CDO-BUSYSTATUS", "X-CALSYNC-TAG"]
+LINES = [
+    "UID",
+    "DTSTAMP",
+    "DTSTART",
+    "DTEND",
+    "SUMMARY",
+    "CLASS",
+    "TRANSP",
+    "STATUS",
+    "X-MICROSOFT-CDO-BUSYSTATUS",
+    "X-CALSYNC-TAG",
+]
 
 
 def operation(title: str, kind: OperationKind = OperationKind.CREATE) -> Operation:
@@ -96,14 +107,14 @@ def test_a_title_crosses_from_calendar_to_calendar_as_text(title: str) -> None:
     assert world.engine.sync_all_calendars().as_dict()["busy_blocks_updated"] == 0
 
 
-# -- what a server says, and what goes out again in a header ---------------------------------------------------------------
+# -- what a server says, and what goes out again in a header ----------------------------------------------------------
 
 ETAGS = ['"a"\r\nX-Injected: yes', '"a\x00"', '"\ud83d"', '"é€"', '"a"' * 50_000, '"a"\nDELETE /x HTTP/1.1\n\n', "\x7f"]
 
 
 @pytest.mark.parametrize("etag", ETAGS, ids=lambda etag: ascii(etag)[:30])
 def test_a_tag_that_would_be_more_than_a_tag_is_none(etag: str) -> None:
-    """It goes out again as a header, alone or in a part of a batch: what can't is looked at afresh before each write."""
+    """It goes out again as a header, alone or in a part of a batch: what can't is looked at afresh."""
     assert google_wire.parse_item(google_scripts.event("a", etag=etag)).etag is None
     assert graph_wire.parse_item(graph_scripts.event("a", **{"@odata.etag": etag})).etag is None
     assert quoted_etag(etag) is None

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 import google_hands
 import graph_hands
-from caldav_scripts import Hands as NoHands
-from caldav_scripts import event
 from caldav_hands import session_for
+from caldav_scripts import Hands as NoHands
+from caldav_scripts import event as an_event
 from calsync_core.core.extent import reach
 from calsync_core.core.identity import Keyring
 from calsync_core.core.occurrences import bounds, expand
@@ -59,10 +59,10 @@ def used(items: Iterable[Item]) -> None:
             kept = relevant((item,), zone, START)
             for one in kept:
                 expand(one.events, WINDOW, zone, budget=500)
-        for one in item.events:
-            reach(one)
-            bounds(one, BERLIN)
-            KEYRING.block_keys("ana", one.identity, one.slot, item.key)
+        for event in item.events:
+            reach(event)
+            bounds(event, BERLIN)
+            KEYRING.block_keys("ana", event.identity, event.slot, item.key)
 
 
 def everything(bench: Bench, keys: list[str], cursor: Cursor | None) -> None:
@@ -141,11 +141,20 @@ def _lower(reply: Reply) -> dict[str, str]:
 
 XML = (
     *("<response>", "</response>", "<href>//[</href>", "<href>http://evil.example/x.ics</href>", "<href/>", "<a/>"),
-    *("<href>http://localhost:99999/</href>", "<href>/dav/work/../../x.ics</href>", "<href>/dav/work/%00%ff.ics</href>"),
+    *(
+        "<href>http://localhost:99999/</href>",
+        "<href>/dav/work/../../x.ics</href>",
+        "<href>/dav/work/%00%ff.ics</href>",
+    ),
     *("<status>HTTP/1.1 404 Not Found</status>", f"<status>HTTP/1.1 {'9' * 5_000} x</status>", "<status>x</status>"),
     *("<status>HTTP/1.1 ٤٠٤ x</status>", "<status/>", "&#0;", "&#xD800;", "&lt;", "&x;", "<!--", "<![CDATA[", "]]>"),
     *('<?xml version="1.0" encoding="utf-16"?>', "<!DOCTYPE m>", "<?php x?>", "<getetag>&#10;X: y</getetag>"),
-    *("BEGIN:VEVENT\r\n", "END:VCALENDAR\r\n", "RRULE:FREQ=SECONDLY\r\n", "DTSTART;TZID=../../etc/passwd:20260303T090000\r\n"),
+    *(
+        "BEGIN:VEVENT\r\n",
+        "END:VCALENDAR\r\n",
+        "RRULE:FREQ=SECONDLY\r\n",
+        "DTSTART;TZID=../../etc/passwd:20260303T090000\r\n",
+    ),
     *("UID:calsync-0-0\r\n", "RECURRENCE-ID:00010101T000000Z\r\n", "DURATION:P99999999999D\r\n", "xmlns:x='y'"),
 )
 
@@ -158,7 +167,7 @@ def _twisted(enemy: Enemy, content: bytes) -> bytes:
 
 @given(enemies)
 def test_an_enemy_in_a_caldav_server_s_place(enemy: Enemy) -> None:
-    dav = Dav({f"{name}.ics": event(name, f"SUMMARY:{TITLE}") for name in "ab"})
+    dav = Dav({f"{name}.ics": an_event(name, f"SUMMARY:{TITLE}") for name in "ab"})
     dav.sync = not enemy.now_and_then(3)
     provider = CalDAVProvider()
 

@@ -6,7 +6,7 @@ import sys
 import sysconfig
 import zoneinfo
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
@@ -93,7 +93,7 @@ def opening() -> Iterator[list[str]]:
 def is_zone_file(name: str) -> bool:
     places = (*zoneinfo.TZPATH, str(Path(sysconfig.get_paths()["purelib"]) / "tzdata"))
     path = Path(name)
-    return path.is_absolute() and path.resolve() == Path(path.resolve()) and ".." not in path.parts and name.startswith(places)
+    return path.is_absolute() and ".." not in path.parts and name.startswith(places)
 
 
 @pytest.fixture(autouse=True)
@@ -107,16 +107,12 @@ def test_no_name_opens_a_file_that_is_no_zone(name: str) -> None:
     with opening() as opened:
         found = resolve_zone(name)
         for kind in (f"DTSTART;TZID={name}", f'DTSTART;TZID="{name}"'):
-            try:
+            with suppress(ValueError):
                 Reader().parse("x", ics(f"UID:x\n{kind}:20260303T090000"))
-            except ValueError:
-                pass
         place = {"dateTime": "2026-03-03T09:00:00", "timeZone": name}
         for parse, event in ((parse_google, google_scripts.event), (parse_graph, graph_scripts.event)):
-            try:
+            with suppress(ValueError):
                 parse(event("x", start=place, end=place))
-            except ValueError:
-                pass
     assert [name for name in opened if not is_zone_file(name)] == []
     assert found is None or "/" in found.key
 
@@ -125,11 +121,21 @@ def test_no_name_opens_a_file_that_is_no_zone(name: str) -> None:
 def test_no_text_made_of_names_opens_one_either(enemy: Enemy) -> None:
     with opening() as opened:
         for _ in range(5):
-            resolve_zone(enemy.text(enemy.chance.choice((*NAMES[:33], "Europe/Berlin", "/x/Europe/Berlin")), NAMES[:33]))
+            resolve_zone(
+                enemy.text(enemy.chance.choice((*NAMES[:33], "Europe/Berlin", "/x/Europe/Berlin")), NAMES[:33])
+            )
     assert [name for name in opened if not is_zone_file(name)] == []
 
 
-@pytest.mark.parametrize("name", ["right/Europe/Berlin", "right/right/Europe/Berlin", "posix/right/right/Europe/Berlin", "right/posix/right/Europe/Berlin"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "right/Europe/Berlin",
+        "right/right/Europe/Berlin",
+        "posix/right/right/Europe/Berlin",
+        "right/posix/right/Europe/Berlin",
+    ],
+)
 def test_no_zone_counts_leap_seconds(name: str) -> None:
     """Half a minute off, where the system has such files; and a key that other machines don't know."""
     zone = resolve_zone(name)
@@ -138,7 +144,7 @@ def test_no_zone_counts_leap_seconds(name: str) -> None:
     assert datetime(2026, 3, 3, 9, tzinfo=zone) == datetime(2026, 3, 3, 8, tzinfo=UTC)
 
 
-# -- VTIMEZONE -------------------------------------------------------------------------------------------------------------
+# -- VTIMEZONE --------------------------------------------------------------------------------------------------------
 
 
 def vtimezone(*observances: str) -> str:
@@ -152,16 +158,20 @@ def observance(kind: str, start: str, before: str, after: str, rule: str = "") -
 ODD_ZONES = {
     "no observances": "",
     "offsets of 99 hours": observance("STANDARD", "19700101T000000", "+9999", "-9999"),
-    "almost a day to and fro": observance("STANDARD", "19700101T000000", "+2359", "-2359", "RRULE:FREQ=YEARLY;BYYEARDAY=1"),
+    "almost a day to and fro": observance(
+        "STANDARD", "19700101T000000", "+2359", "-2359", "RRULE:FREQ=YEARLY;BYYEARDAY=1"
+    ),
     "offsets that are none": observance("STANDARD", "19700101T000000", "", "1e9"),
     "a start that is none": observance("STANDARD", "00000000T000000", "+0100", "+0200"),
     "the year 1": observance("STANDARD", "00010101T000000", "+2300", "-2300"),
     "the year 9999": observance("STANDARD", "99991231T235959", "-2300", "+2300"),
-    "rules within rules": observance("STANDARD", "19700101T000000", "+0100", "+0200", "RRULE:FREQ=YEARLY\nRRULE:FREQ=YEARLY"),
+    "rules within rules": observance(
+        "STANDARD", "19700101T000000", "+0100", "+0200", "RRULE:FREQ=YEARLY\nRRULE:FREQ=YEARLY"
+    ),
     "every second": observance("STANDARD", "19700101T000000", "+0100", "+0200", "RRULE:FREQ=SECONDLY"),
     "a rule that is none": observance("STANDARD", "19700101T000000", "+0100", "+0200", "RRULE:FREQ=YEARLY;BYDAY=99XX"),
     "never": observance("STANDARD", "00010131T000000", "+0100", "+0200", "RRULE:FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30"),
-    "a zone in the zone": f"BEGIN:STANDARD\n{vtimezone(observance('STANDARD', '19700101T000000', '+0100', '+0200'))}END:STANDARD\n",
+    "a zone in the zone": vtimezone(observance("STANDARD", "19700101T000000", "+0100", "+0200")),
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, date, datetime, tzinfo
 from typing import TypeAlias
 from zoneinfo import ZoneInfo
@@ -40,10 +41,9 @@ def slot_of(moment: Moment) -> str:
     """
     if not isinstance(moment, datetime):
         return moment.strftime("%Y%m%d")
-    try:
+    # What is an hour before the year 1 in UTC stays as it is: no two moments there are worth telling apart.
+    with suppress(OverflowError):
         moment = moment.astimezone(UTC)
-    except OverflowError:
-        pass  # An hour before the year 1, say: no two moments there are worth telling apart.
     return moment.strftime("%Y%m%dT%H%M%SZ")
 
 

@@ -89,14 +89,9 @@ def parse_components(text: str) -> Component:
     Raises:
         ValueError: too large, not balanced, or no VCALENDAR at all.
     """
-    if len(text) > MAX_TEXT:
-        raise ValueError("the resource is too large")
-    lines = _NEWLINE.split(_FOLD.sub("", text.lstrip("\ufeff")), MAX_LINES)
-    if len(lines) > MAX_LINES:
-        raise ValueError("the resource has too many lines")
     root = Component("")
     stack = [root]
-    for line in lines:
+    for line in _lines(text):
         match = _LINE.fullmatch(line)
         if match is None:
             continue
@@ -118,6 +113,16 @@ def parse_components(text: str) -> Component:
     if not any(child.name == "VCALENDAR" for child in root.components):
         raise ValueError("there is no VCALENDAR")
     return root
+
+
+def _lines(text: str) -> list[str]:
+    """Unfolded. Raises ValueError: too many, or too long."""
+    if len(text) > MAX_TEXT:
+        raise ValueError("the resource is too large")
+    lines = _NEWLINE.split(_FOLD.sub("", text.lstrip("\ufeff")), MAX_LINES)
+    if len(lines) > MAX_LINES:
+        raise ValueError("the resource has too many lines")
+    return lines
 
 
 def _parameters(text: str) -> dict[str, str]:

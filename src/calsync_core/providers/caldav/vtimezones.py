@@ -96,7 +96,9 @@ class CustomZone:
 def _changes(zone: CustomZone, first: int, last: int) -> tuple[timedelta, list[tuple[datetime, timedelta, timedelta]]]:
     """The offset before the first change, and the changes: local onset, offset before, offset after."""
     changes = sorted(
-        (onset, each.before, each.after) for each in zone.observances for onset in each.onsets(first - 1, last, zone.steps)
+        (onset, each.before, each.after)
+        for each in zone.observances
+        for onset in each.onsets(first - 1, last, zone.steps)
     )
     earliest = changes[0][1] if changes else min(zone.observances, key=lambda each: each.start).before
     return earliest, changes
