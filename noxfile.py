@@ -84,13 +84,11 @@ def tests_on(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def torture(session: nox.Session) -> None:
-    """A long search: random histories, deaths at every boundary over every service, and hundreds of killed processes.
-    Takes hours.
-    """
+    """A long search: random histories, deaths at every boundary, killed processes and enemies. Takes hours."""
     session.install(".[all]", *_group("tests"))
     session.run(
         *("pytest", "-n", "auto", "-rP", "--timeout", "0"),
-        *("tests/engine", "tests/processes", "tests/stores/test_differential.py"),
+        *("tests/engine", "tests/processes", "tests/hostile", "tests/stores/test_differential.py"),
         *session.posargs,
         env={"HYPOTHESIS_PROFILE": os.environ.get("HYPOTHESIS_PROFILE", "search")},
     )
