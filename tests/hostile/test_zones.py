@@ -99,7 +99,6 @@ def is_zone_file(name: str) -> bool:
 @pytest.fixture(autouse=True)
 def _nothing_remembered() -> None:
     zones._resolve.cache_clear()
-    zoneinfo.ZoneInfo.clear_cache()
 
 
 @pytest.mark.parametrize("name", NAMES, ids=lambda name: ascii(name)[:30])

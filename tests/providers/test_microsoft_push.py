@@ -306,7 +306,7 @@ def test_a_deletion_is_never_our_last_write() -> None:
         ({"resourceData": {"id": "e1", "@odata.etag": WRAPPED}}, "e1", BARE),
         ({"resourceData": {"id": "e1", "@odata.etag": BARE}}, "e1", BARE),
         ({"resourceData": {"id": "e1", "@odata.etag": NOT_WRAPPED}}, "e1", NOT_WRAPPED),
-        ({"resourceData": {"id": "e1", "@odata.etag": 'W/"é"'}}, "e1", 'W/"é"'),
+        ({"resourceData": {"id": "e1", "@odata.etag": 'W/"é"'}}, "e1", None),  # can't go out in a header
         ({"resourceData": {"id": "e1", "@odata.etag": "e30="}}, "e1", "e30="),
     ],
 )
