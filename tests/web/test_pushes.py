@@ -12,9 +12,10 @@ from typing import Any
 import httpx
 import pytest
 from attrs import define
+from structlog.testing import capture_logs
 
 from calsync_core import Account, SyncEngine
-from calsync_core.models import BearerToken
+from calsync_core.models import BearerToken, PushReceipt
 from calsync_core.providers.google import GoogleProvider
 from calsync_core.providers.microsoft import MicrosoftProvider
 from calsync_core.stores import MemoryStore
@@ -234,3 +235,40 @@ def test_each_forked_worker_has_its_own() -> None:
     assert inbox_threads() == 1
     assert drain.stop()
     assert inbox_threads() == 0
+
+
+@KINDS
+def test_the_host_is_told_of_news_once_it_is_stored(webhook_app: Callable[..., Any], serve: Serve) -> None:  # I-28
+    """And of nothing that is none: a push that came twice, a forged one, and the first words of a subscription."""
+    desk = Desk()
+    told: list[tuple[tuple[int, ...], int]] = []
+    app = webhook_app(
+        desk.engine, drain=False, on_accepted=lambda receipt: told.append((receipt.calendars, desk.inbox()))
+    )
+    pushes = (
+        desk.push(2),
+        desk.push(2),
+        desk.push(3, channel_token="forged"),
+        desk.push(1, resource_state="sync"),
+        desk.push(4),
+    )
+    with serve(app) as url:
+        answers = [httpx.post(f"{url}/google", headers=push, trust_env=False).status_code for push in pushes]
+    assert answers == [202] * 5
+    assert told == [((desk.calendar.key,), 1), ((desk.calendar.key,), 2)]
+
+
+@KINDS
+def test_a_host_that_can_not_be_told_changes_no_answer(webhook_app: Callable[..., Any], serve: Serve) -> None:  # I-39
+    desk = Desk()
+
+    def on_accepted(_: PushReceipt) -> None:
+        raise ConnectionError("redis://:password@broker")
+
+    app = webhook_app(desk.engine, drain=False, on_accepted=on_accepted)
+    with capture_logs() as logs, serve(app) as url:
+        assert httpx.post(f"{url}/google", headers=desk.push(), trust_env=False).status_code == 202
+    assert desk.inbox() == 1
+    [failed] = [each for each in logs if each["event"] == "on_accepted_failed"]
+    assert failed["kind"] == "ConnectionError"
+    assert "password" not in str(logs)

@@ -23,8 +23,6 @@ Application: TypeAlias = Callable[[Message, Receive, Send], Awaitable[None]]
 _SECONDS_FOR_ANSWERS = 5
 """How long requests under way are waited for when it stops; a push is answered in milliseconds."""
 
-_ACCEPTED = 202
-
 log = structlog.get_logger("calsync_core.cli")
 
 
@@ -112,24 +110,15 @@ class WebServer:
             log.error("web_server_failed", kind=type(error).__name__)  # noqa: TRY400  (no traceback: it may show values)
 
 
-def mounted(app: Application, prefix: str, on_accepted: Callable[[], None]) -> Application:
+def mounted(app: Application, prefix: str) -> Application:
     """An application whose requests may have a prefix before their path, as a proxy left it there or took it off.
 
     Args:
         app: Answers.
         prefix: Such as ``/webhooks``; empty: none.
-        on_accepted: Called when a push was answered 202: it is in the inbox. Must not block.
     """
 
     async def answer(scope: Message, receive: Receive, send: Send) -> None:
-        async def sent(message: Message) -> None:
-            await send(message)
-            if message["type"] == "http.response.start" and message["status"] == _ACCEPTED:
-                on_accepted()
-
-        if scope["type"] != "http":
-            await app(scope, receive, send)
-        else:
-            await app({**scope, "root_path": prefix}, receive, sent)
+        await app({**scope, "root_path": prefix} if scope["type"] == "http" else scope, receive, send)
 
     return answer

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 
 from attrs import evolve
@@ -26,6 +26,7 @@ from calsync_core.models import (
 from calsync_core.steps import explain as explaining
 from calsync_core.steps import overview
 from calsync_core.steps.audit import audit
+from calsync_core.steps.due import loaded
 from calsync_core.steps.metrics import metrics
 from calsync_core.steps.plan import preview_owner
 from calsync_core.steps.run import Run
@@ -82,9 +83,10 @@ class Looking(Part):
             raise InvalidValue("end: must be after start")
         return explaining.busy(self._context, owner, window)
 
-    def owners(self) -> list[str]:
-        """Everybody with an enabled calendar, sorted."""
-        return sorted({calendar.owner for calendar in self._enabled(None)})
+    def owners(self, calendars: Iterable[CalendarId] | None = None) -> list[str]:
+        """Everybody with an enabled calendar, or with one of these, sorted."""
+        known = self._enabled(None) if calendars is None else loaded(self._context, calendars)
+        return sorted({calendar.owner for calendar in known if calendar.enabled})
 
     def runs(self, calendar_id: CalendarId | None = None, limit: int = 50) -> list[SyncReport]:
         """The latest recorded syncs, newest first."""

@@ -195,12 +195,14 @@ class PushReceipt:
         accepted: Notifications stored, durably.
         doubled: Notifications that had come before.
         dropped: Pushes of unknown subscriptions or with a wrong secret: they changed nothing (I-26).
+        calendars: What the stored ones tell of.
     """
 
     reply: str | None = field(default=None, repr=False)
     accepted: int = 0
     doubled: int = 0
     dropped: int = 0
+    calendars: tuple[CalendarId, ...] = ()
 
 
 @frozen

@@ -17,7 +17,7 @@ from calsync_core.steps.read import set_due
 from calsync_core.steps.run import Run
 from calsync_core.steps.watch import keep_watch, load_watch
 
-__all__ = ["Agenda", "agenda", "put_off", "to_read"]
+__all__ = ["Agenda", "agenda", "loaded", "put_off", "to_read"]
 
 _PAUSE_SECONDS, _SHORT_PAUSE_SECONDS = 300.0, 60.0
 """Until a calendar that was due and could not even be asked for is due again; the short one, where its server or the
@@ -45,13 +45,13 @@ def agenda(context: Context, owner: str | None) -> Agenda:
     now = context.clock.now()
     due = context.store.load_due(now, context.shape, context.horizon().end)
     owners = set(due.owners)
-    owners |= {calendar.owner for calendar in _loaded(context, context.store.load_open_targets(owner, now))}
+    owners |= {calendar.owner for calendar in loaded(context, context.store.load_open_targets(owner, now))}
     return Agenda(
         owners=frozenset(owners if owner is None else owners & {owner}),
         calendars=tuple(
-            each for each in _loaded(context, due.calendars) if each.enabled and owner in {None, each.owner}
+            each for each in loaded(context, due.calendars) if each.enabled and owner in {None, each.owner}
         ),
-        checks=tuple(each for each in _loaded(context, due.checks) if owner in {None, each.owner}),
+        checks=tuple(each for each in loaded(context, due.checks) if owner in {None, each.owner}),
     )
 
 
@@ -67,7 +67,7 @@ def to_read(
         fresh: Those whose subscription has just begun: what changed before was announced by nobody.
         due_only: Leave out those without healthy push whose timer has not run out.
     """
-    chosen = {calendar.key: calendar for calendar in (*due, *_loaded(context, fresh)) if calendar.enabled}
+    chosen = {calendar.key: calendar for calendar in (*due, *loaded(context, fresh)) if calendar.enabled}
     if not due_only:
         enabled = [calendar for calendar in context.store.load_calendars(owner=owner) if calendar.enabled]
         watches = context.store.load_watches([calendar.key for calendar in enabled])
@@ -93,7 +93,7 @@ def put_off(context: Context, run: Run, calendars: Iterable[Calendar]) -> None:
         if calendar.key not in run.reads:
             with suppress(LeaseBusy):
                 _put_off(context, calendar, _again(context, run, calendar))
-    for calendar in _loaded(context, context.store.load_open_targets(None, context.clock.now())):
+    for calendar in loaded(context, context.store.load_open_targets(None, context.clock.now())):
         if calendar.key in run.errors or calendar.account_id in run.account_errors:
             with suppress(LeaseBusy), context.lease(f"calendar:{calendar.key}", wait=False) as lease:
                 again, now = _again(context, run, calendar), context.clock.now()
@@ -119,7 +119,7 @@ def _put_off(context: Context, calendar: Calendar, again: datetime) -> None:
             set_due(context, lease, calendar, again)
 
 
-def _loaded(context: Context, calendar_ids: Iterable[CalendarId]) -> list[Calendar]:
+def loaded(context: Context, calendar_ids: Iterable[CalendarId]) -> list[Calendar]:
     """These calendars, without those that were forgotten meanwhile."""
     found = []
     for calendar_id in calendar_ids:

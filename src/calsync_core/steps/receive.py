@@ -60,6 +60,7 @@ def receive(context: Context, name: str, request: PushRequest) -> PushReceipt:
         accepted=len(believed) - (len(fresh) - stored),
         doubled=len(fresh) - stored,
         dropped=len(pushes) - len(believed),
+        calendars=tuple(sorted({one.calendar_id for one in fresh})) if stored else (),
     )
 
 

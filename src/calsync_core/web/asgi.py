@@ -17,7 +17,7 @@ from attrs import evolve
 
 from calsync_core.engine import SyncEngine
 from calsync_core.errors import ConfigurationError
-from calsync_core.web.receiver import MAX_BODY, Received, Receiver, Reply
+from calsync_core.web.receiver import MAX_BODY, OnAccepted, Received, Receiver, Reply
 
 __all__ = ["Application", "webhook_app"]
 
@@ -41,6 +41,7 @@ def webhook_app(
     max_body: int = MAX_BODY,
     rate_limit: int | None = None,
     max_waiting: int = 1_000,
+    on_accepted: OnAccepted | None = None,
 ) -> Application:
     """An ASGI application for asyncio, to be mounted where ``webhook_url`` points to.
 
@@ -54,13 +55,16 @@ def webhook_app(
         max_body: Bytes that a body may have; more is answered 413.
         rate_limit: See ``Receiver``. The server must know the client's address.
         max_waiting: Requests that may wait for a thread; one more is answered 503 at once.
+        on_accepted: See ``Receiver``.
 
     Raises:
         ConfigurationError: names the argument.
     """
     if max_waiting < 0:
         raise ConfigurationError(f"max_waiting: must not be negative, got {max_waiting!r}")
-    receiver = Receiver(engine, drain=drain, metrics=metrics, max_body=max_body, rate_limit=rate_limit)
+    receiver = Receiver(
+        engine, drain=drain, metrics=metrics, max_body=max_body, rate_limit=rate_limit, on_accepted=on_accepted
+    )
     return _Application(receiver, max_waiting)
 
 

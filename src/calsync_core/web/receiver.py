@@ -21,7 +21,9 @@ from __future__ import annotations
 import json
 import math
 import os
+from collections.abc import Callable
 from types import TracebackType
+from typing import TypeAlias
 
 import structlog
 
@@ -35,7 +37,9 @@ from calsync_core.web.limits import Limiter
 from calsync_core.web.messages import Received, Reply, Route, find_route
 from calsync_core.web.probes import Probes
 
-__all__ = ["MAX_BODY", "Received", "Receiver", "Reply"]
+__all__ = ["MAX_BODY", "OnAccepted", "Received", "Receiver", "Reply"]
+
+OnAccepted: TypeAlias = Callable[[PushReceipt], object]
 
 log = structlog.get_logger("calsync_core.web")
 
@@ -68,6 +72,8 @@ class Receiver:
         max_body: Bytes that a body may have.
         rate_limit: How many requests a minute one client address may send that are refused or dropped, before it is
             answered 429 for a while. Authentic pushes never count. None: no limit.
+        on_accepted: Called with the receipt of each push that brought news, once that is stored and before it is
+            answered: have a worker of yours look now. It must be quick; what it raises changes no answer.
 
     Raises:
         ConfigurationError: names the argument.
@@ -81,6 +87,7 @@ class Receiver:
         metrics: bool = False,
         max_body: int = MAX_BODY,
         rate_limit: int | None = None,
+        on_accepted: OnAccepted | None = None,
     ) -> None:
         if max_body < 1:
             raise ConfigurationError(f"max_body: must be at least 1, got {max_body!r}")
@@ -90,6 +97,7 @@ class Receiver:
         self._engine = engine
         self._metrics = metrics
         self._limiter = None if rate_limit is None else Limiter(rate_limit, engine.clock)
+        self._on_accepted = on_accepted
         self._drain = Drain(engine) if drain else None
         self._probes = Probes(engine, self._drain)
 
@@ -171,7 +179,16 @@ class Receiver:
             log.info("push_refused", status=202, reason="not_ours", provider=name, **counts)
         if receipt.accepted and self._drain is not None:
             self._drain.wake()
+        if receipt.calendars and self._on_accepted is not None:
+            self._tell(self._on_accepted, receipt)
         return _reply(202)
+
+    def _tell(self, on_accepted: OnAccepted, receipt: PushReceipt) -> None:
+        """The news is safe, and found by whoever looks into the inbox next, whatever becomes of this."""
+        try:
+            on_accepted(receipt)
+        except Exception as error:  # noqa: BLE001  (the host's code may raise anything)
+            log.warning("on_accepted_failed", kind=type(error).__name__, at=_place(error.__traceback__))
 
     def _health(self) -> Reply:
         document = self._probes.health()

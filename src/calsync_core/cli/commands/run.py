@@ -153,8 +153,8 @@ class _Service:
             scheduler.add("accounts", _ACCOUNTS_SECONDS, Accounts(installation).look)
             if self.server is not None:
                 prefix = urlsplit(self.config.public_url or "").path.rstrip("/")
-                app = webhook_app(installation.engine, drain=False)
-                self.server.start(mounted(app, prefix, scheduler.wake))
+                app = webhook_app(installation.engine, drain=False, on_accepted=lambda _: scheduler.wake())
+                self.server.start(mounted(app, prefix))
                 threading.Thread(target=self._watch, args=(self.server,), daemon=True).start()
             self.clean = scheduler.run(self.stop, grace=_GRACE_SECONDS)
         finally:
