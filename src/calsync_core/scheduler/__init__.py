@@ -22,12 +22,12 @@ from collections.abc import Callable
 
 import structlog
 
-from calsync_core.core.vitality import judge
 from calsync_core.engine import SyncEngine
 from calsync_core.errors import InvalidValue
 from calsync_core.scheduler.audits import Audits
 from calsync_core.scheduler.inbox import InboxWorker
 from calsync_core.scheduler.jobs import Job, JobThread, check_seconds
+from calsync_core.scheduler.work import alone, maintain, poll
 
 __all__ = ["InboxWorker", "Job", "Scheduler"]
 
@@ -74,7 +74,7 @@ class Scheduler:
         self._looked_at_all = False
         self._inbox = InboxWorker(engine, inbox_tick, dice=self._dice)
         self._threads: list[JobThread] = []
-        self.add("polling", polling_tick, self._poll)
+        self.add("polling", polling_tick, lambda: poll(engine))
         self.add("maintenance", maintenance_interval, self._maintain)
         self.add("audit", _DAY_SECONDS, self._audits.run, spread=_AUDIT_SPREAD_SECONDS)
 
@@ -94,7 +94,7 @@ class Scheduler:
         if any(job.name == name for job in self.jobs):
             raise InvalidValue(f"name: there is a job {name!r} already")
         first = self._engine.clock.monotonic() + self._dice.uniform(0, min(interval, spread))
-        job = Job(name, interval, first, lambda: self._alone(name, work), self._engine.clock, self._dice)
+        job = Job(name, interval, first, lambda: alone(self._engine, name, work), self._engine.clock, self._dice)
         self._threads.append(JobThread(job))
 
     @property
@@ -150,33 +150,6 @@ class Scheduler:
             log.info("scheduler_stopped")
         return not late
 
-    def _alone(self, name: str, work: Callable[[], object]) -> None:
-        """Unless another process is at it right now: then it is done as well as if we had."""
-        with self._engine.job(name) as mine:
-            if mine:
-                work()
-            else:
-                log.debug("job_elsewhere", job=name)
-
-    def _poll(self) -> None:
-        try:
-            self._engine.sync_calendars_needing_polling(due_only=True)
-        finally:
-            self._engine.deliver_notices()
-
     def _maintain(self) -> None:
-        self._engine.maintain_subscriptions(everything=not self._looked_at_all)
+        maintain(self._engine, everything=not self._looked_at_all, cleanup_days=self._cleanup_days)
         self._looked_at_all = True
-        self._engine.cleanup(self._cleanup_days)
-        vitals = self._engine.vitals()
-        log.info(
-            "health_reported",
-            status=str(judge(vitals, self._engine.clock.now())),
-            calendars=vitals.calendars,
-            failing=vitals.failing,
-            push=vitals.push,
-            backlog=vitals.backlog,
-            notices=vitals.notices,
-            held=vitals.held,
-            open_intents=vitals.open_intents,
-        )

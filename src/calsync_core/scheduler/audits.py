@@ -7,8 +7,9 @@ import hashlib
 import structlog
 
 from calsync_core.engine import SyncEngine
+from calsync_core.scheduler.work import audit_owner
 
-__all__ = ["Audits"]
+__all__ = ["Audits", "turn"]
 
 log = structlog.get_logger("calsync_core")
 
@@ -37,14 +38,14 @@ class Audits:
         today = self._engine.clock.now().toordinal()
         begun = today - 1 if self._through is None else max(self._through, today - self._days)
         slots = {day % self._days for day in range(begun + 1, today + 1)}
-        self._waiting = [each for each in owners if each in self._waiting or _slot(each, self._days) in slots]
+        self._waiting = [each for each in owners if each in self._waiting or turn(each, self._days) in slots]
         self._through = today
         failed: Exception | None = None
         for owner in tuple(self._waiting):
             if self._ending:
                 return
             try:
-                self._audit(owner)
+                audit_owner(self._engine, owner)
             except Exception as error:  # noqa: BLE001  (one owner's trouble is no other's)
                 log.warning("audit_not_done", owner=owner, kind=type(error).__name__)
                 failed = error
@@ -53,22 +54,7 @@ class Audits:
         if failed is not None:
             raise failed
 
-    def _audit(self, owner: str) -> None:
-        found = self._engine.audit(owner, repair=True)
-        log.info(
-            "audit_finished",
-            owner=owner,
-            ok=found.ok,
-            checked=found.checked,
-            missing=found.missing,
-            extra=found.extra,
-            wrong=found.wrong,
-            repaired=found.repaired,
-            errors=len(found.errors),
-        )
-        if not found.ok:
-            self._engine.sync_all_calendars(owner)
 
-
-def _slot(owner: str, days: int) -> int:
-    return int.from_bytes(hashlib.sha256(owner.encode()).digest()[:8], "big") % days
+def turn(owner: str, count: int) -> int:
+    """Which of so many turns of the round is this owner's; every process agrees."""
+    return int.from_bytes(hashlib.sha256(owner.encode()).digest()[:8], "big") % count
