@@ -8,10 +8,12 @@ import tomllib
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import attrs
 import click
 import pytest
+import yaml
 
 from calsync_core import SyncPolicy
 from calsync_core.cli.application import calsync
@@ -117,9 +119,31 @@ def test_the_policy_shown_as_default_is_the_default(tmp_path: Path, monkeypatch:
     assert shown == {attribute.name for attribute in attrs.fields(SyncPolicy)}
 
 
+def test_the_manifests_hang_together() -> None:
+    kinds = {}
+    for block in each_block("yaml"):
+        manifest = yaml.safe_load(block.text)
+        kinds[manifest["kind"]] = manifest["spec"]
+        [pod] = [template["spec"] for template in _found(manifest, "template")]
+        [container] = pod["containers"]
+        assert {mount["name"] for mount in container["volumeMounts"]} == {volume["name"] for volume in pod["volumes"]}
+    assert kinds["CronJob"]["concurrencyPolicy"] == "Forbid"
+    assert kinds["Deployment"]["selector"]["matchLabels"] == kinds["Deployment"]["template"]["metadata"]["labels"]
+
+
+def _found(value: Any, name: str) -> list[Any]:
+    """What stands under this name, however deep."""
+    if not isinstance(value, dict):
+        return []
+    return [value[name]] if name in value else [found for inner in value.values() for found in _found(inner, name)]
+
+
 def calsync_commands() -> list[tuple[str, list[str]]]:
-    """Every ``calsync …`` line in a console block, and every inline one in a table."""
+    """Every ``calsync …`` line in a console block, and every one that a manifest runs."""
     found: list[tuple[str, list[str]]] = []
+    for block in each_block("yaml"):
+        for command in re.findall(r"command: (\[.*\])", block.text):
+            found.append((place(block), yaml.safe_load(command)[1:]))
     for block in each_block("console"):
         for offset, line in enumerate(block.text.splitlines()):
             for part in re.split(r"&&|\|\|?|;", line.removeprefix("$ ")):
