@@ -34,9 +34,9 @@ from calsync_core.web.asgi import webhook_app
 from celery_app import SETTINGS, celery_app, engine_of
 from google_service import GoogleService
 from graph_service import GraphService
+from planted import PASSWORD
 from store_servers import new_database
 from web_bench import listening, serve_asgi
-from world import PASSWORD
 
 __all__ = ["CeleryTown", "celery_town"]
 
