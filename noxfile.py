@@ -96,8 +96,9 @@ def torture(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def bench(session: nox.Session) -> None:
-    """Requests and seconds on two real CalDAV servers, and the latency of pushes under load, as JSON lines."""
+    """Requests and seconds, on real CalDAV servers, under load and beside the classic way, as JSON lines and tables."""
     session.install(".[all]", *_group("tests"))
+    session.run("python", "-m", "benchmarks.requests_per_change")
     for server in ("radicale", "xandikos"):
         session.run("python", "benchmarks/two_servers.py", "--server", server)
     session.run("python", "benchmarks/push_load.py", *session.posargs)
