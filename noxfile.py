@@ -99,6 +99,7 @@ def bench(session: nox.Session) -> None:
     """Requests and seconds, on real CalDAV servers, under load and beside the classic way, as JSON lines and tables."""
     session.install(".[all]", *_group("tests"))
     session.run("python", "-m", "benchmarks.requests_per_change")
+    session.run("python", "-m", "benchmarks.scale", "--measure")
     for server in ("radicale", "xandikos"):
         session.run("python", "benchmarks/two_servers.py", "--server", server)
     session.run("python", "benchmarks/push_load.py", *session.posargs)

@@ -71,8 +71,8 @@ class Service(ABC):
         """Its pushes on their way."""
 
     @abstractmethod
-    def provider(self) -> Provider:
-        """Our adapter, in front of this service."""
+    def provider(self, transport: httpx.BaseTransport | None = None) -> Provider:
+        """Our adapter, in front of this service; reached over that transport if one is given."""
 
     @abstractmethod
     def add_calendar(self, person: str) -> str:
@@ -134,8 +134,8 @@ class Google(Service):
     def outbox(self) -> Outbox:
         return self._google.outbox
 
-    def provider(self) -> Provider:
-        return GoogleProvider(transport=self._google.transport())
+    def provider(self, transport: httpx.BaseTransport | None = None) -> Provider:
+        return GoogleProvider(transport=transport or self._google.transport())
 
     def add_calendar(self, person: str) -> str:
         made = self._google.add_user(f"{person}@example.com")
@@ -177,8 +177,8 @@ class Microsoft(Service):
     def outbox(self) -> Outbox:
         return self._graph.outbox
 
-    def provider(self) -> Provider:
-        return MicrosoftProvider(transport=self._graph.transport())
+    def provider(self, transport: httpx.BaseTransport | None = None) -> Provider:
+        return MicrosoftProvider(transport=transport or self._graph.transport())
 
     def listen(self, receive: Receive) -> None:
         super().listen(receive)
