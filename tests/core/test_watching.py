@@ -128,6 +128,12 @@ def test_a_change_that_nobody_announced_is_a_doubt_and_then_a_failure() -> None:
     assert watch.due_at - (NOW + HOUR) <= timedelta(seconds=PACE.hurried)
 
 
+def test_what_the_first_read_finds_was_for_nobody_to_announce() -> None:
+    watch = read(FRESH, NOW, found=True)
+    assert watch.doubted_at is None
+    assert watching.state_of(watch, NOW) is PushState.ACTIVE
+
+
 def test_a_late_push_clears_the_doubt() -> None:  # I-27
     watch = read(read(FRESH, NOW), NOW + HOUR, found=True)
     watch = pushed(watch, NOW + HOUR + timedelta(minutes=3))

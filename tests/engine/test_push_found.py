@@ -373,3 +373,25 @@ def test_one_owners_failure_is_no_other_owners() -> None:  # I-37
     kinds = {(notice.owner, notice.kind) for notice in world.notices}
     assert ("ana", NoticeKind.SYNC_FAILED) in kinds
     assert {kind for owner, kind in kinds if owner == "bo"} == {NoticeKind.SYNC_FINISHED}
+
+
+def test_what_is_over_by_now_is_no_news_to_an_audit(world: PushWorld) -> None:  # I-32
+    """It lists afresh, and the store lets go of what is over: no push could have told of that."""
+    world.book("work", "soon", at(0, 12))
+    world.book("work", "later", at(20))
+    world.settle(600)
+    world.until(at(2), step=600, tick=600)
+    before = world.subscription("work").id
+    assert world.engine.audit("ana").ok
+    assert world.watch("work").doubted_at is None
+    world.settle(3600)
+    assert world.subscription("work").id == before
+
+
+def test_a_change_that_an_audit_finds_is_a_doubt(world: PushWorld) -> None:  # I-32
+    world.settle(600)
+    world.post = lambda _pushes: []
+    world.book("work", "new", at(20))
+    world.deliver()
+    assert world.engine.audit("ana", repair=True).repaired
+    assert world.watch("work").doubted_at == world.clock.now()

@@ -137,7 +137,8 @@ def record_read(
     watch: Watch, calendar_id: CalendarId, now: datetime, *, found: bool, by_push: bool, pace: Pace
 ) -> Watch:
     """The calendar was read completely, and events of its own had changed (``found``) or not."""
-    untold = found and not (by_push or announced(watch))
+    # What the first read finds has been there before anybody could have announced it.
+    untold = found and watch.read_at is not None and not (by_push or announced(watch))
     watch = settled(watch)
     if untold and is_live(watch, now):
         watch = evolve(watch, doubted_at=watch.doubted_at or now)

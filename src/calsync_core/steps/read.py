@@ -24,6 +24,7 @@ from calsync_core.models import (
     Changes,
     Cursor,
     Debt,
+    Item,
     KnownItem,
     ReadState,
     Unreadable,
@@ -176,7 +177,10 @@ class _Reading:
             self.lists_events = self._shows_events(page)
         if self.round is None and self.lists_events and self.state.emptied:
             self._save_state(emptied=False)
-        known = self._known(page.removed) if page.removed else {}
+        asked = [*page.removed, *(item.key for item in page.items if self.round is not None)]
+        known = self._known(asked) if asked else {}
+        # Listed afresh, an item is what it was if its etag is: what is over by now was for no push to tell.
+        news = bool(page.removed) or any(_is_news(item, known.get(item.key)) for item in page.items)
         doubts = [known[key] for key in page.removed if key in known and known[key].ours]
         doubtful = {item.key for item in doubts}
         changes = Changes(
@@ -191,9 +195,8 @@ class _Reading:
         )
         count = self.context.store.save_changes(self.lease.current(), self.calendar.key, changes)
         self.seen += len(page.items)
-        self.run.read(
-            self.calendar, count, len(page.items), len(page.present) + len(page.removed) + len(page.unreadable)
-        )
+        unchanged = len(page.present) + len(page.removed) + len(page.unreadable)
+        self.run.read(self.calendar, count, len(page.items), unchanged, news=news)
         self.context.progress("read", self.calendar.name, self.seen)
 
     def _shows_events(self, page: ChangePage) -> bool:
@@ -238,6 +241,10 @@ class _Reading:
         """Blocks of ours that seem gone: to be read by id, once they are older than the provider's lag (I-47)."""
         grace = timedelta(seconds=self.context.policy.grace_seconds)
         return [Debt(block.key, "missing", now, max(now, (block.written_at or now) + grace)) for block in blocks]
+
+
+def _is_news(item: Item, known: KnownItem | None) -> bool:
+    return known is None or known.etag is None or known.etag != item.etag
 
 
 def _unreadable(item: Unreadable, now: datetime) -> Debt:

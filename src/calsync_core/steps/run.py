@@ -82,11 +82,16 @@ class Run:
     def __attrs_post_init__(self) -> None:
         self.reading = _PartMeter(self.meter)
 
-    def read(self, calendar: Calendar, changes: ChangeCount, processed: int, seen: int = 0) -> None:
-        """Count a page that was stored: items processed, and besides them keys seen unchanged, gone or unreadable."""
+    def read(
+        self, calendar: Calendar, changes: ChangeCount, processed: int, seen: int = 0, *, news: bool = True
+    ) -> None:
+        """Count a page that was stored: items processed, and besides them keys seen unchanged, gone or unreadable.
+
+        Without ``news``, what the store has changed is not what somebody did on the calendar.
+        """
         with self._lock:
             self.calendars.add(calendar.key)
-            if changes.created or changes.updated or changes.deleted:
+            if news and (changes.created or changes.updated or changes.deleted):
                 self.changed.add(calendar.key)
             self.seen[calendar.key] += processed + seen
             self.counts["events_processed"] += processed
