@@ -121,7 +121,8 @@ def finish_authorization(
     clock: Clock,
     transport: httpx.BaseTransport | None = None,
 ) -> OAuthGrant:
-    """Finish a connection: what came back in the redirect becomes a grant. State, nonce and PKCE are checked.
+    """Finish a connection: what came back in the redirect becomes a grant. State and PKCE are checked; whose the
+    login is, the engine asks Graph.
 
     Raises:
         AuthExpired: it is not valid (any more), or the person said no.
