@@ -66,7 +66,7 @@ class MixedHistories(Histories):
     shared = "work"
 
     @initialize(store=st.sampled_from(STORES), **SHAPES)
-    def begin(self, *, store: str, **shape: Any) -> None:
+    def begin(self, *, store: str = "memory", **shape: Any) -> None:
         self.kind = store
         event(f"store: {store}")
         super().begin(**shape)
