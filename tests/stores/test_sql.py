@@ -122,7 +122,7 @@ def test_statements_are_logged_without_what_is_stored(  # I-39
     bench.save(bench.source, an_item("e1", an_event(title=TITLE)))
     assert [stored.event.title for stored in store.load_events("ana", ["uid-e1"])] == [TITLE]
     store.close()
-    assert "INSERT INTO events" in caplog.text
+    assert "INSERT INTO calsync_events" in caplog.text
     assert "biopsy" not in caplog.text
 
 
