@@ -72,7 +72,7 @@ class Enemy:
             return self.chance.choice(_TIMES)
         if kind == 3:
             deep: Any = 0
-            for _ in range(self.chance.choice((5, 60, 800))):
+            for _ in range(self.chance.choice((5, 60, 120))):
                 deep = [deep]
             return deep
         return self.chance.choice(_TEXTS)

@@ -16,11 +16,11 @@ import pytest
 
 import google_scripts
 import graph_scripts
-from caldav_scripts import serving
+from caldav_scripts import FILES, serving
 from calsync_core.errors import ProviderError, Unavailable, UnreadableAnswer
 from calsync_core.models import Account, BearerToken, OAuthGrant
 from calsync_core.protocols import ReadRequest, RequestMeter, Session
-from calsync_core.providers.caldav import CalDAVProvider
+from calsync_core.providers.caldav import CalDAVProvider, listing
 from calsync_core.providers.google import GoogleProvider
 from calsync_core.providers.google import auth as google_auth
 from calsync_core.providers.google import service as google_service
@@ -31,9 +31,9 @@ from calsync_core.providers.microsoft.batch import parse_batch as parse_json_bat
 from calsync_core.system import StaticTokens
 from calsync_core.testing import VirtualClock
 from calsync_core.testing.provider_contract.bench import WINDOW
-from calsync_core.transport import Answer, seconds_asked
+from calsync_core.transport import Answer, link, seconds_asked
 from confined import confined
-from scripted_server import Reply, Script, multistatus, prop, scripted
+from scripted_server import COLLECTION, Dav, Reply, Script, multistatus, prop, response, scripted
 
 
 def httpx_session(root: str) -> Session:
@@ -163,6 +163,46 @@ def test_graph_s_pages_have_an_end(monkeypatch: pytest.MonkeyPatch) -> None:  # 
         assert len(graph.asked) - before <= most + 1
 
 
+def test_all_pages_together_have_a_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whichever service, and however small each page."""
+    monkeypatch.setattr(link, "MAX_RECEIVED", 10_000)
+    numbers = count()
+    google = google_scripts.Google(lambda _: google_scripts.page({"id": "x" * 900}, following=f"{next(numbers)}"))
+    graph = graph_scripts.Graph(lambda _: graph_scripts.page({"id": "x" * 900}, following=f"{next(numbers)}"))
+    for service, work in ((google, google_scripts.WORK), (graph, graph_scripts.WORK)):
+        with pytest.raises(UnreadableAnswer, match="together"):
+            list(service.provider.fetch_changes(service.session, ReadRequest(work, WINDOW)))
+        assert 5 < len(service.asked) < 12
+    with serving(lambda _: endless_sync(next(numbers))) as (server, bench):
+        with pytest.raises(UnreadableAnswer, match="together"):
+            bench.read()
+        assert 5 < len(server.requests) < 12
+
+
+def endless_sync(number: int) -> Reply:
+    """A page of changes, and more to come."""
+    more = response(COLLECTION, status=507)
+    return multistatus(response(f"{number}.ics", etag='"1"', data="x" * 500), more, token=f"http://sync/{number}")
+
+
+def test_a_calendar_has_only_so_many_resources(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listing, "MAX_MEMBERS", 20)
+    numbers = count()
+    with serving(lambda _: endless_sync(next(numbers))) as (server, bench):
+        with pytest.raises(UnreadableAnswer, match="20 resources"):
+            bench.read()
+        assert len(server.requests) == 21
+
+
+def test_data_that_is_too_much_to_keep_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In chunks: a listing of a large calendar is read all the same."""
+    monkeypatch.setattr(listing, "MAX_INLINE", len(FILES["a.ics"]) + 10)
+    with serving(Dav(FILES)) as (server, bench):
+        assert bench.read().keys() == set(FILES)
+        assert ["calendar-multiget" in request.body for request in server.requests] == [False, True]
+        assert server.requests[1].body.count("<D:href>") == len(FILES) - 1
+
+
 def test_a_server_with_homes_without_end_is_not_asked_for_all_of_them() -> None:
     homes = "".join(f"<href>/dav/home{number}/</href>" for number in range(10_000))
     told = (
@@ -272,6 +312,7 @@ def test_what_is_no_batch_is_unreadable(kind: str) -> None:
 JSON_BATCHES: dict[str, tuple[str, list[int | None]]] = {
     "twice": ('[{"id":"0","status":200},{"id":"0","status":404}]', [404, None]),
     "foreign": ('[{"id":"7","status":200},{"id":"٠","status":200},{"id":"-0","status":200}]', [200, None]),
+    "a number nobody can read": (f'[{{"id":"{"9" * 5_000}","status":200}}]', [None, None]),
     "no statuses": ('[{"id":"0"},{"id":"1","status":"200"},{"id":"1","status":2e2}]', [None, None]),
     "strange": ('[null,[],"0",{"id":["0"],"status":200},{"id":{},"status":1}]', [None, None]),
     "a text for a body": ('[{"id":"0","status":200,"body":"{}"},{"id":"1","status":200,"body":7}]', [200, 200]),

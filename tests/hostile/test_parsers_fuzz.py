@@ -8,6 +8,8 @@ from contextlib import suppress
 from random import Random
 from typing import Any
 
+import httpx
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,15 +17,18 @@ import google_scripts
 import graph_scripts
 from calsync_core.errors import InvalidValue, UnreadableAnswer
 from calsync_core.models import CalendarRole
-from calsync_core.protocols import PushRequest
+from calsync_core.protocols import PushRequest, ReadRequest
 from calsync_core.providers.google import batch as google_batch
 from calsync_core.providers.google import wire as google
 from calsync_core.providers.microsoft import batch as graph_batch
 from calsync_core.providers.microsoft import push as graph_push
 from calsync_core.providers.microsoft import wire as graph
 from calsync_core.testing import VirtualClock
+from calsync_core.testing.provider_contract.bench import WINDOW
 from calsync_core.transport import Answer, seconds_asked
-from enemy import TITLE, Enemy
+from enemy import TITLE, Enemy, asked
+
+REQUEST = ReadRequest(google_scripts.WORK, WINDOW)
 
 enemies = st.integers(0, 2**64).map(lambda seed: Enemy(Random(seed)))
 
@@ -108,3 +113,24 @@ def test_pushes_and_wishes(enemy: Enemy) -> None:
         wish = enemy.text(enemy.chance.choice(("Mon, 02 Mar 2026 10:00:00 GMT", "120", "1.5")))
         seconds = seconds_asked(Answer(429, {"retry-after": wish}, b"", "u"), VirtualClock())
         assert seconds is None or 0 <= seconds <= 366 * 86_400
+
+
+@pytest.mark.parametrize("field", ["summary", "iCalUID", "updated", "start", "etag", "attendees"])
+def test_no_depth_of_json_is_more_than_one_event_can_bear(field: str) -> None:  # I-37
+    """From one that is just read to one that no longer is: whoever reads it has less room left for it."""
+    whole = json.dumps({**google_scripts.event("x"), field: "@"})
+    for depth in range(880, 1_000):
+        event = whole.replace('"@"', "[" * depth + "]" * depth)
+        body = f'{{"nextSyncToken": "t", "items": [{event}]}}'
+        google_ = google_scripts.Google(httpx.Response(200, content=body.encode()))
+        asked(lambda google_=google_: list(google_.provider.fetch_changes(google_.session, REQUEST)))  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("field", ["subject", "iCalUId", "lastModifiedDateTime", "start", "body", "responseStatus"])
+def test_nor_in_a_batch_that_is_written_and_read_again(field: str) -> None:  # I-37
+    whole = json.dumps({**graph_scripts.event("x"), field: "@"})
+    for depth in range(880, 1_000):
+        event = whole.replace('"@"', "[" * depth + "]" * depth)
+        body = f'{{"responses": [{{"id": "0", "status": 200, "body": {event}}}]}}'
+        graph_ = graph_scripts.Graph(httpx.Response(200, content=body.encode()))
+        asked(lambda graph_=graph_: graph_.provider.fetch_items(graph_.session, graph_scripts.WORK, ["x", "y"]))  # type: ignore[misc]

@@ -47,6 +47,8 @@ __all__ = [
 
 MAX_BODY = 64 * 1024 * 1024
 """Bytes of a decoded answer. A larger one is not read on."""
+MAX_RECEIVED = 8 * MAX_BODY
+"""Bytes of all answers to one ``Link``: a listing has as many pages as its server likes."""
 PACKED = {"Accept-Encoding": "gzip"}
 """With every request; see ``gather``."""
 _MAX_REDIRECTS = 5
@@ -134,7 +136,7 @@ class Connections:
 
 
 class Link:
-    """One session's way to its server.
+    """One session's way to its server, for one question of the engine's, however many requests that takes.
 
     Args:
         session: Whose credential, meter and clock.
@@ -161,6 +163,7 @@ class Link:
         self._timeout = timeout
         self._judge = judge
         self._headers = {"User-Agent": "calsync-core", **PACKED, **headers}
+        self._received = 0
 
     def send(
         self, method: str, url: str, body: bytes = b"", headers: Mapping[str, str] | None = None, *, reading: bool
@@ -221,16 +224,20 @@ class Link:
 
     def _exchange(self, method: str, url: str, body: bytes, headers: dict[str, str], credential: Credential) -> Answer:
         """One request on the wire. The only place where foreign errors arise, and where they end."""
+        if self._received > MAX_RECEIVED:
+            raise UnreadableAnswer(f"all answers together are larger than {MAX_RECEIVED} bytes")
         # Whoever counts may also stop the work: a worker that lost its lease sends nothing more.
         self.session.meter.count()
         try:
             borrowed = self._connections.borrow(self.session.tokens, credential, self._timeout)
             with borrowed as connection, deadline(connection.close, self._timeout):
-                return connection.exchange(method, url, headers, body, self._timeout)
+                answer = connection.exchange(method, url, headers, body, self._timeout)
         except ProviderError:
             raise
         except Exception as foreign:  # noqa: BLE001  (HTTP stacks raise what they like; nothing foreign may leave)
             raise Unreachable(f"{method} to {host_of(url)} failed: {type(foreign).__name__}") from None
+        self._received += len(answer.body)
+        return answer
 
 
 def gather(parts: Iterable[bytes], timeout: float, packing: str = "") -> bytes:

@@ -10,12 +10,13 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from attrs import Factory, define, evolve, frozen
+from attrs import define, evolve, frozen
 
 from calsync_core.errors import AuthExpired, CursorExpired, NotFound, Unavailable, Unreachable, UnreadableAnswer
 from calsync_core.models import ChangePage, Cursor, Item, KnownItem, Lookup, Unreadable
 from calsync_core.protocols import KnownItems, ReadRequest
 from calsync_core.providers.caldav.ical import Reader
+from calsync_core.providers.caldav.listing import Listed, Listing
 from calsync_core.providers.caldav.names import collection_url, is_collection, key_of, quoted_etag, resource_url
 from calsync_core.providers.caldav.transport import DavLink
 from calsync_core.providers.caldav.wire import (
@@ -60,40 +61,6 @@ class Quirks:
 
 class _NoSync(Exception):
     """The server can't do sync-collection here."""
-
-
-@frozen
-class _Listed:
-    path: str
-    etag: str | None
-    data: str | None = None
-
-
-@define
-class _Listing:
-    """What a listing said: resources there, resources gone, and how to ask the next time."""
-
-    mode: str
-    token: str | None = None
-    entries: dict[str, _Listed] = Factory(dict)
-    gone: set[str] = Factory(set)
-
-    def add(self, found: Multistatus, collection: str) -> None:
-        """Take in one page; a later page knows better than an earlier one."""
-        there: dict[str, _Listed] = {}
-        gone = set()
-        for entry in found.entries:
-            key = key_of(entry.href)
-            if not key or is_collection(entry.href, collection) or _is_folder(entry):
-                continue
-            if entry.status in {404, 410}:
-                gone.add(key)
-            else:
-                there[key] = _Listed(entry.href, entry.etag, entry.data)
-        for key in gone:
-            self.entries.pop(key, None)
-        self.entries.update(there)
-        self.gone = (self.gone | gone) - there.keys()
 
 
 @define
@@ -176,7 +143,7 @@ class Collection:
         whole.mode, whole.token = listing.mode, listing.token
         yield from self._pages(whole, known(None), snapshot=True)
 
-    def _pages(self, listing: _Listing, known: Mapping[str, KnownItem], *, snapshot: bool) -> Iterator[ChangePage]:
+    def _pages(self, listing: Listing, known: Mapping[str, KnownItem], *, snapshot: bool) -> Iterator[ChangePage]:
         """Chunk by chunk, so that memory does not grow with the calendar; the last page has the cursor."""
         present: list[str] = []
         inline: list[str] = []
@@ -196,7 +163,7 @@ class Collection:
                 page = evolve(page, present=tuple(present), removed=tuple(sorted(listing.gone)), cursor=cursor)
             yield page
 
-    def _read(self, listing: _Listing, keys: Sequence[str]) -> tuple[tuple[Item, ...], tuple[Unreadable, ...]]:
+    def _read(self, listing: Listing, keys: Sequence[str]) -> tuple[tuple[Item, ...], tuple[Unreadable, ...]]:
         absent = {key: listing.entries[key].path for key in keys if not listing.entries[key].data}
         fetched = self._fetch(absent) if absent else {}
         items: list[Item] = []
@@ -276,8 +243,8 @@ class Collection:
             raise UnreadableAnswer(f"the server refused to give these resources ({answer.status})")
         return self._multistatus(answer)
 
-    def _sync(self, token: str, *, data: bool) -> _Listing:
-        listing = _Listing("sync")
+    def _sync(self, token: str, *, data: bool) -> Listing:
+        listing = Listing("sync")
         seen = {token}
         for _ in range(MAX_PAGES):
             try:
@@ -320,7 +287,7 @@ class Collection:
             raise CursorExpired(f"the server no longer takes its sync token ({answer.status})")
         raise Unavailable(f"the changes can't be read ({answer.status})")
 
-    def _list(self) -> _Listing:
+    def _list(self) -> Listing:
         body = build_propfind(_ETAG, _TYPE, _CTAG)
         found = self._multistatus(self._ask("PROPFIND", body, "1"))
         own = [each for each in found.entries if is_collection(each.href, self.url)]
@@ -328,7 +295,7 @@ class Collection:
             raise Unavailable("a listing that does not name the calendar itself")
         if own[0].status in {404, 410}:
             raise NotFound("there is no such calendar")
-        listing = _Listing("list", own[0].text(_CTAG))
+        listing = Listing("list", own[0].text(_CTAG))
         listing.add(found, self.url)
         return listing
 
@@ -360,11 +327,7 @@ class Collection:
             raise AuthExpired("the server refused the login (403)")
 
 
-def _is_folder(entry: Entry) -> bool:
-    return f"{{{DAV}}}collection" in (entry.names(_TYPE) or ())
-
-
-def _suspicious(listed: _Listed, stored: KnownItem | None, at: datetime | None) -> bool:
+def _suspicious(listed: Listed, stored: KnownItem | None, at: datetime | None) -> bool:
     """Whether a change is listed that is none: neither news nor the echo of our own write since the last read."""
     if stored is None or listed.etag is None or stored.etag != listed.etag:
         return False
@@ -380,7 +343,7 @@ def _path(url: str) -> str:
     return "/" + url.split("://", 1)[-1].partition("/")[2]
 
 
-def _build_cursor(listing: _Listing, shape: str, at: datetime) -> Cursor:
+def _build_cursor(listing: Listing, shape: str, at: datetime) -> Cursor:
     value = {"mode": listing.mode, "token": listing.token, "at": at.isoformat()}
     return Cursor(json.dumps(value, sort_keys=True), shape)
 
