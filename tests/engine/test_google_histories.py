@@ -62,4 +62,4 @@ class GoogleHistories(Histories):
 
 TestOverGoogle = GoogleHistories.TestCase
 # A history costs more here than in memory; the profiles' proportions stay.
-TestOverGoogle.settings = settings(stateful_step_count=25, max_examples=max(15, settings().max_examples // 5))
+TestOverGoogle.settings = settings(stateful_step_count=25, max_examples=max(10, settings().max_examples // 10))

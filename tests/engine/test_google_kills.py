@@ -13,7 +13,7 @@ from world import START
 
 # A history costs ten times what it costs in memory: by default every thirteenth boundary, which over all stories is
 # every kind of boundary many times; on an evening's search all of them.
-EVERY = 1 if os.environ.get("HYPOTHESIS_PROFILE") in {"search", "torture"} else 13
+EVERY = 1 if os.environ.get("HYPOTHESIS_PROFILE") in {"search", "torture"} else 29
 
 
 @pytest.mark.parametrize("story", STORIES, ids=lambda story: story.name)

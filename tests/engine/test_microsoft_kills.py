@@ -13,7 +13,7 @@ from world import START
 
 # A history costs ten times what it costs in memory: by default every so-manieth boundary, over all stories every kind
 # of boundary many times; on an evening's search all of them.
-EVERY = 1 if os.environ.get("HYPOTHESIS_PROFILE") in {"search", "torture"} else 23
+EVERY = 1 if os.environ.get("HYPOTHESIS_PROFILE") in {"search", "torture"} else 41
 
 
 @pytest.mark.timeout(3600)
