@@ -64,6 +64,8 @@ TRICKS = [
     "https://evilicloud.com/",
     "https://dav.example.com.evil.example/",
     "https://dav.example.com./",
+    "https://.icloud.com/",
+    "https://a..icloud.com/",
     "https://dav.example.com:8443/",
     "https://dav.example.com:0443/",
     "https://dav.example.com:/",
@@ -101,6 +103,14 @@ def hosts_read(url: str) -> set[str]:
     return read
 
 
+def in_ascii(host: str) -> str:
+    """As it is asked for in the DNS; what has no such form is asked for by nobody."""
+    try:
+        return host.encode("idna").decode()
+    except UnicodeError:
+        return host
+
+
 PARTS = st.sampled_from(
     [
         *"\\/@:;?#%&,.[]<>|^`{}\"' \t\x00",
@@ -124,7 +134,7 @@ def test_what_is_allowed_is_read_alike_by_everybody(url: str) -> None:
     if PERMITTED.allows(url):
         host = (urlsplit(url).hostname or "").lower()
         assert host in {"dav.example.com", "calendar.example.com"} or host.endswith(".icloud.com")
-        assert {name.encode("idna").decode() for name in hosts_read(url)} <= {host.encode("idna").decode()}
+        assert {in_ascii(name) for name in hosts_read(url)} <= {in_ascii(host)}
 
 
 @pytest.mark.parametrize("url", TRICKS, ids=ascii)

@@ -13,7 +13,7 @@ __all__ = ["Permitted", "checked_base", "host_of", "problem_with"]
 
 # Letters of any script, IPv6 and its zone apart. Readers of URLs differ over everything else: for some of them a
 # backslash ends the host, so that ``evil.example\.icloud.com`` is a host of Apple's here and a stranger's there.
-_HOST = re.compile(r"[\w.-]{1,255}|[0-9a-f:.]{1,45}(?:%\w{1,20})?")
+_HOST = re.compile(r"[\w-]{1,63}(?:\.[\w-]{1,63}){0,126}\.?|[0-9a-f:.]{2,45}(?:%\w{1,20})?")
 
 
 def problem_with(url: str) -> str | None:
