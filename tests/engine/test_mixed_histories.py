@@ -154,4 +154,4 @@ def _servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 TestOverEverything = MixedHistories.TestCase
 # A history costs a hundred times what it costs in memory; the profiles' proportions stay.
-TestOverEverything.settings = settings(stateful_step_count=20, max_examples=max(3, settings().max_examples // 25))
+TestOverEverything.settings = settings(stateful_step_count=20, max_examples=max(2, settings().max_examples // 50))

@@ -22,7 +22,7 @@ from town import PATIENCE, Town, Worker, anything
 pytestmark = pytest.mark.server
 
 SEARCHING = os.environ.get("HYPOTHESIS_PROFILE") in {"search", "torture"}
-KILLS = int(os.environ.get("CALSYNC_TEST_KILLS") or (400 if SEARCHING else 8))
+KILLS = int(os.environ.get("CALSYNC_TEST_KILLS") or (400 if SEARCHING else 6))
 EVERY = 14
 """After so many deaths, all is calm for a while, and looked at."""
 
