@@ -231,7 +231,9 @@ BOMBS = {
     "a hundred thousand dates": lambda: whole(START, "RDATE:" + ",".join(["20260303T090000Z"] * 100_000)),
     "a hundred thousand lines of dates": lambda: whole(START, *["EXDATE:20260303T090000Z"] * 100_000),
     "deep components": lambda: "BEGIN:VCALENDAR\n" + "BEGIN:A\n" * 1_000_000,
-    "deep components that close": lambda: "BEGIN:VCALENDAR\n" + "BEGIN:A\n" * 100_000 + "END:A\n" * 100_000,
+    "deep components that close": lambda: (
+        "BEGIN:VCALENDAR\n" + "BEGIN:A\n" * 100_000 + "END:A\n" * 100_000 + "END:VCALENDAR\n"
+    ),
     "empty lines": lambda: whole(START, "\n" * 5_000_000),
     "lines of one letter": lambda: whole(START, "A:\n" * 7_000_000),
     "folds": lambda: whole(START, "SUMMARY:a" + "\n b" * 5_000_000),

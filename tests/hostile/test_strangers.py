@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from urllib.parse import urlsplit
@@ -21,13 +21,14 @@ from caldav_scripts import FILES, serving
 from calsync_core.errors import CursorExpired, ProviderError, Unavailable
 from calsync_core.models import Cursor, OAuthGrant, OperationKind
 from calsync_core.protocols import ReadRequest
+from calsync_core.providers.caldav import CalDAVProvider
 from calsync_core.providers.google import auth as google_auth
 from calsync_core.providers.microsoft import auth as microsoft_auth
 from calsync_core.providers.microsoft.cursor import Position, ahead
 from calsync_core.testing import VirtualClock
 from calsync_core.testing.provider_contract.bench import WINDOW, Bench
 from calsync_core.testing.provider_contract.fixtures import BUSY
-from calsync_core.transport import Permitted, problem_with
+from calsync_core.transport import Answer, Connection, Connections, Permitted, problem_with
 from scripted_server import COLLECTION, Dav, Reply, Request, ScriptedServer, multistatus, prop, response, scripted
 
 # -- names of hosts ---------------------------------------------------------------------------------------------------
@@ -248,6 +249,32 @@ def test_no_redirect_takes_the_login_elsewhere(status: int, elsewhere: str) -> N
         _,
     ):
         everything(bench)
+
+
+class Redirecting(Connection):
+    """An HTTP library that reports a redirect without having looked at where it leads."""
+
+    def __init__(self, target: str) -> None:
+        self._target = target
+
+    def exchange(self, method: str, url: str, headers: Mapping[str, str], body: bytes, timeout: float) -> Answer:
+        del method, headers, body, timeout
+        return Answer(302, {"location": self._target}, b"", url)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+@pytest.mark.parametrize(
+    "target", ["//[", "http://[::1/", "http://a\u2100b/", "http://h:x/", "http://h:99999/", "\x00"]
+)
+def test_a_redirect_to_what_is_no_address_is_a_failure_of_the_server_s(target: str) -> None:
+    with serving(Dav(FILES)) as (server, bench):
+        assert isinstance(bench.provider, CalDAVProvider)
+        bench.provider._connections = Connections(lambda _credential, _timeout: Redirecting(target))
+        with pytest.raises(Unavailable):
+            bench.provider.identify(bench.session)
+        assert server.requests == []
 
 
 @pytest.mark.parametrize("elsewhere", ELSEWHERE)
