@@ -17,7 +17,7 @@ from typing import Any, TypeVar, cast
 from zoneinfo import ZoneInfo
 
 import hypothesis.strategies as st
-from attrs import evolve, frozen
+from attrs import evolve
 from hypothesis import event, note
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
@@ -40,14 +40,15 @@ from calsync_core.protocols import Store
 from calsync_core.providers.memory import MemoryService
 from calsync_core.stores import MemoryStore
 from calsync_core.testing.clock import VirtualClock
-from calsync_core.testing.deaths import Died, DyingProvider, DyingStore, Toll
+from calsync_core.testing.deaths import Died, DyingProvider, DyingStore
 from calsync_core.testing.faults import Fault, FaultKind, FaultyProvider
+from interruptions import Interruption, Skewed, Stall
 from mixed_service import MixedService, Service
 from oracle import examine
 from planted import PASSWORD
 from world import SECRET, START, World, providers_of
 
-__all__ = ["SHAPES", "TALLY", "Histories", "Interruption", "counted"]
+__all__ = ["SHAPES", "TALLY", "Histories", "counted"]
 
 TALLY: Counter[str] = Counter()
 """How often each thing happened, over all histories of this process."""
@@ -128,39 +129,6 @@ def counted(name: str) -> None:
     event(name)
 
 
-class Skewed:
-    """Another machine's clock, which does not agree."""
-
-    def __init__(self, inner: VirtualClock, offset: timedelta) -> None:
-        self._inner = inner
-        self._offset = offset
-        self.monotonic = inner.monotonic
-        self.sleep = inner.sleep
-
-    def now(self) -> datetime:
-        return self._inner.now() + self._offset
-
-
-@frozen
-class Interruption:
-    """Where a worker is stopped, and what happens until it goes on as if nothing had been, or dies.
-
-    Attributes:
-        boundary: Requests, answers and store calls before that.
-        deed: What a person or the host does meanwhile, to which event.
-        minutes: How long it lasts.
-        theirs: What another worker does, by a clock that is so many minutes ahead.
-    """
-
-    boundary: int
-    deed: str
-    pick: int
-    minutes: int
-    theirs: str | None
-    ahead: int
-    dies: bool
-
-
 interruptions = st.builds(
     Interruption,
     boundary=st.integers(1, 60),
@@ -171,22 +139,6 @@ interruptions = st.builds(
     ahead=st.sampled_from([0, 0, -2, 2, 20]),
     dies=st.booleans(),
 )
-
-
-class Stall(Toll):
-    """At the n-th boundary something else happens before the worker goes on, or instead."""
-
-    def __init__(self, n: int, meanwhile: Callable[[], None], *, dies: bool) -> None:
-        super().__init__(n if dies else None)
-        self._at = n
-        self._dies = dies
-        self._meanwhile = meanwhile
-
-    def cross(self, where: str) -> None:
-        at = len(self.crossed) + 1
-        if at == self._at:
-            self._meanwhile()
-        super().cross(where)
 
 
 class Histories(RuleBasedStateMachine):

@@ -23,7 +23,8 @@ from calsync_core.providers.memory import MemoryService
 from calsync_core.providers.memory.service import PushHabits
 from calsync_core.testing.deaths import Toll
 from calsync_core.testing.faults import Fault, FaultKind
-from machine import NAMES, TALLY, Histories, Interruption, calendars, counted, picks
+from interruptions import Interruption
+from machine import NAMES, TALLY, Histories, calendars, counted, picks
 from oracle import examine
 from push_world import WEBHOOKS, PushWorld, shuffled
 from world import START, at

@@ -262,7 +262,7 @@ def test_a_host_that_is_not_done_keeps_others_from_the_same_push_only_until_it_i
 
 def test_a_connection_to_another_kind_of_database_is_refused(server_store: SQLStore) -> None:  # I-44
     with sa.create_engine("sqlite://").connect() as connection:
-        with pytest.raises(InvalidValue, match="connection: "), server_store.inside(connection):
+        with pytest.raises(InvalidValue, match=r"^connection: "), server_store.inside(connection):
             raise AssertionError
         assert not connection.in_transaction()
     assert server_store.load_accounts() == []

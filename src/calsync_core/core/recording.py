@@ -27,6 +27,7 @@ from calsync_core.models import (
     Outcome,
     OutcomeStatus,
     Plan,
+    PlanState,
     tombstone,
 )
 
@@ -43,6 +44,7 @@ __all__ = [
     "lives",
     "owe",
     "plannable",
+    "planned",
     "settle",
     "touched_owners",
     "unsettled_lines",
@@ -98,6 +100,16 @@ def holds(current: Lease | None, lease: Lease, at: datetime) -> bool:
         at: Now.
     """
     return current is not None and is_newest(current, lease) and current.expires_at > at
+
+
+def planned(now: PlanState, after: PlanState) -> PlanState:
+    """An owner's state once a plan is stored: all stays to be planned again if that was said while the plan was made.
+
+    Args:
+        now: As stored.
+        after: What the plan covers, with the resets it was made under.
+    """
+    return after if after.resets == now.resets else evolve(now, horizon_end=after.horizon_end)
 
 
 def touched_owners(before: Calendar | None, after: Calendar | None) -> set[str]:

@@ -14,7 +14,7 @@ LONGEST = timedelta(days=366)
 """An occurrence longer than this is a mistake or an attack; it is parked (I-25)."""
 
 
-FIRST_WALL = datetime.min  # noqa: DTZ901  (a wall time: naive on purpose)  (a wall time has no zone)
+FIRST_WALL = datetime.min  # noqa: DTZ901  (a wall time: naive on purpose)
 LAST_WALL = datetime.max  # noqa: DTZ901  (a wall time: naive on purpose)
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from attrs import evolve
 
 from calsync_core.core.absorbing import stored_item
-from calsync_core.core.recording import check_plan, settle, unsettled_lines
+from calsync_core.core.recording import check_plan, planned, settle, unsettled_lines
 from calsync_core.models import CalendarId, Due, Intent, Lease, Outcome, Plan, PlanState, ReadState, require_utc
 from calsync_core.stores.memory.rows import OpenIntent, Role
 
@@ -48,10 +48,7 @@ class MemoryPlans(Role):
                 rows.intents[intent.id] = OpenIntent(intent, owner, due_at=at)
             rows.journal = {key: row for key, row in rows.journal.items() if row.line.owner != owner or key > upto}
             rows.note(unsettled_lines(plan, owner), None)
-            now = rows.plan_states.get(owner, PlanState())
-            rows.plan_states[owner] = (
-                state if now.resets == state.resets else evolve(now, horizon_end=state.horizon_end)
-            )
+            rows.plan_states[owner] = planned(rows.plan_states.get(owner, PlanState()), state)
 
     def load_intents(self, owner: str, refs: Collection[str] | None = None) -> list[Intent]:
         """See ``PlanStore.load_intents``."""

@@ -94,11 +94,11 @@ class Rows:
         for name in ("items", "reaches", "by_identity", "debts", "by_uid", "by_native_id"):
             mine, theirs = getattr(self, name), getattr(copied, name)
             theirs.update({key: dict(inner) for key, inner in mine.items()})
-        for name in ("accounts", "credentials", "calendars", "read_states", "journal", "blocks", "plan_states"):
+        for name in (
+            *("accounts", "credentials", "calendars", "read_states", "journal", "blocks", "plan_states", "leases"),
+            *("tokens", "runs", "subscriptions", "watches", "pushed", "called", "notifications", "messages", "notices"),
+        ):
             setattr(copied, name, dict(getattr(self, name)))
-        for name in ("leases", "tokens", "runs", "subscriptions", "watches", "pushed", "notifications", "messages"):
-            setattr(copied, name, dict(getattr(self, name)))
-        copied.notices, copied.called = dict(self.notices), dict(self.called)
         copied.rules = {owner: list(rules) for owner, rules in self.rules.items()}
         copied.intents = {key: evolve(row) for key, row in self.intents.items()}
         return copied

@@ -23,7 +23,6 @@ from calsync_core.stores.sql.trouble import Contended, in_our_words
 
 __all__ = ["Database"]
 
-_SAME = {"mysql": {"mysql", "mariadb"}, "mariadb": {"mysql", "mariadb"}}
 _BUSY_MILLISECONDS = 30_000
 _TRIES = 6
 _FIRST_PAUSE = 0.01
@@ -110,18 +109,16 @@ class Database:
         Raises:
             InvalidValue: names ``connection``: it is to another kind of database.
         """
-        if connection.dialect.name not in _SAME.get(self.url.get_backend_name(), {self.url.get_backend_name()}):
-            raise InvalidValue(
-                f"connection: the store is in {self.url.get_backend_name()}, and this is to another database"
-            )
+        if _kind(connection.dialect.name) != _kind(self.url.get_backend_name()):
+            raise InvalidValue("connection: it is to another kind of database than the store's")
         with self._translated():
             self._open()
             _begin_in_earnest(connection)
-        self._theirs.connection = connection
+        before, self._theirs.connection = self.joined, connection
         try:
             yield
         finally:
-            self._theirs.connection = None
+            self._theirs.connection = before
 
     def repeat(self, call: Callable[[], T]) -> T:
         """Do what is one transaction and nothing else; where another one was in the way, a few times.
@@ -199,6 +196,11 @@ def _begin_in_earnest(connection: sa.Connection) -> None:
     driver: Any = connection.connection.dbapi_connection
     if connection.dialect.name == "sqlite" and not driver.in_transaction:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _kind(name: str) -> str:
+    """MariaDB goes by its own dialect's name and by MySQL's."""
+    return "mariadb" if name == "mysql" else name
 
 
 def _reading(engine: sa.Engine) -> dict[str, Any]:

@@ -24,6 +24,9 @@ READS, WRITES, PROMISED = "calsync_reads", "calsync_writes", "calsync_promised"
 _IDLE_SECONDS = 60
 """A transaction of ours asks something all the time. One that does not belongs to a machine that is gone."""
 
+_ISOLATION = "READ COMMITTED"
+"""Row locks give the order that matters; repeatable reads would only show stale rows after waiting for one."""
+
 # A server that went away without a word is noticed after a minute or two, not after the two hours that TCP takes.
 _POSTGRESQL_CONNECTION = {
     "connect_timeout": 10,
@@ -32,9 +35,6 @@ _POSTGRESQL_CONNECTION = {
     "keepalives_count": 6,
     "tcp_user_timeout": 120_000,
 }
-_ISOLATION = "READ COMMITTED"
-"""Row locks give the order that matters; repeatable reads would only show stale rows after waiting for one."""
-
 _MARIADB_CONNECTION = {"connect_timeout": 10, "read_timeout": 300, "write_timeout": 60}
 
 
@@ -143,10 +143,11 @@ def _begin_postgresql(engine: sa.Engine, synchronous: str | None, wait_milliseco
 
 def _prepare_mariadb(engine: sa.Engine, wait_milliseconds: int) -> None:
     wait = max(1, wait_milliseconds // 1000)
-    # What can't be kept is an error, whatever the server's default: it may also cut it off and go on.
+    # What can't be kept is an error, whatever the server's default: it may also cut it off and go on. A MySQL server,
+    # which does not know what is in the comment, is to come as far as ``check_server``.
     session = (
         f"SET SESSION innodb_lock_wait_timeout = {wait}, lock_wait_timeout = {2 * wait}, "
-        f"idle_write_transaction_timeout = {_IDLE_SECONDS}, default_storage_engine = InnoDB, "
+        f"/*M! idle_write_transaction_timeout = {_IDLE_SECONDS}, */ default_storage_engine = InnoDB, "
         "sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION')"
     )
 

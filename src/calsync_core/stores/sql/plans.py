@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from calsync_core.core.absorbing import stored_item
-from calsync_core.core.recording import Settled, check_plan, settle, unsettled_lines
+from calsync_core.core.recording import Settled, check_plan, planned, settle, unsettled_lines
 from calsync_core.models import (
     CalendarId,
     Due,
@@ -68,11 +68,11 @@ class SQLPlans(Role):
             _replace_intents(connection, owner, plan.operations, at)
             connection.execute(sa.delete(journal).where(journal.c.owner == owner, journal.c.id <= upto))
             note(connection, unsettled_lines(plan, owner), None)
-            shape = state.shape if now[owner].resets == state.resets else now[owner].shape
+            kept = planned(now[owner], state)
             connection.execute(
                 sa.update(plan_states)
                 .where(plan_states.c.owner == owner)
-                .values(shape=shape, horizon_end=state.horizon_end)
+                .values(shape=kept.shape, horizon_end=kept.horizon_end)
             )
 
     def load_intents(self, owner: str, refs: Collection[str] | None = None) -> list[Intent]:
