@@ -98,6 +98,7 @@ def torture(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """Requests and seconds, on real CalDAV servers, under load and beside the classic way, as JSON lines and tables."""
     session.install(".[all]", *_group("tests"))
+    session.run("python", "benchmarks/startup.py")
     session.run("python", "-m", "benchmarks.requests_per_change")
     session.run("python", "-m", "benchmarks.scale", "--measure")
     for server in ("radicale", "xandikos"):

@@ -9,19 +9,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 
-import structlog
 from attrs import evolve
 
 from calsync_core.cli.assembly import Installation
 from calsync_core.cli.config import AccountConfig
 from calsync_core.errors import AuthExpired, ConfigurationError, InvalidValue, ProviderError
+from calsync_core.log import Logger
 from calsync_core.models import Account, AccountStatus, Calendar, CalendarRole, SyncFailure
 
 __all__ = ["align_accounts", "choose"]
 
 ALL_OWNED = ("*",)
 
-log = structlog.get_logger("calsync_core.cli")
+log = Logger("calsync_core.cli")
 
 
 def align_accounts(installation: Installation, *, owner: str | None = None, refresh: bool = False) -> None:

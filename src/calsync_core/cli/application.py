@@ -4,20 +4,53 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import click
 
-from calsync_core.cli.commands import credentials, demo, held, init, purge, reports, run, subscriptions, sync
-from calsync_core.cli.context import Call
-from calsync_core.cli.output import print_json
+from calsync_core.cli.json_object import print_json
 from calsync_core.errors import CalsyncError, UsageError
 
 __all__ = ["calsync"]
 
 FAILED, MISUSED = 1, 2
+
+_COMMANDS = {
+    "audit": ("reports", "Compare every calendar with what should be on it."),
+    "credentials": ("credentials", "Logins that the database keeps, sealed."),
+    "demo": ("demo", "The whole story on this machine; needs no account."),
+    "explain": ("reports", "Why an instant is blocked, or isn't."),
+    "held": ("held", "Deletions that the guard held, and your decision."),
+    "init": ("init", "Write a commented calsync.toml with a fresh secret."),
+    "plan": ("sync", "What sync would write, and why; write nothing."),
+    "purge": ("purge", "Remove every busy block we made."),
+    "run": ("run", "Keep all calendars in step until told to stop."),
+    "status": ("reports", "Calendars, their health, and the last runs."),
+    "subscriptions": ("subscriptions", "What providers promised to push."),
+    "sync": ("sync", "Bring every calendar's blocks up to date, once."),
+}
+"""Each command's module in ``calsync_core.cli.commands``, and what ``calsync --help`` says of it."""
+
+
+class _Announced(click.Command):
+    """A command of which the name and one line are known: its module is imported when it is called or completed.
+
+    So ``calsync --help`` and a shell that completes a command's name wait for no database and no provider.
+    """
+
+    def __init__(self, name: str, module: str, line: str) -> None:
+        super().__init__(name, short_help=line)
+        self._module = module
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """The context of the command itself, which click goes on with."""
+        module = import_module(f"calsync_core.cli.commands.{self._module}")
+        command: click.Command = next(each for each in module.COMMANDS if each.name == self.name)
+        return command.make_context(info_name, args, parent, **extra)
 
 
 class Application(click.Group):
@@ -68,7 +101,7 @@ def _complain(message: str, kind: str, *, as_json: bool) -> None:
     show_default=True,
     help="The configuration file.",
 )
-@click.version_option(version("calsync-core"), prog_name="calsync")
+@click.version_option(package_name="calsync-core", prog_name="calsync")
 @click.pass_context
 def calsync(ctx: click.Context, config_path: Path) -> None:
     """Keep one person's calendars honest with each other.
@@ -77,9 +110,10 @@ def calsync(ctx: click.Context, config_path: Path) -> None:
 
     Exit codes: 0 all well, 1 something failed (and says what), 2 bad usage or configuration.
     """
+    from calsync_core.cli.context import Call  # noqa: PLC0415  (a command follows: its parts are needed now)
+
     ctx.obj = Call(config_path)
 
 
-for module in (init, sync, run, reports, subscriptions, held, purge, credentials, demo):
-    for command in module.COMMANDS:
-        calsync.add_command(command)
+for name, (module, line) in _COMMANDS.items():
+    calsync.add_command(_Announced(name, module, line))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -14,19 +13,16 @@ from rich.console import Console
 from rich.table import Table as Grid
 from rich.text import Text
 
+from calsync_core.cli.json_object import print_json
 from calsync_core.models import SyncFailure
 
-__all__ = ["Output", "configure_logging", "failures_as_dicts", "plain_table", "print_failures", "print_json"]
+__all__ = ["Output", "configure_logging", "failures_as_dicts", "plain_table", "print_failures"]
 
 _QUIET_LIBRARIES = (
     *("alembic", "amqp", "caldav", "celery", "charset_normalizer", "google", "hpack", "httpcore", "httpx", "kombu"),
-    *("msal", "niquests", "psycopg", "radicale", "requests", "sqlalchemy", "tzlocal", "urllib3", "urllib3_future"),
+    *("msal", "niquests", "psycopg", "radicale", "requests", "socks", "sqlalchemy", "tzlocal", "urllib3"),
+    "urllib3_future",
 )
-
-
-def print_json(values: Mapping[str, Any]) -> None:
-    """Write the one object to stdout."""
-    sys.stdout.write(json.dumps(values, indent=2, ensure_ascii=False) + "\n")
 
 
 def configure_logging(*, verbose: bool, quiet: bool = False, lasting: bool = False) -> None:

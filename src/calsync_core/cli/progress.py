@@ -7,17 +7,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-import structlog
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
+from calsync_core.log import Logger
 from calsync_core.models import Progress as Step
 
 __all__ = ["ProgressListener", "listening"]
 
 _VERBS = {"read": "Reading", "plan": "Planning", "apply": "Writing"}
 
-log = structlog.get_logger()
+log = Logger("calsync_core.cli")
 
 
 class ProgressListener(Protocol):

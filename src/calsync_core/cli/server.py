@@ -9,9 +9,8 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from importlib import import_module
 from typing import Any, TypeAlias
 
-import structlog
-
 from calsync_core.errors import ConfigurationError
+from calsync_core.log import Logger
 
 __all__ = ["Application", "WebServer", "mounted"]
 
@@ -23,7 +22,7 @@ Application: TypeAlias = Callable[[Message, Receive, Send], Awaitable[None]]
 _SECONDS_FOR_ANSWERS = 5
 """How long requests under way are waited for when it stops; a push is answered in milliseconds."""
 
-log = structlog.get_logger("calsync_core.cli")
+log = Logger("calsync_core.cli")
 
 
 class _Relay(logging.Handler):

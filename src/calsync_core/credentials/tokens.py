@@ -8,12 +8,12 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 
-import structlog
 from attrs import evolve, frozen
 
 from calsync_core.credentials.kept import KeptLogin, carry_on, credential_in, fingerprint
 from calsync_core.credentials.stored import StoredLogin
 from calsync_core.errors import AuthExpired, LeaseLost, ProviderError, RateLimited, Rejected, StoreError, Unavailable
+from calsync_core.log import Logger
 from calsync_core.models import Credential, Grant, Login, OAuthGrant, ServiceAccountGrant
 from calsync_core.protocols import Clock
 
@@ -28,7 +28,7 @@ _STORE_SECONDS = 60.0
 _PATIENT_SECONDS = 30.0
 """How long a token that is still good is used before its failed renewal is tried again."""
 
-log = structlog.get_logger("calsync_core")
+log = Logger("calsync_core")
 
 
 @frozen

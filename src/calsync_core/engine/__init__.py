@@ -22,14 +22,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from urllib.parse import urlsplit
 
-import structlog
-
 from calsync_core.core import watching
 from calsync_core.core.identity import Keyring
 from calsync_core.credentials import Ask, Vault
 from calsync_core.engine.accounts import Accounts
 from calsync_core.engine.looking import Looking
 from calsync_core.errors import ConfigurationError, InvalidValue, LeaseBusy, UnknownCalendar
+from calsync_core.log import Logger
 from calsync_core.models import (
     Calendar,
     CalendarId,
@@ -59,7 +58,7 @@ from calsync_core.system import SystemClock
 
 __all__ = ["SyncEngine"]
 
-log = structlog.get_logger("calsync_core")
+log = Logger("calsync_core")
 
 
 class SyncEngine(Accounts, Looking):

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import structlog
-
 from calsync_core.errors import StoreError
+from calsync_core.log import Logger
 from calsync_core.models import Calendar
 from calsync_core.steps.context import Context
 from calsync_core.steps.notices import deliver
 
 __all__ = ["Part"]
 
-log = structlog.get_logger("calsync_core")
+log = Logger("calsync_core")
 
 
 class Part:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import structlog
-
+from calsync_core.log import Logger
 from calsync_core.models import Notice, NoticeKind
 
 __all__ = ["StructlogNotifier"]
 
-_log = structlog.get_logger()
+_log = Logger("calsync_core.notifiers")
 
 _ORDINARY = frozenset({NoticeKind.SYNC_FINISHED, NoticeKind.BLOCK_RESTORED, NoticeKind.CALENDAR_RECOVERED})
 

@@ -20,10 +20,9 @@ import threading
 import time
 from collections.abc import Callable
 
-import structlog
-
 from calsync_core.engine import SyncEngine
 from calsync_core.errors import InvalidValue
+from calsync_core.log import Logger
 from calsync_core.scheduler.audits import Audits
 from calsync_core.scheduler.inbox import InboxWorker
 from calsync_core.scheduler.jobs import Job, JobThread, check_seconds
@@ -35,7 +34,7 @@ _DAY_SECONDS = 24 * 3600.0
 _SPREAD_SECONDS = 5.0
 _AUDIT_SPREAD_SECONDS = 900.0
 
-log = structlog.get_logger("calsync_core")
+log = Logger("calsync_core")
 
 
 class Scheduler:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 
-import structlog
-
 from calsync_core.engine import SyncEngine
+from calsync_core.log import Logger
 from calsync_core.scheduler.work import audit_owner
 
 __all__ = ["Audits", "turn"]
 
-log = structlog.get_logger("calsync_core")
+log = Logger("calsync_core")
 
 
 class Audits:

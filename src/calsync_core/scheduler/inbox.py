@@ -7,17 +7,16 @@ import random
 import threading
 import time
 
-import structlog
-
 from calsync_core.engine import SyncEngine
 from calsync_core.errors import Stopped
+from calsync_core.log import Logger
 from calsync_core.scheduler.jobs import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, Job, JobThread, check_seconds
 
 __all__ = ["InboxWorker"]
 
 _REST_SECONDS = 0.1
 
-log = structlog.get_logger("calsync_core")
+log = Logger("calsync_core")
 
 
 class InboxWorker:

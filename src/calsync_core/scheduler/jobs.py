@@ -6,10 +6,10 @@ import random
 import threading
 from collections.abc import Callable
 
-import structlog
 from attrs import define, field
 
 from calsync_core.errors import InvalidValue, Stopped
+from calsync_core.log import Logger
 from calsync_core.protocols import Clock
 
 __all__ = ["FIRST_PAUSE_SECONDS", "LONGEST_PAUSE_SECONDS", "Job", "JobThread", "check_seconds"]
@@ -18,7 +18,7 @@ FIRST_PAUSE_SECONDS = 5.0
 LONGEST_PAUSE_SECONDS = 300.0
 """A job that failed is tried again after the first, then twice as long each time, up to the longest."""
 
-log = structlog.get_logger("calsync_core")
+log = Logger("calsync_core")
 
 
 @define(eq=False)

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import structlog
-
 from calsync_core.core.vitality import judge
 from calsync_core.engine import SyncEngine
+from calsync_core.log import Logger
 
 __all__ = ["alone", "audit_owner", "maintain", "poll"]
 
-log = structlog.get_logger("calsync_core")
+log = Logger("calsync_core")
 
 
 def alone(engine: SyncEngine, name: str, work: Callable[[], object]) -> None:

@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
-import structlog
 from attrs import define, field
 
 from calsync_core.core.identity import Keyring
 from calsync_core.credentials import Ask, Logins, Vault
 from calsync_core.errors import ConfigurationError, LeaseBusy, LeaseLost, Stopped, StoreError
+from calsync_core.log import Logger
 from calsync_core.models import Account, Calendar, Lease, Notice, NoticeKind, Progress, SyncPolicy, Window
 from calsync_core.protocols import Clock, ExclusiveProvider, Notifier, Provider, RequestMeter, Session, Store
 
@@ -32,7 +32,7 @@ _PROBE_SILENCE_SECONDS = 60.0
 _FIRST_PAUSE_SECONDS = 0.05
 _LONGEST_PAUSE_SECONDS = 2.0
 
-log = structlog.get_logger("calsync_core")
+log = Logger("calsync_core")
 
 
 @define

@@ -11,11 +11,11 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-import structlog
 from attrs import define, evolve, field
 
 from calsync_core.core import watching
 from calsync_core.errors import LeaseBusy, LeaseLost, ProviderError, UnknownCalendar
+from calsync_core.log import Logger
 from calsync_core.models import (
     Calendar,
     CalendarId,
@@ -40,7 +40,7 @@ _RETRIES = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15))
 _LOOK_AGAIN = timedelta(minutes=1)
 _FOUND_NOTHING = "FoundNothing"
 
-log = structlog.get_logger("calsync_core")
+log = Logger("calsync_core")
 
 
 @define

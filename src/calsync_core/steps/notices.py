@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-import structlog
 from attrs import frozen
 
 from calsync_core.errors import LeaseBusy, LeaseLost
+from calsync_core.log import Logger
 from calsync_core.models import CalendarId, StoredNotice
 from calsync_core.protocols import Notifier
 from calsync_core.steps.context import Context, HeldLease
@@ -21,7 +21,7 @@ _MOST_ATTEMPTS = 24
 
 _PAGE = 100
 
-log = structlog.get_logger("calsync_core")
+log = Logger("calsync_core")
 
 
 def deliver(context: Context) -> int:

@@ -11,11 +11,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-import structlog
 from attrs import define, evolve
 
 from calsync_core.core.reading import earliest, relevant, retry_at
 from calsync_core.errors import AuthExpired, CursorExpired, NotFound, ProviderError, Unavailable
+from calsync_core.log import Logger
 from calsync_core.models import (
     Account,
     Calendar,
@@ -38,7 +38,7 @@ from calsync_core.steps.watch import note_failed_read, note_read
 
 __all__ = ["read_again_later", "read_calendar", "set_due", "settle_debts"]
 
-log = structlog.get_logger("calsync_core")
+log = Logger("calsync_core")
 
 
 def read_calendar(

@@ -11,17 +11,16 @@ import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
 
-import structlog
-
 from calsync_core.core import watching
 from calsync_core.errors import UnknownProvider
+from calsync_core.log import Logger
 from calsync_core.models import Notification, PushKind, PushReceipt, StoredSubscription
 from calsync_core.protocols import EchoingProvider, Push, PushProvider, PushRequest
 from calsync_core.steps.context import Context
 
 __all__ = ["fingerprint", "receive"]
 
-log = structlog.get_logger("calsync_core")
+log = Logger("calsync_core")
 
 
 def fingerprint(secret: str) -> str:

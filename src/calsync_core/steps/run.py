@@ -10,10 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
 
-import structlog
 from attrs import define, field
 
 from calsync_core.errors import AuthExpired, CalsyncError, IdentityChanged, RateLimited, Stopped, Unreachable
+from calsync_core.log import Logger
 from calsync_core.models import (
     Account,
     AccountId,
@@ -28,7 +28,7 @@ from calsync_core.protocols import RequestMeter
 
 __all__ = ["Run", "each"]
 
-log = structlog.get_logger("calsync_core")
+log = Logger("calsync_core")
 
 T = TypeVar("T")
 

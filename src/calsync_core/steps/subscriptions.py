@@ -14,7 +14,6 @@ from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 
-import structlog
 from attrs import define, evolve, field, frozen
 
 from calsync_core.core import watching
@@ -29,6 +28,7 @@ from calsync_core.errors import (
     StoreError,
     Unavailable,
 )
+from calsync_core.log import Logger
 from calsync_core.models import (
     Account,
     AccountStatus,
@@ -57,7 +57,7 @@ _LOOK_AGAIN = timedelta(hours=1)
 _LOOK_AGAIN_SOON = timedelta(minutes=5)
 _SECRET_BYTES = 48
 
-log = structlog.get_logger("calsync_core")
+log = Logger("calsync_core")
 
 
 @frozen

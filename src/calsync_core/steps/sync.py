@@ -7,11 +7,11 @@ from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any
 
-import structlog
 from attrs import evolve
 
 from calsync_core.core import watching
 from calsync_core.errors import AuthExpired, IdentityChanged, ProviderError
+from calsync_core.log import Logger
 from calsync_core.models import Account, AccountStatus, Calendar, CalendarId, NoticeKind, SyncReport, SyncType
 from calsync_core.steps.access import admit, note_answer, note_recovery, note_refusal, usable, wait_as_told
 from calsync_core.steps.apply import apply_intents
@@ -23,7 +23,7 @@ from calsync_core.steps.watch import load_watch
 
 __all__ = ["converge", "read_all", "sync"]
 
-log = structlog.get_logger("calsync_core")
+log = Logger("calsync_core")
 
 _MOST_ROUNDS = 4
 """A conflict found while writing is planned and written again at once, but not for ever: the rest stays due."""

@@ -6,14 +6,13 @@ import atexit
 import os
 import threading
 
-import structlog
-
 from calsync_core.engine import SyncEngine
+from calsync_core.log import Logger
 from calsync_core.scheduler import InboxWorker
 
 __all__ = ["Drain"]
 
-_log = structlog.get_logger("calsync_core.web")
+_log = Logger("calsync_core.web")
 
 _SECONDS_TO_STOP = 10.0
 

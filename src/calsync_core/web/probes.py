@@ -6,17 +6,16 @@ import threading
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
-import structlog
-
 from calsync_core.core.vitality import Vitality, judge
 from calsync_core.engine import SyncEngine
+from calsync_core.log import Logger
 from calsync_core.protocols import Clock
 from calsync_core.web.drain import Drain
 from calsync_core.web.exposition import HOURS, expose
 
 __all__ = ["Probes"]
 
-_log = structlog.get_logger("calsync_core.web")
+_log = Logger("calsync_core.web")
 
 _KEPT_SECONDS = 5.0
 

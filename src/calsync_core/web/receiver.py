@@ -25,10 +25,9 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TypeAlias
 
-import structlog
-
 from calsync_core.engine import SyncEngine
 from calsync_core.errors import ConfigurationError, InvalidValue, StoreError, UnknownProvider
+from calsync_core.log import Logger
 from calsync_core.models import PushReceipt
 from calsync_core.protocols import PushRequest
 from calsync_core.web.drain import Drain
@@ -41,7 +40,7 @@ __all__ = ["MAX_BODY", "OnAccepted", "Received", "Receiver", "Reply"]
 
 OnAccepted: TypeAlias = Callable[[PushReceipt], object]
 
-log = structlog.get_logger("calsync_core.web")
+log = Logger("calsync_core.web")
 
 MAX_BODY = 262_144
 """Bytes. A push of Google's has no body; one of Graph's some hundred bytes for each change that it tells of."""

@@ -13,7 +13,6 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 import click
-import structlog
 from attrs import define, evolve, field
 
 from calsync_core.cli.accounts import align_accounts
@@ -23,6 +22,7 @@ from calsync_core.cli.context import Call, verbose_option
 from calsync_core.cli.output import configure_logging
 from calsync_core.cli.server import WebServer, mounted
 from calsync_core.errors import Stopped, StoreError
+from calsync_core.log import Logger
 from calsync_core.scheduler import Scheduler
 from calsync_core.web.asgi import webhook_app
 
@@ -40,7 +40,7 @@ _LOGIN_FAILURES = frozenset({"AuthExpired", "IdentityChanged"})
 
 T = TypeVar("T")
 
-log = structlog.get_logger("calsync_core.cli")
+log = Logger("calsync_core.cli")
 
 
 @click.command("run")

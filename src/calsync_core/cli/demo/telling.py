@@ -23,7 +23,8 @@ from calsync_core.cli.demo.proof import Shown, block_differences, shown_week
 from calsync_core.cli.demo.story import CHAPTERS, Chapter, Evidence, Listings
 from calsync_core.cli.demo.town import EMAIL, OWNER, ZONE, Login, Town, open_town
 from calsync_core.cli.demo.week import LEGEND, changes_table, week_table
-from calsync_core.cli.output import Output, plain_table, print_json
+from calsync_core.cli.json_object import print_json
+from calsync_core.cli.output import Output, plain_table
 from calsync_core.cli.progress import listening
 from calsync_core.cli.wording import REASONS
 from calsync_core.models import Operation
