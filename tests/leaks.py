@@ -208,7 +208,9 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         watch.module = item.nodeid.partition("::")[0]
         watch.learnt.clear()
     for name in [*logging.root.manager.loggerDict]:
-        logging.getLogger(name).setLevel(logging.WARNING if name in UNHEARD else logging.NOTSET)
+        logger, level = logging.getLogger(name), logging.WARNING if name in UNHEARD else logging.NOTSET
+        if logger.level != level:  # setting it empties the caches of all loggers there are
+            logger.setLevel(level)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
