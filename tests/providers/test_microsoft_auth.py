@@ -103,7 +103,9 @@ def test_a_person_connects_with_pkce() -> None:
 
 
 def test_the_verifier_never_travels_with_the_challenge() -> None:
-    begun = begun_at(platform())
+    graph = platform()
+    begun = begun_at(graph)
+    assert begun.url.startswith(f"{graph.authority}/oauth2/v2.0/authorize?")
     asked = dict(parse_qsl(urlsplit(begun.url).query))
     assert (asked["code_challenge_method"], asked["response_mode"]) == ("S256", "query")
     verifier = str(begun.record["code_verifier"])

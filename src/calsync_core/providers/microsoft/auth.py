@@ -102,7 +102,7 @@ def begin_authorization(
     flow = dict(wire.ask(begin))
     # msal warns whoever asks for anything but a form: what is asked for is weighed above.
     url = str(flow.pop("auth_uri")).replace("response_mode=form_post", "response_mode=query")
-    return Authorization(url, flow)
+    return Authorization(wire.address(url), flow)
 
 
 def finish_authorization(
@@ -265,6 +265,10 @@ class _Wire:
             except Exception as error:  # noqa: BLE001  (msal trusts what it reads, and quotes it: nothing foreign may leave)
                 raise Unavailable(f"the login server's answer can't be read ({type(error).__name__})") from None
 
+    def address(self, url: str) -> str:
+        """What an address of msal's really is."""
+        return url.replace("https://", "http://", 1) if self._plain else url
+
     def issues(self, answer: Mapping[str, str]) -> bool:
         """Whether an answer is from this server, as far as it says whose it is (RFC 9207): tenants share a host."""
         issuer = answer.get("iss")
@@ -301,8 +305,7 @@ class _Wire:
         """As msal wants it; ``ask`` closes."""
 
     def _send(self, method: str, url: str, params: Any, data: Any, headers: Any) -> _Response:
-        if self._plain:
-            url = url.replace("https://", "http://", 1)
+        url = self.address(url)
         if not self._permitted.allows(url):
             # The address came in a server's answer; no secret follows it elsewhere (I-38).
             raise Unavailable("the login server names another host, which is not asked")
