@@ -1,4 +1,4 @@
-"""A real browser without a window: Chromium, driven by selenium. Where either is missing, the test is skipped by name."""
+"""A real browser without a window: Chromium, driven by selenium. Where either is missing, tests skip by name."""
 
 from __future__ import annotations
 

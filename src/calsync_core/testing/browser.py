@@ -101,7 +101,7 @@ class Browser:
         """Type an address of the host's in, or follow a link to it."""
         return self._go("GET", path)
 
-    def submit(self, number: int = 0, **fields: str | bool) -> httpx.Response:
+    def submit(self, number: int = 0, /, **fields: str | bool) -> httpx.Response:
         """Fill in some fields of a form, tick (True) or untick (False) some boxes, and send it.
 
         Args:

@@ -89,9 +89,11 @@ def calsync_radicale() -> Iterator[RadicaleServer]:
         server.start()
     except ConfigurationError as missing:
         pytest.skip(str(missing))
-    with server:
+    try:
         server.add_calendar(ANA_AT_RADICALE[0], "home", name="Home", timezone="Europe/Berlin")
         yield server
+    finally:
+        server.stop()
 
 
 @pytest.fixture
