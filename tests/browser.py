@@ -12,7 +12,7 @@ import pytest
 if TYPE_CHECKING:
     from selenium.webdriver.chrome.webdriver import WebDriver
 
-__all__ = ["WAIT_SECONDS", "chromium"]
+__all__ = ["WAIT_SECONDS", "chromium", "prefer"]
 
 WAIT_SECONDS = 20
 """Never reached where all is well."""
@@ -24,11 +24,10 @@ _OPTIONS = (
 
 
 @contextmanager
-def chromium(*, scheme: Literal["light", "dark"] = "light", scripts: bool = True) -> Iterator[WebDriver]:
-    """A browser with a profile of its own.
+def chromium(*, scripts: bool = True) -> Iterator[WebDriver]:
+    """A browser with a profile of its own, whose user prefers light pages.
 
     Args:
-        scheme: What its user prefers.
         scripts: Whether pages may run any.
     """
     pytest.importorskip("selenium", reason="selenium is not installed")
@@ -41,7 +40,7 @@ def chromium(*, scheme: Literal["light", "dark"] = "light", scripts: bool = True
             pytest.skip(f"{name} is not installed")
     options = ChromeOptions()
     options.binary_location = str(paths[0])
-    for argument in (*_OPTIONS, f"--blink-settings=preferredColorScheme={0 if scheme == 'dark' else 1}"):
+    for argument in _OPTIONS:
         options.add_argument(argument)
     if not scripts:
         options.add_experimental_option("prefs", {"profile.managed_default_content_settings.javascript": 2})
@@ -51,3 +50,9 @@ def chromium(*, scheme: Literal["light", "dark"] = "light", scripts: bool = True
         yield driver
     finally:
         driver.quit()
+
+
+def prefer(driver: WebDriver, scheme: Literal["light", "dark"]) -> None:
+    """Have its user prefer pages to be light or dark, from now on."""
+    wish = {"name": "prefers-color-scheme", "value": scheme}
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [wish]})

@@ -205,7 +205,7 @@ def test_a_password_and_an_address(host: Host, calsync_radicale: RadicaleServer)
     browser.open("/caldav")
     browser.submit(username=user, password="wrong", address=calsync_radicale.base_url)
     assert browser.status == 400
-    assert "did not accept" in said(browser)
+    assert "were not accepted" in said(browser)
     assert browser.forms[0].fields | {"token": ""} == {
         "token": "",
         "username": user,
@@ -239,8 +239,10 @@ def test_a_provider_with_an_address_of_its_own_needs_none(host: Host, calsync_ra
     )
     browser = host.browser()
     browser.open("/icloud")
+    assert "app-specific password" in said(browser)
     assert "address" not in browser.forms[0].fields
     browser.submit(username=ANA_AT_RADICALE[0], password="wrong")
+    assert "were not accepted" in said(browser)
     assert "app-specific password" in said(browser)
     browser.submit(password=ANA_AT_RADICALE[1])
     assert browser.path.endswith("/calendars")

@@ -83,15 +83,16 @@ class DefaultPages:
             f"<button>{button}</button></form>"
         )
         title = f"{'Connect again' if account else 'Connect'}: {offer.title}"
-        return _page(title, f"{who}{_warning(page.problem)}{_START[offer.password]}{form}{_back(page)}")
+        intro = f"<p>{escape(page.hint)}</p>" if page.hint else _START[offer.password]
+        return _page(title, f"{who}{_warning(page.problem)}{intro}{form}{_back(page)}")
 
     def calendars(self, page: CalendarsPage) -> str:
         """Two boxes for each calendar."""
         intro = (
             f'<p><span class="name">{escape(page.account.name)}</span> '
             f'<span class="soft">{escape(page.account.provider)}</span></p>'
-            "<p>Which calendars take part? Nobody sees more of your events in another calendar than that you are busy "
-            "then, unless you were told otherwise.</p>"
+            "<p>Which calendars take part? In another calendar, an event shows as busy time and says nothing else, "
+            "unless you were told otherwise.</p>"
         )
         boxes = "".join(map(_calendar, page.calendars))
         if not boxes:
@@ -107,12 +108,13 @@ class DefaultPages:
         missing = "".join(f"<li>{escape(each)}</li>" for each in page.missing)
         listed = f"<p>The application may not yet:</p><ul>{missing}</ul>" if missing else ""
         again = f'<a class="button" href="{escape(page.again)}">Try again</a>' if page.again else ""
-        return _page("That did not work", f"{_warning(page.text)}{listed}{again}")
+        back = _back(page) if page.again != page.home else ""
+        return _page("That did not work", f"{_warning(page.text)}{listed}{again}{back}")
 
 
 _READ_ONLY = (
-    '<label class="box"><input type="checkbox" name="read_only" value="yes"><span>Only read my events. They will block '
-    "my other calendars, and nothing will be written to this account.</span></label>"
+    '<label class="box"><input type="checkbox" name="read_only" value="yes"><span>Only read my events. They make me '
+    "busy in my other calendars, and nothing is written to this account.</span></label>"
 )
 _START = {
     False: "<p>You will be asked there whether this application may see your calendars, and write to them when you are "
@@ -162,10 +164,10 @@ def _field(label: str, name: str, value: str, more: str) -> str:
 
 def _calendar(line: CalendarLine) -> str:
     primary = ' <span class="soft">(main calendar)</span>' if line.primary else ""
-    receive = _box(f"receive-{line.id}", "Block it when I am busy in the others", ticked=line.receive)
+    receive = _box(f"receive-{line.id}", "Show in it when I am busy in my other calendars", ticked=line.receive)
     if not line.writable:
-        receive = '<p class="soft">It can\'t be blocked: this login may only read it.</p>'
-    publish = _box(f"publish-{line.id}", "Its events block the others", ticked=line.publish)
+        receive = '<p class="soft">Nothing can be shown in it: this login may only read it.</p>'
+    publish = _box(f"publish-{line.id}", "Its events make me busy in my other calendars", ticked=line.publish)
     return (
         f"<fieldset><legend>{escape(line.name)}{primary}</legend>{_warning(line.problem)}{publish}{receive}</fieldset>"
     )

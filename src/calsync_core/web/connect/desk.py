@@ -22,7 +22,7 @@ from calsync_core.web.connect.answers import Header, Outcome, show, trouble
 from calsync_core.web.connect.pages import AccountLine, Offer, Problem, StartPage
 from calsync_core.web.connect.seals import Seals
 from calsync_core.web.connect.sites import Site
-from calsync_core.web.connect.words import title_of
+from calsync_core.web.connect.words import hint_for, title_of
 from calsync_core.web.messages import NAME
 
 __all__ = ["Consenting", "Desk", "problem_in"]
@@ -103,7 +103,11 @@ class Desk:
         """The page of a provider, once more with what was typed if there was a problem with that."""
         line = None if account is None else self.line(account)
         token = self.seals.token(owner)
-        page = StartPage(home=self.site.home, token=token, offer=offer, account=line, problem=problem, **typed)
+        # What helps stands in the problem already.
+        hint = hint_for(offer.name) if offer.password and problem is None else None
+        page = StartPage(
+            home=self.site.home, token=token, offer=offer, account=line, hint=hint, problem=problem, **typed
+        )
         return show(page, status=200 if problem is None else 400)
 
     def trouble(

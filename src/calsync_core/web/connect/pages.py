@@ -102,6 +102,7 @@ class StartPage(Page):
         account: It is connected again.
         username: As typed, or as known.
         address: As typed, or as known.
+        hint: What to know before a password is typed.
         problem: Why it did not work the last time, in a sentence.
     """
 
@@ -109,6 +110,7 @@ class StartPage(Page):
     account: AccountLine | None = None
     username: str = field(default="", repr=False)
     address: str = field(default="", repr=False)
+    hint: str | None = None
     problem: str | None = field(default=None, repr=False)
 
 

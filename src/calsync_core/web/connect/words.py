@@ -23,7 +23,7 @@ _TITLES = {
     "google": "Google Calendar",
     "microsoft": "Microsoft 365 or Outlook",
     "icloud": "Apple iCloud",
-    "caldav": "Another calendar server (CalDAV)",
+    "caldav": "Calendar server (CalDAV)",
 }
 
 _PERMISSIONS = {
@@ -71,6 +71,11 @@ ADDRESS = "There is no calendar server that can be used from here at this addres
 INCOMPLETE = "Please fill in every field."
 NO_SERVER = "There is a server at this address, but no calendars."
 
+_HINTS = {
+    "icloud": "Apple takes the address of your Apple Account and an app-specific password, which you make at "
+    "account.apple.com under Sign-In and Security. Your usual password does not work.",
+}
+
 _REFUSALS = {
     Refusal.DECLINED: Problem.DECLINED,
     Refusal.ADMINISTRATOR: Problem.ADMINISTRATOR,
@@ -95,11 +100,12 @@ def problem_of(refusal: Refusal) -> Problem:
     return _REFUSALS[refusal]
 
 
+def hint_for(provider: str) -> str | None:
+    """What to know before a password is typed."""
+    return _HINTS.get(provider)
+
+
 def wrong_password(provider: str) -> str:
     """What to look at if a password is not accepted."""
-    if provider == "icloud":
-        return (
-            "Apple did not accept this. It takes your Apple Account's address and an app-specific password, which you "
-            "make at account.apple.com under Sign-In and Security; your usual password does not work."
-        )
-    return "The server did not accept this user name and password. Some servers want an app password."
+    hint = _HINTS.get(provider, "Some servers want an app password.")
+    return f"This user name and password were not accepted. {hint}"
