@@ -9,7 +9,7 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, settings
 
-pytest_plugins = ["leaks"]
+pytest_plugins = ["leaks", "calsync_core.testing.fixtures"]
 
 REQUIRE_SERVERS = "CALSYNC_REQUIRE_SERVERS"
 """Set (to anything but 0) where every server must start: there, a skipped server test is a failed one."""

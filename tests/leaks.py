@@ -28,6 +28,7 @@ import structlog
 
 from calsync_core import models
 from calsync_core.errors import CalsyncError
+from calsync_core.web.connect import Connector
 from calsync_core.web.receiver import Received, Receiver, Reply
 from watching import STREAMS, TESTS, chain, learn, watch, words
 
@@ -143,6 +144,9 @@ def _watch_answers(patch: pytest.MonkeyPatch) -> None:
                 patch, kind, "as_dict", lambda self, _args, found: [(f"{type(self).__name__}.as_dict", found)]
             )
     _watch_results(patch, Receiver, "answer", lambda _self, args, reply: [_answered(args[0], reply)])
+    _watch_results(
+        patch, Connector, "answer", lambda _self, _args, reply: [("a page", f"{reply.headers}{reply.body!r}")]
+    )
     _watch_results(
         patch, subprocess.Popen, "communicate", lambda _self, _args, streams: zip(STREAMS, streams, strict=True)
     )

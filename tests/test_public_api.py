@@ -30,7 +30,7 @@ PUBLIC = {
     *("SyncReport", "SyncType", "SyncFailure", "AuditReport", "PurgeReport", "HeldDeletion", "BusyTime"),
     *("Explanation", "HealthReport", "InboxReport", "Metrics", "PushReceipt", "SubscriptionReport", "Vitals"),
     # what it is given
-    *("Password", "BearerToken", "OAuthGrant", "ServiceAccountGrant", "StaticTokens", "SystemClock"),
+    *("Password", "BearerToken", "OAuthClient", "OAuthGrant", "ServiceAccountGrant", "StaticTokens", "SystemClock"),
     # what it raises
     *("CalsyncError", "UsageError", "InvalidValue", "ConfigurationError", "UnknownAccount", "UnknownCalendar"),
     *("StoreError", "ProviderError", "AuthExpired", "IdentityChanged", "Unavailable"),

@@ -18,13 +18,12 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from calsync_core.errors import AuthExpired, InvalidValue, ProviderError, RateLimited, Rejected, Unavailable
-from calsync_core.models import Account, OAuthGrant, ServiceAccountGrant
+from calsync_core.models import Account, OAuthClient, OAuthGrant, ServiceAccountGrant
+from calsync_core.protocols import Authorization, AuthorizationRequest, Refusal
 from calsync_core.providers.google import (
     READ_SCOPES,
     WRITE_SCOPES,
     GoogleProvider,
-    authorization_request,
-    exchange_code,
 )
 from calsync_core.testing import GoogleSimulator, VirtualClock
 from calsync_core.testing.simulators.faults import HttpFault, HttpFaultKind
@@ -48,19 +47,18 @@ def provider(simulator: GoogleSimulator) -> GoogleProvider:
     return GoogleProvider(transport=simulator.transport())
 
 
-def client_of(simulator: GoogleSimulator) -> OAuthGrant:
-    return OAuthGrant(simulator.client_id, simulator.client_secret, token_url=simulator.token_url)
+def client_of(simulator: GoogleSimulator) -> OAuthClient:
+    return simulator.oauth_client
 
 
 def grant_of(simulator: GoogleSimulator) -> OAuthGrant:
-    return evolve(client_of(simulator), refresh_token=simulator.grant(ANA), scopes=WRITE_SCOPES)
+    return evolve(client_of(simulator).grant(), refresh_token=simulator.grant(ANA), scopes=WRITE_SCOPES)
 
 
 def consent(simulator: GoogleSimulator, url: str) -> dict[str, str]:
     """Ana presses "Allow"; what her browser brings back."""
-    here = simulator.authorize_url + url.removeprefix("https://accounts.google.com/o/oauth2/v2/auth")
     with httpx.Client(transport=simulator.transport()) as browser:
-        answer = browser.get(here)
+        answer = browser.get(url)
     assert answer.status_code == 302
     target = urlsplit(answer.headers["location"])
     assert f"{target.scheme}://{target.netloc}{target.path}" == BACK
@@ -76,14 +74,25 @@ def refuse(simulator: GoogleSimulator, status: int, body: object, **headers: str
 # -- consent --------------------------------------------------------------------------------------------------------
 
 
+def begun_at(simulator: GoogleSimulator, provider: GoogleProvider, **wishes: Any) -> Authorization:
+    request = AuthorizationRequest(BACK, provider.write_scopes, **wishes)
+    return provider.begin_authorization(client_of(simulator), request, simulator.clock)
+
+
+def finished(
+    simulator: GoogleSimulator, provider: GoogleProvider, begun: Authorization, answer: dict[str, str], **changes: Any
+) -> OAuthGrant:
+    """What comes of it; the client, and the record, changed in these."""
+    record = dict(begun.record) | {name: changes.pop(name) for name in begun.record.keys() & changes.keys()}
+    client = evolve(client_of(simulator), **changes)
+    return provider.finish_authorization(client, record, answer, simulator.clock)
+
+
 def test_from_consent_to_a_renewed_grant(simulator: GoogleSimulator, provider: GoogleProvider) -> None:
     """With PKCE; the code works once; what was granted is remembered, with the day's end of the access token."""
-    asked = authorization_request(simulator.client_id, BACK, login_hint=ANA)
-    brought = consent(simulator, asked.url)
-    assert brought["state"] == asked.state
-    exchange: dict[str, Any] = {"verifier": asked.verifier, "redirect_uri": BACK, "clock": simulator.clock}
-    transport = simulator.transport()
-    granted = exchange_code(client_of(simulator), brought["code"], transport=transport, **exchange)
+    begun = begun_at(simulator, provider, login_hint=ANA)
+    answer = consent(simulator, begun.url)
+    granted = finished(simulator, provider, begun, answer)
     assert granted.refresh_token
     assert granted.access_token
     assert set(granted.scopes) == set(WRITE_SCOPES)
@@ -93,22 +102,24 @@ def test_from_consent_to_a_renewed_grant(simulator: GoogleSimulator, provider: G
     assert renewed.access_token not in {None, granted.access_token}
     assert renewed.refresh_token == granted.refresh_token
     with pytest.raises(AuthExpired):
-        exchange_code(client_of(simulator), brought["code"], transport=transport, **exchange)
+        finished(simulator, provider, begun, answer)
 
 
-def test_the_request_asks_for_what_it_must() -> None:
+def test_the_request_asks_for_what_it_must(provider: GoogleProvider) -> None:
     """Offline access, consent anew, and a challenge that the verifier answers; every one is another."""
-    one, two = (authorization_request("client", BACK, scopes=READ_SCOPES) for _ in range(2))
+    client, clock = OAuthClient("client"), VirtualClock()
+    one, two = (provider.begin_authorization(client, AuthorizationRequest(BACK, READ_SCOPES), clock) for _ in range(2))
     query = {name: values[0] for name, values in parse_qs(urlsplit(one.url).query).items()}
-    assert urlsplit(one.url).scheme == "https"
+    assert one.url.startswith("https://accounts.google.com/")
     assert (query["access_type"], query["prompt"], query["response_type"]) == ("offline", "consent", "code")
     assert query["scope"].split() == list(READ_SCOPES)
-    hashed = base64.urlsafe_b64encode(hashlib.sha256(one.verifier.encode()).digest()).rstrip(b"=").decode()
-    assert (query["code_challenge"], query["code_challenge_method"]) == (hashed, "S256")
-    assert 43 <= len(one.verifier) <= 128
-    assert not {one.state, one.verifier} & {two.state, two.verifier}
-    assert one.verifier not in one.url
-    assert all(secret not in repr(one) for secret in (one.state, one.verifier))
+    verifier, state = str(one.record["verifier"]), str(one.record["state"])
+    hashed = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+    assert (query["code_challenge"], query["code_challenge_method"], query["state"]) == (hashed, "S256", state)
+    assert 43 <= len(verifier) <= 128
+    assert not {state, verifier} & {two.record["state"], two.record["verifier"]}
+    assert verifier not in one.url
+    assert all(secret not in repr(one) for secret in (state, verifier))
 
 
 @pytest.mark.parametrize(
@@ -116,66 +127,73 @@ def test_the_request_asks_for_what_it_must() -> None:
     [
         ({"verifier": "another"}, AuthExpired),
         ({"redirect_uri": "https://evil.example/"}, Rejected),
-        ({"code": "4/guessed"}, AuthExpired),
         ({"client_secret": "wrong"}, Rejected),
+        ({"state": "another"}, AuthExpired),
+        ({"code": "4/guessed"}, AuthExpired),
+        ({"code": ""}, AuthExpired),
+        ({"iss": "https://evil.example"}, AuthExpired),
+        ({"error": "access_denied"}, AuthExpired),
     ],
 )
-def test_a_code_is_worth_nothing_to_others(
-    simulator: GoogleSimulator, change: dict[str, str], kind: type[ProviderError]
+def test_an_answer_is_worth_nothing_to_others(
+    simulator: GoogleSimulator, provider: GoogleProvider, change: dict[str, str], kind: type[ProviderError]
 ) -> None:
-    asked = authorization_request(simulator.client_id, BACK)
-    values = {"code": consent(simulator, asked.url)["code"], "verifier": asked.verifier, "redirect_uri": BACK} | change
-    client = evolve(client_of(simulator), client_secret=values.pop("client_secret", simulator.client_secret))
+    begun = begun_at(simulator, provider)
+    answer = consent(simulator, begun.url)
+    brought = {name: value for name, value in change.items() if name in {"code", "iss", "error"}}
+    ours = {name: value for name, value in change.items() if name not in brought}
     with pytest.raises(kind):
-        exchange_code(
-            client,
-            values["code"],
-            verifier=values["verifier"],
-            redirect_uri=values["redirect_uri"],
-            clock=simulator.clock,
-            transport=simulator.transport(),
-        )
+        finished(simulator, provider, begun, answer | brought, **ours)
 
 
 def test_scopes_are_those_that_were_ticked(simulator: GoogleSimulator, provider: GoogleProvider) -> None:
     """Also after a renewal."""
     simulator.untick("calendar.events")
-    asked = authorization_request(simulator.client_id, BACK)
-    code = consent(simulator, asked.url)["code"]
-    granted = exchange_code(
-        client_of(simulator),
-        code,
-        verifier=asked.verifier,
-        redirect_uri=BACK,
-        clock=simulator.clock,
-        transport=simulator.transport(),
-    )
+    begun = begun_at(simulator, provider)
+    granted = finished(simulator, provider, begun, consent(simulator, begun.url))
     assert granted.scopes == WRITE_SCOPES[:1]
+    assert provider.missing_scopes(granted.scopes) == READ_SCOPES[1:]
+    assert provider.missing_scopes(granted.scopes, write=True) == WRITE_SCOPES[1:]
     renewed = provider.renew_grant(ACCOUNT, evolve(granted, scopes=WRITE_SCOPES), simulator.clock)
     assert renewed.scopes == WRITE_SCOPES[:1]
 
 
-def test_a_code_without_a_refresh_token_is_said_so(simulator: GoogleSimulator) -> None:
+def test_a_code_without_a_refresh_token_is_said_so(simulator: GoogleSimulator, provider: GoogleProvider) -> None:
     """It would work for an hour, and never again."""
     simulator.grant(ANA)
-    asked = authorization_request(simulator.client_id, BACK)
-    code = consent(simulator, asked.url.replace("prompt=consent", "prompt=none"))["code"]
+    begun = begun_at(simulator, provider)
+    answer = consent(simulator, begun.url.replace("prompt=consent", "prompt=none"))
     with pytest.raises(AuthExpired, match="refresh token"):
-        exchange_code(
-            client_of(simulator),
-            code,
-            verifier=asked.verifier,
-            redirect_uri=BACK,
-            clock=simulator.clock,
-            transport=simulator.transport(),
-        )
+        finished(simulator, provider, begun, answer)
 
 
-@pytest.mark.parametrize("name", ["client_id", "redirect_uri", "scopes"])
+@pytest.mark.parametrize(
+    ("error", "refusal"),
+    [
+        ("access_denied", Refusal.DECLINED),
+        ("admin_policy_enforced", Refusal.ADMINISTRATOR),
+        ("org_internal", Refusal.APPLICATION),
+        ("redirect_uri_mismatch", Refusal.APPLICATION),
+        ("temporarily_unavailable", Refusal.LATER),
+        ("<b>", Refusal.UNKNOWN),
+    ],
+)
+def test_what_a_refusal_means(provider: GoogleProvider, error: str, refusal: Refusal) -> None:
+    assert provider.read_refusal({"error": error}) is refusal
+    assert provider.read_refusal({"code": "4/x"}) is None
+
+
+@pytest.mark.parametrize("name", ["redirect_uri", "scopes", "state"])
 def test_an_empty_argument_is_named(name: str) -> None:  # I-44
-    values: dict[str, Any] = {"client_id": "c", "redirect_uri": BACK, "scopes": READ_SCOPES} | {name: ""}
+    values: dict[str, Any] = {"redirect_uri": BACK, "scopes": READ_SCOPES, "state": "s"} | {name: ""}
     with pytest.raises(InvalidValue, match=f"^{name}"):
-        authorization_request(**values)
+        AuthorizationRequest(**values)
+
+
+def test_nobody_is_sent_to_an_odd_page(provider: GoogleProvider) -> None:  # I-44
+    client = OAuthClient("client", authorization_url="http://evil.example/")
+    with pytest.raises(InvalidValue, match=r"^authorization_url"):
+        provider.begin_authorization(client, AuthorizationRequest(BACK, READ_SCOPES), VirtualClock())
 
 
 # -- renewal --------------------------------------------------------------------------------------------------------
@@ -251,15 +269,9 @@ def test_a_refusal_that_is_none_of_google_s(
     refuse(simulator, 403, body)
     with pytest.raises(Unavailable):
         provider.renew_grant(ACCOUNT, grant, simulator.clock)
+    begun = begun_at(simulator, provider)
     with pytest.raises(Unavailable):
-        exchange_code(
-            client_of(simulator),
-            "code",
-            verifier="v",
-            redirect_uri=BACK,
-            clock=simulator.clock,
-            transport=simulator.transport(),
-        )
+        finished(simulator, provider, begun, {"state": str(begun.record["state"]), "code": "4/x"})
 
 
 def test_a_lost_answer_is_unavailable(simulator: GoogleSimulator, provider: GoogleProvider) -> None:
@@ -291,7 +303,7 @@ def test_secrets_go_to_no_odd_address(simulator: GoogleSimulator, provider: Goog
 
 def test_a_grant_without_a_refresh_token_is_named(simulator: GoogleSimulator, provider: GoogleProvider) -> None:  # I-44
     with pytest.raises(InvalidValue, match=r"^refresh_token"):
-        provider.renew_grant(ACCOUNT, client_of(simulator), simulator.clock)
+        provider.renew_grant(ACCOUNT, client_of(simulator).grant(), simulator.clock)
 
 
 # -- service accounts -----------------------------------------------------------------------------------------------

@@ -25,13 +25,13 @@ from calsync_core.errors import (
     Unavailable,
     UnreadableAnswer,
 )
-from calsync_core.models import Account, BearerToken, Grant, OAuthGrant, ServiceAccountGrant
+from calsync_core.models import Account, BearerToken, Grant, OAuthClient, OAuthGrant, ServiceAccountGrant
+from calsync_core.protocols import Authorization, AuthorizationRequest, Refusal
 from calsync_core.providers.microsoft import (
     READ_SCOPES,
+    WRITE_SCOPES,
     MicrosoftProvider,
-    begin_authorization,
     begin_device_login,
-    finish_authorization,
     finish_device_login,
 )
 from calsync_core.providers.microsoft.auth import may_write, renew
@@ -51,16 +51,29 @@ def platform(secret: str | None = SECRET) -> GraphSimulator:
     return graph
 
 
-def client(graph: GraphSimulator, secret: str | None = SECRET) -> OAuthGrant:
-    return OAuthGrant(APP, secret, token_url=f"{graph.authority}/oauth2/v2.0/token")
+def client(graph: GraphSimulator, secret: str | None = SECRET) -> OAuthClient:
+    return OAuthClient(APP, secret, token_url=f"{graph.authority}/oauth2/v2.0/token")
 
 
-def consented(graph: GraphSimulator, **wishes: Any) -> OAuthGrant:
+def begun_at(graph: GraphSimulator, scopes: tuple[str, ...] = WRITE_SCOPES) -> Authorization:
+    provider = MicrosoftProvider(transport=graph.transport())
+    return provider.begin_authorization(client(graph), AuthorizationRequest(BACK, scopes), clock_of(graph))
+
+
+def finished(graph: GraphSimulator, begun: Authorization, answer: dict[str, str]) -> OAuthGrant:
+    provider = MicrosoftProvider(transport=graph.transport())
+    return provider.finish_authorization(client(graph), begun.record, answer, clock_of(graph))
+
+
+def answer_to(graph: GraphSimulator, begun: Authorization, *, deny: bool = False) -> dict[str, str]:
+    """What the person's browser brings back."""
+    return dict(parse_qsl(urlsplit(graph.consent(begun.url, ANA, deny=deny)).query))
+
+
+def consented(graph: GraphSimulator, scopes: tuple[str, ...] = WRITE_SCOPES) -> OAuthGrant:
     """A grant through the authorization code flow."""
-    clock, transport = clock_of(graph), graph.transport()
-    begun = begin_authorization(client(graph), BACK, clock=clock, transport=transport, **wishes)
-    query = dict(parse_qsl(urlsplit(graph.consent(begun.url, ANA)).query))
-    return finish_authorization(client(graph), begun.flow, query, clock=clock, transport=transport)
+    begun = begun_at(graph, scopes)
+    return finished(graph, begun, answer_to(graph, begun))
 
 
 def renewed(graph: GraphSimulator, grant: Grant) -> OAuthGrant:
@@ -91,11 +104,14 @@ def test_a_person_connects_with_pkce() -> None:
 
 def test_the_verifier_never_travels_with_the_challenge() -> None:
     graph = platform()
-    begun = begin_authorization(client(graph), BACK, clock=clock_of(graph), transport=graph.transport())
+    begun = begun_at(graph)
+    assert begun.url.startswith(f"{graph.authority}/oauth2/v2.0/authorize?")
     asked = dict(parse_qsl(urlsplit(begun.url).query))
     assert (asked["code_challenge_method"], asked["response_mode"]) == ("S256", "query")
-    assert begun.flow["code_verifier"] not in begun.url
-    assert begun.flow["code_verifier"] not in repr(begun)
+    verifier = str(begun.record["code_verifier"])
+    assert asked["state"] == begun.record["state"]
+    assert verifier not in begun.url
+    assert verifier not in repr(begun)
     assert asked["state"] not in repr(begun)
 
 
@@ -105,28 +121,60 @@ def test_reading_only_is_a_wish_too() -> None:  # I-42
     assert may_write(consented(platform()).scopes)
 
 
-@pytest.mark.parametrize("forged", [{"state": "another"}, {"state": ""}, {}])
+@pytest.mark.parametrize("forged", [{"state": "another"}, {"state": ""}, {"iss": "https://evil.example/v2.0"}, {}])
 def test_what_does_not_belong_to_the_connection_is_refused(forged: dict[str, str]) -> None:  # I-26
     graph = platform()
-    clock, transport = clock_of(graph), graph.transport()
-    begun = begin_authorization(client(graph), BACK, clock=clock, transport=transport)
-    query = dict(parse_qsl(urlsplit(graph.consent(begun.url, ANA)).query))
-    query = {**query, **forged} if forged else {"code": "made-up"}
+    begun = begun_at(graph)
+    answer = answer_to(graph, begun)
+    answer = {**answer, **forged} if forged else {"code": "made-up"}
     with pytest.raises(AuthExpired):
-        finish_authorization(client(graph), begun.flow, query, clock=clock, transport=transport)
+        finished(graph, begun, answer)
 
 
 def test_a_code_works_once_and_a_no_is_a_no() -> None:
     graph = platform()
-    clock, transport = clock_of(graph), graph.transport()
-    begun = begin_authorization(client(graph), BACK, clock=clock, transport=transport)
-    query = dict(parse_qsl(urlsplit(graph.consent(begun.url, ANA)).query))
-    finish_authorization(client(graph), begun.flow, query, clock=clock, transport=transport)
+    begun = begun_at(graph)
+    answer = answer_to(graph, begun)
+    finished(graph, begun, {**answer, "iss": f"{graph.authority}/v2.0"})
     with pytest.raises(AuthExpired):
-        finish_authorization(client(graph), begun.flow, query, clock=clock, transport=transport)
-    denied = dict(parse_qsl(urlsplit(graph.consent(begun.url, ANA, deny=True)).query))
+        finished(graph, begun, answer)
+    denied = answer_to(graph, begun, deny=True)
+    assert MicrosoftProvider().read_refusal(denied) is Refusal.DECLINED
     with pytest.raises(AuthExpired, match="access_denied"):
-        finish_authorization(client(graph), begun.flow, denied, clock=clock, transport=transport)
+        finished(graph, begun, denied)
+
+
+@pytest.mark.parametrize(
+    ("error", "description", "refusal"),
+    [
+        ("access_denied", "AADSTS65004: User declined to consent.", Refusal.DECLINED),
+        ("access_denied", "AADSTS90094: Administrator's consent is needed.", Refusal.ADMINISTRATOR),
+        ("interaction_required", "AADSTS65001: The user or administrator has not consented.", Refusal.ADMINISTRATOR),
+        ("consent_required", "", Refusal.ADMINISTRATOR),
+        ("server_error", "", Refusal.LATER),
+        ("invalid_request", "AADSTS900144: missing", Refusal.APPLICATION),
+        ("<b>", "AADSTS", Refusal.UNKNOWN),
+    ],
+)
+def test_what_a_redirect_with_an_error_means(error: str, description: str, refusal: Refusal) -> None:
+    assert MicrosoftProvider().read_refusal({"error": error, "error_description": description}) is refusal
+    assert MicrosoftProvider().read_refusal({"code": "0.x"}) is None
+
+
+@pytest.mark.parametrize(
+    ("granted", "reading", "writing"),
+    [
+        ((), (), ()),
+        (WRITE_SCOPES, (), ()),
+        (READ_SCOPES, (), ("Calendars.ReadWrite",)),
+        (("https://graph.microsoft.com/.default",), (), ()),
+        (("User.Read",), ("Calendars.Read",), ("Calendars.ReadWrite",)),
+        (("https://graph.microsoft.com/Calendars.ReadWrite",), ("User.Read",), ("User.Read",)),
+    ],
+)
+def test_what_a_grant_lacks(granted: tuple[str, ...], reading: tuple[str, ...], writing: tuple[str, ...]) -> None:
+    provider = MicrosoftProvider()
+    assert (provider.missing_scopes(granted), provider.missing_scopes(granted, write=True)) == (reading, writing)
 
 
 # -- the device code flow ---------------------------------------------------------------------------------------------
@@ -249,16 +297,16 @@ def test_msal_s_own_cache_is_a_grant_too() -> None:  # I-36
 def test_an_empty_or_garbled_cache_is_no_login() -> None:  # I-35, I-44
     graph = platform()
     with pytest.raises(AuthExpired, match="login_required"):
-        renewed(graph, evolve(client(graph), cache="{}"))
+        renewed(graph, evolve(client(graph).grant(), cache="{}"))
     for garbage in ("garbage", "[]", "3"):
         with pytest.raises((InvalidValue, ProviderError)):
-            renewed(graph, evolve(client(graph), cache=garbage))
+            renewed(graph, evolve(client(graph).grant(), cache=garbage))
 
 
 def test_an_application_acts_for_a_mailbox() -> None:
     """Client credentials: no refresh token, and ``acts_for`` says whose mailbox it is about."""
     graph = platform()
-    grant = renewed(graph, evolve(client(graph), acts_for=ANA))
+    grant = renewed(graph, evolve(client(graph).grant(), acts_for=ANA))
     credential = credential_in(grant)
     assert isinstance(credential, BearerToken)
     assert credential == BearerToken(grant.access_token or "", grant.scopes, ANA)

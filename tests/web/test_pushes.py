@@ -102,7 +102,7 @@ def town(webhook_app: Any, serve: Serve, **options: Any) -> Iterator[Town]:
         app = webhook_app(engine, **options)
         with serve(app, at=listener):
             yield Town(clock, google, graph, engine, url)
-        app._receiver.stop()
+        app._answering.stop()
 
 
 @KINDS
@@ -192,7 +192,7 @@ def test_without_a_lifespan_the_first_request_starts_it(path: str) -> None:
         else:
             assert httpx.post(f"{url}{path}", headers=desk.push()).status_code == 202
         assert inbox_threads() == 1
-    receiver_app._receiver.stop()  # type: ignore[attr-defined]  # its type is any application's
+    receiver_app._answering.stop()  # type: ignore[attr-defined]  # its type is any application's
     assert inbox_threads() == 0
 
 
@@ -201,7 +201,7 @@ def test_a_thread_that_died_is_unhealthy() -> None:
     app = asgi.webhook_app(desk.engine)
     with serve_asgi(app) as url:
         assert httpx.get(f"{url}/health").status_code == 200
-        app._receiver._drain._worker.stop(10)  # type: ignore[attr-defined]  # its type is any application's
+        app._answering._drain._worker.stop(10)  # type: ignore[attr-defined]  # its type is any application's
         desk.clock.advance(timedelta(seconds=5))
         answer = httpx.get(f"{url}/health")
         assert (answer.status_code, answer.json()["status"], answer.json()["drain"]) == (503, "unhealthy", "stopped")

@@ -73,6 +73,10 @@ class Keyring:
         """A keyed hash of a credential, to notice that it is another one without keeping it."""
         return _digest(self.secrets[0], "login", *parts)
 
+    def keys(self, purpose: str) -> tuple[bytes, ...]:
+        """Keys of 32 bytes for another purpose, one under each secret; nothing follows from them about any other."""
+        return tuple(_mac(secret, "key", purpose) for secret in self.secrets)
+
     def _tag(self, secret: bytes, owner: str, source_ref: str) -> Tag:
         return Tag(
             installation=_short(secret, "installation"),

@@ -7,6 +7,7 @@ What a host needs of it goes through the engine (``encryption_key``, ``connect``
 
 from calsync_core.credentials.kept import KeptLogin, carry_on, fingerprint
 from calsync_core.credentials.logins import Ask, Credentials, Logins
+from calsync_core.credentials.sealing import Sealer
 from calsync_core.credentials.stored import StoredLogin
 from calsync_core.credentials.tokens import LoginTokens
 from calsync_core.credentials.vault import Vault, check_keys, new_key
@@ -17,6 +18,7 @@ __all__ = [
     "KeptLogin",
     "LoginTokens",
     "Logins",
+    "Sealer",
     "StoredLogin",
     "Vault",
     "carry_on",

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from calsync_core.credentials.kept import KeptLogin
+from calsync_core.credentials.sealing import required_cryptography
 from calsync_core.errors import CalsyncError, ConfigurationError
 from calsync_core.models import Account, BearerToken, Login, OAuthGrant, Password, ServiceAccountGrant
 
 if TYPE_CHECKING:
-    from cryptography.fernet import Fernet
+    from cryptography.fernet import Fernet, MultiFernet
 
 __all__ = ["Vault", "check_keys", "new_key"]
 
@@ -68,16 +69,10 @@ class Vault:
 
     def __init__(self, keys: str | Sequence[str]) -> None:
         values = check_keys(keys)
-        try:
-            from cryptography.fernet import Fernet, InvalidToken, MultiFernet  # noqa: PLC0415  (an extra)
-        except ModuleNotFoundError:
-            raise ConfigurationError(
-                "encryption_key: cryptography is not installed; it needs the extra: "
-                "pip install 'calsync-core[credentials]'"
-            ) from None
-        self._first: Fernet = Fernet(values[0])
-        self._all = MultiFernet([Fernet(value) for value in values])
-        self._invalid = InvalidToken
+        fernet = required_cryptography("encryption_key")
+        self._first: Fernet = fernet.Fernet(values[0])
+        self._all: MultiFernet = fernet.MultiFernet([fernet.Fernet(value) for value in values])
+        self._invalid: type[Exception] = fernet.InvalidToken
 
     def seal(self, account: Account, kept: KeptLogin) -> str:
         """The login as text that says nothing without a key. Before: the account has its id."""

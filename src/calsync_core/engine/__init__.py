@@ -20,11 +20,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from types import MappingProxyType
 from urllib.parse import urlsplit
 
 from calsync_core.core import watching
 from calsync_core.core.identity import Keyring
-from calsync_core.credentials import Ask, Vault
+from calsync_core.credentials import Ask, Sealer, Vault
 from calsync_core.engine.accounts import Accounts
 from calsync_core.engine.looking import Looking
 from calsync_core.errors import ConfigurationError, InvalidValue, LeaseBusy, UnknownCalendar
@@ -127,6 +128,22 @@ class SyncEngine(Accounts, Looking):
     def clock(self) -> Clock:
         """What the engine tells the time by."""
         return self._context.clock
+
+    @property
+    def providers(self) -> Mapping[str, Provider]:
+        """As they were given, by the name that accounts use."""
+        return MappingProxyType(self._context.providers)
+
+    def sealer(self, purpose: str) -> Sealer:
+        """Seals what has to travel through a person's browser and come back as it was, under the installation's secret.
+
+        Args:
+            purpose: What is sealed for one purpose opens for no other.
+
+        Raises:
+            ConfigurationError: ``cryptography`` is not installed.
+        """
+        return Sealer(self._context.keyring.keys(purpose), self.clock)
 
     def stop(self) -> None:
         """Send no further request, from any thread, for good: syncs under way end at their next one.

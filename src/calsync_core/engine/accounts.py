@@ -15,6 +15,7 @@ from calsync_core.models import (
     AccountStatus,
     Calendar,
     CalendarId,
+    Identity,
     MirrorRule,
     PurgeReport,
 )
@@ -46,6 +47,27 @@ class Accounts(Part):
             self._deliver()
         self._look_after(self._store.load_calendars(account_id=connected.key))
         return connected
+
+    def identify(self, account: Account, credentials: Credentials) -> Identity:
+        """Ask the provider whose this login is, as ``connect`` does; nothing is stored and nobody is told.
+
+        Args:
+            account: As it would be connected; its name does not matter yet.
+            credentials: The login.
+
+        Raises:
+            AuthExpired: the provider refuses the login.
+            Unavailable: the provider can't be reached now.
+        """
+        return connecting.identify(self._context, account, credentials)
+
+    def accounts(self, owner: str | None = None) -> list[Account]:
+        """All accounts, or one owner's."""
+        return self._store.load_accounts(owner)
+
+    def calendars(self, owner: str | None = None, account_id: AccountId | None = None) -> list[Calendar]:
+        """All calendars that ``discover`` found, or one owner's, or one account's."""
+        return self._store.load_calendars(owner=owner, account_id=account_id)
 
     def attach(self, account_id: AccountId, credentials: Credentials) -> None:
         """Give the login of an account that an earlier process connected. Sends no request.

@@ -10,7 +10,16 @@ from attrs import field, frozen
 from calsync_core.errors import InvalidValue
 from calsync_core.models.time import require_utc
 
-__all__ = ["BearerToken", "Credential", "Grant", "Login", "OAuthGrant", "Password", "ServiceAccountGrant"]
+__all__ = [
+    "BearerToken",
+    "Credential",
+    "Grant",
+    "Login",
+    "OAuthClient",
+    "OAuthGrant",
+    "Password",
+    "ServiceAccountGrant",
+]
 
 
 @frozen
@@ -33,6 +42,31 @@ class BearerToken:
     token: str = field(repr=False)
     scopes: tuple[str, ...] = ()
     acts_for: str | None = field(default=None, repr=False)
+
+
+@frozen
+class OAuthClient:
+    """The host's application, as it is registered at a provider: what people grant something to.
+
+    Attributes:
+        client_id: Its id there.
+        client_secret: Its secret; None for a public client.
+        token_url: Another token server than the provider's own: a single tenant's, a simulator's.
+        authorization_url: Another consent page than the provider's own. Microsoft's follows from ``token_url``.
+    """
+
+    client_id: str
+    client_secret: str | None = field(default=None, repr=False)
+    token_url: str | None = None
+    authorization_url: str | None = None
+
+    def __attrs_post_init__(self) -> None:
+        if not self.client_id:
+            raise InvalidValue("client_id: must not be empty")
+
+    def grant(self) -> OAuthGrant:
+        """What somebody granted to it, as long as that is nothing."""
+        return OAuthGrant(self.client_id, self.client_secret, token_url=self.token_url)
 
 
 def _optional_utc(value: datetime | None) -> datetime | None:

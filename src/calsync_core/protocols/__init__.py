@@ -1,6 +1,15 @@
 """The ports: what an extension implements, with what holds before, what holds after, and every error."""
 
 from calsync_core.models import PushKind
+from calsync_core.protocols.authorizing import (
+    Authorization,
+    AuthorizationRequest,
+    AuthorizingProvider,
+    PasswordProvider,
+    Refusal,
+    new_state,
+    same_state,
+)
 from calsync_core.protocols.inbox import InboxStore, NoticeStore, PushStore
 from calsync_core.protocols.provider import (
     EchoingProvider,
@@ -29,6 +38,9 @@ from calsync_core.protocols.store import (
 )
 
 __all__ = [
+    "Authorization",
+    "AuthorizationRequest",
+    "AuthorizingProvider",
     "BlockStore",
     "Clock",
     "CredentialStore",
@@ -42,6 +54,7 @@ __all__ = [
     "LeaseStore",
     "NoticeStore",
     "Notifier",
+    "PasswordProvider",
     "PlanStore",
     "Provider",
     "Push",
@@ -50,11 +63,14 @@ __all__ = [
     "PushRequest",
     "PushStore",
     "ReadRequest",
+    "Refusal",
     "RequestMeter",
     "RunStore",
     "Session",
     "Store",
     "Subscription",
     "TokenSource",
+    "new_state",
     "nothing_known",
+    "same_state",
 ]

@@ -6,11 +6,11 @@ from attrs import evolve
 
 from calsync_core.credentials import Credentials
 from calsync_core.errors import IdentityChanged, InvalidValue
-from calsync_core.models import Account, AccountStatus, Calendar, NoticeKind
+from calsync_core.models import Account, AccountStatus, Calendar, Identity, NoticeKind
 from calsync_core.protocols import RequestMeter, Session, TokenSource
 from calsync_core.steps.context import Context
 
-__all__ = ["connect", "discover", "enable"]
+__all__ = ["connect", "discover", "enable", "identify"]
 
 
 def connect(context: Context, account: Account, credentials: Credentials) -> Account:
@@ -29,9 +29,18 @@ def connect(context: Context, account: Account, credentials: Credentials) -> Acc
             return _connect(context, account, known, tokens)
 
 
+def identify(context: Context, account: Account, credentials: Credentials) -> Identity:
+    """Ask whose a login is; nothing is stored."""
+    return _identity(context, account, context.logins.source_of(account, credentials, anew=True))
+
+
+def _identity(context: Context, account: Account, tokens: TokenSource) -> Identity:
+    provider = context.provider_of(account)
+    return provider.identify(Session(account=account, tokens=tokens, meter=RequestMeter(), clock=context.clock))
+
+
 def _connect(context: Context, account: Account, known: Account | None, tokens: TokenSource) -> Account:
-    session = Session(account=account, tokens=tokens, meter=RequestMeter(), clock=context.clock)
-    identity = context.provider_of(account).identify(session)
+    identity = _identity(context, account, tokens)
     if known is not None and known.subject not in {None, identity.subject}:
         context.tell(NoticeKind.IDENTITY_CHANGED, account.owner, account=known.id)
         context.store.save_account(evolve(known, status=AccountStatus.IDENTITY_CHANGED))

@@ -1,8 +1,10 @@
-"""For hosts' tests and for authors of extensions: a virtual clock, faults, deaths, contract kits.
+"""For hosts' tests and for authors of extensions: a virtual clock, a browser, faults, deaths, contract kits.
 
 Exported here is what needs nothing but the base install. The kits need pytest and are imported by their own path::
 
     from calsync_core.testing.provider_kit import ProviderContract
+
+So are the fixtures for hosts' tests, by ``pytest_plugins = ["calsync_core.testing.fixtures"]``.
 """
 
 from calsync_core.testing.clock import VirtualClock

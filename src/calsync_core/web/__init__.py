@@ -1,5 +1,7 @@
-"""The endpoint that providers push to, for any web framework: ``asgi``, ``wsgi``, and ``receiver`` beneath both.
+"""What hosts mount, for any web framework: the endpoint that providers push to, and the pages on which people connect
+their accounts.
 
-None of them needs an extra. A push is authenticated, stored and answered; what it asks for is done elsewhere, by the
-thread that ``drain=True`` starts or by the host with ``engine.process_notifications()``.
+``asgi`` and ``wsgi`` move the bytes; ``receiver`` and ``connect`` beneath them are of no framework. A push is
+authenticated, stored and answered; what it asks for is done elsewhere, by the thread that ``drain=True`` starts or by
+the host with ``engine.process_notifications()``. The pages need the extra ``credentials``.
 """

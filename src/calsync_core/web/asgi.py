@@ -1,4 +1,4 @@
-"""The endpoint for ASGI servers: Starlette, FastAPI, Django's ASGI side, or on its own.
+"""The endpoint, and the connect pages, for ASGI servers: Starlette, FastAPI, Django's ASGI side, or on its own.
 
 The event loop only moves bytes. Whatever may wait for the store runs in threads of the application's own. They are few,
 and only so many requests may wait for them: a slow store delays pushes, and nothing else of the host's.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeAlias
 
@@ -17,9 +17,12 @@ from attrs import evolve
 
 from calsync_core.engine import SyncEngine
 from calsync_core.errors import ConfigurationError
+from calsync_core.models import OAuthClient
+from calsync_core.web.connect import Connector, OwnerOf, Pages
+from calsync_core.web.messages import Answering
 from calsync_core.web.receiver import MAX_BODY, OnAccepted, Received, Receiver, Reply
 
-__all__ = ["Application", "webhook_app"]
+__all__ = ["Application", "connect_app", "webhook_app"]
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
@@ -60,12 +63,65 @@ def webhook_app(
     Raises:
         ConfigurationError: names the argument.
     """
-    if max_waiting < 0:
-        raise ConfigurationError(f"max_waiting: must not be negative, got {max_waiting!r}")
+    waiting = _checked(max_waiting)
     receiver = Receiver(
         engine, drain=drain, metrics=metrics, max_body=max_body, rate_limit=rate_limit, on_accepted=on_accepted
     )
-    return _Application(receiver, max_waiting)
+    # A probe is answered while all the others wait for the store.
+    return _Application(
+        receiver, posts=_Threads("calsync-push", _THREADS, waiting), gets=_Threads("calsync-probe", 1, waiting)
+    )
+
+
+def connect_app(
+    engine: SyncEngine,
+    *,
+    public_url: str,
+    owner: OwnerOf,
+    clients: Mapping[str, OAuthClient] | None = None,
+    done: str = "/",
+    login: str | None = None,
+    pages: Pages | None = None,
+    private_servers: bool = False,
+    max_waiting: int = 1_000,
+) -> Application:
+    """An ASGI application for asyncio on which people connect their accounts; mounted where ``public_url`` points.
+
+    What it answers to what is told in ``calsync_core.web.connect``. ``owner`` is called in a thread, with ASGI's scope
+    in the request's ``scope``.
+
+    Args:
+        engine: See ``Connector``, as for all that is not told here.
+        public_url: See ``Connector``.
+        owner: See ``Connector``.
+        clients: See ``Connector``.
+        done: See ``Connector``.
+        login: See ``Connector``.
+        pages: See ``Connector``.
+        private_servers: See ``Connector``.
+        max_waiting: Requests that may wait for a thread; one more is answered 503 at once.
+
+    Raises:
+        ConfigurationError: names the argument.
+    """
+    connector = Connector(
+        engine,
+        public_url=public_url,
+        owner=owner,
+        clients=clients,
+        done=done,
+        login=login,
+        pages=pages,
+        private_servers=private_servers,
+    )
+    threads = _Threads("calsync-connect", _THREADS, _checked(max_waiting))
+    return _Application(connector, posts=threads, gets=threads)
+
+
+def _checked(max_waiting: int) -> int:
+    if max_waiting < 0:
+        raise ConfigurationError(f"max_waiting: must not be negative, got {max_waiting!r}")
+    return max_waiting
 
 
 class _TooLargeError(Exception):
@@ -77,11 +133,12 @@ class _GoneError(Exception):
 
 
 class _Application:
-    def __init__(self, receiver: Receiver, max_waiting: int) -> None:
-        self._receiver = receiver
-        self._pushes = _Threads("calsync-push", _THREADS, max_waiting)
-        # A probe is answered while all the others wait for the store.
-        self._probes = _Threads("calsync-probe", 1, max_waiting)
+    """Moves bytes. What has a body, and what has none, may wait in threads of its own."""
+
+    def __init__(self, answering: Answering, *, posts: _Threads, gets: _Threads) -> None:
+        self._answering = answering
+        self._posts = posts
+        self._gets = gets
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         match scope["type"]:
@@ -106,34 +163,34 @@ class _Application:
 
     async def _answer(self, head: Received, receive: Receive) -> tuple[Reply, bool]:
         """The answer, and whether the request was read to its end."""
-        early, unread = self._receiver.precheck(head), _has_body(head)
+        early, unread = self._answering.precheck(head), _has_body(head)
         if early is not None:
             return early, not unread
         if head.method != "POST":
-            return await self._in_thread(self._probes, head), not unread
+            return await self._in_thread(self._gets, head), not unread
         try:
             async with asyncio.timeout(BODY_SECONDS):
-                body = await _read(receive, self._receiver.max_body)
+                body = await _read(receive, self._answering.max_body)
         except TimeoutError:
-            return self._receiver.refused(head, 408), False
+            return self._answering.refused(head, 408), False
         except _TooLargeError:
-            return self._receiver.refused(head, 413), False
-        return await self._in_thread(self._pushes, evolve(head, body=body)), True
+            return self._answering.refused(head, 413), False
+        return await self._in_thread(self._posts, evolve(head, body=body)), True
 
     async def _in_thread(self, threads: _Threads, received: Received) -> Reply:
-        future = threads.submit(lambda: self._receiver.answer(received))
-        return self._receiver.refused(received, 503, "busy") if future is None else await asyncio.wrap_future(future)
+        future = threads.submit(lambda: self._answering.answer(received))
+        return self._answering.refused(received, 503, "busy") if future is None else await asyncio.wrap_future(future)
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
-                self._receiver.start()
+                self._answering.start()
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
-                await asyncio.to_thread(self._receiver.stop)
-                self._pushes.close()
-                self._probes.close()
+                await asyncio.to_thread(self._answering.stop)
+                self._posts.close()
+                self._gets.close()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
 
@@ -202,6 +259,7 @@ def _head(scope: Scope) -> Received:
         query_string=scope.get("query_string", b"").decode("latin-1"),
         headers=[(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope.get("headers", ())],
         client=scope["client"][0] if scope.get("client") else None,
+        scope=scope,
     )
 
 

@@ -1,21 +1,26 @@
 """A request and its answer, of no framework."""
 
+# pyright: reportReturnType=false
+# A port's methods are their docstrings; mypy knows such bodies in protocols, pyright asks for an ellipsis.
+
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Mapping
 from enum import Enum, auto
-from typing import cast
+from types import TracebackType
+from typing import Any, Protocol, cast
 from urllib.parse import parse_qs
 
 from attrs import field, frozen
 
 from calsync_core.errors import InvalidValue
 
-__all__ = ["Received", "Reply", "Route", "find_route"]
+__all__ = ["NAME", "Answering", "Received", "Reply", "Route", "find_route", "place_of", "text_reply"]
 
 _MOST_FIELDS = 64
-_NAME = re.compile(r"[\w.-]{1,64}", re.ASCII)
+NAME = re.compile(r"[\w.-]{1,64}", re.ASCII)
 
 Headers = Mapping[str, str] | Iterable[tuple[str, str]]
 
@@ -39,6 +44,7 @@ class Received:
         query_string: Still encoded, without the question mark.
         headers: A mapping or pairs, in any case; kept in lower case.
         client: The address it came from, as far as the server knows.
+        scope: ASGI's scope or WSGI's environ as it came, in which a host's own middleware leaves its session.
     """
 
     method: str
@@ -47,6 +53,7 @@ class Received:
     headers: Mapping[str, str] = field(factory=dict, converter=_headers, repr=False)
     body: bytes = field(default=b"", repr=False)
     client: str | None = None
+    scope: Mapping[str, Any] = field(factory=dict, repr=False, eq=False)
 
     def query(self) -> dict[str, str]:
         """Decoded; of several values of one name, the first.
@@ -54,11 +61,28 @@ class Received:
         Raises:
             InvalidValue: too many.
         """
-        try:
-            found = parse_qs(self.query_string, keep_blank_values=True, errors="replace", max_num_fields=_MOST_FIELDS)
-        except ValueError:
-            raise InvalidValue("query: can't be read") from None
-        return {name: values[0] for name, values in found.items()}
+        return _pairs("query", self.query_string, _MOST_FIELDS)
+
+    def form(self, most: int = _MOST_FIELDS) -> dict[str, str]:
+        """The body as a form that is not made of files; of several values of one name, the first.
+
+        Raises:
+            InvalidValue: it is none, or has more than so many fields.
+        """
+        kind = self.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind != "application/x-www-form-urlencoded":
+            raise InvalidValue("form: must be application/x-www-form-urlencoded")
+        return _pairs("form", self.body.decode("utf-8", "replace"), most)
+
+    def cookies(self) -> dict[str, str]:
+        """What the browser has kept for this host; of several values of one name, the first (RFC 6265, 5.4)."""
+        found: dict[str, str] = {}
+        # Lines of one name are joined with commas here, in which no cookie's value may have one.
+        for pair in self.headers.get("cookie", "").replace(",", ";").split(";"):
+            name, equals, value = pair.strip().partition("=")
+            if equals:
+                found.setdefault(name, value.strip('"'))
+        return found
 
     def announced(self) -> int | None:
         """How long the body will be, if the sender says so.
@@ -74,6 +98,14 @@ class Received:
         return int(text)
 
 
+def _pairs(what: str, text: str, most: int) -> dict[str, str]:
+    try:
+        found = parse_qs(text, keep_blank_values=True, errors="replace", max_num_fields=most)
+    except ValueError:
+        raise InvalidValue(f"{what}: can't be read") from None
+    return {name: values[0] for name, values in found.items()}
+
+
 @frozen
 class Reply:
     """What to answer.
@@ -85,6 +117,33 @@ class Reply:
     status: int
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = field(default=b"", repr=False)
+
+
+class Answering(Protocol):
+    """What the applications for ASGI and WSGI are made of: it answers requests, and they move the bytes. Thread-safe.
+
+    Attributes:
+        max_body: Bytes that a body may have.
+    """
+
+    @property
+    def max_body(self) -> int:
+        """Bytes that a body may have."""
+
+    def start(self) -> None:
+        """The server starts; not every server says so."""
+
+    def stop(self) -> None:
+        """The server stops."""
+
+    def precheck(self, received: Received) -> Reply | None:
+        """What to answer before the body is read, if that is clear already. Waits for nothing."""
+
+    def answer(self, received: Received) -> Reply:
+        """Answer a request that has come completely. May wait; never raises."""
+
+    def refused(self, received: Received, status: int, reason: str = "") -> Reply:
+        """The answer to what can't be taken: 400, 408, 411, 413 or 503."""
 
 
 class Route(Enum):
@@ -107,6 +166,24 @@ def find_route(path: str) -> tuple[Route, str] | None:
             return Route.HEALTH, ""
         case ["metrics"]:
             return Route.METRICS, ""
-        case [name] | [name, "lifecycle"] if _NAME.fullmatch(name):
+        case [name] | [name, "lifecycle"] if NAME.fullmatch(name):
             return Route.PUSH, name
     return None
+
+
+def text_reply(status: int, text: str = "", *headers: tuple[str, str]) -> Reply:
+    """A text, plain unless the headers say otherwise, that nobody keeps."""
+    body = text.encode("utf-8", "replace")
+    always = [("X-Content-Type-Options", "nosniff"), ("Cache-Control", "no-store")]
+    if "Content-Type" not in dict(headers):  # WSGI wants one, also of an answer without a body.
+        always.append(("Content-Type", "text/plain; charset=utf-8"))
+    return Reply(status, (*always, *headers, ("Content-Length", str(len(body)))), body)
+
+
+def place_of(trace: TracebackType | None) -> str:
+    """File and line where it was raised."""
+    if trace is None:
+        return ""
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    return f"{os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}"  # noqa: PTH119  (a traceback's name of a file, which need not exist)

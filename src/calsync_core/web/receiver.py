@@ -20,9 +20,7 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Callable
-from types import TracebackType
 from typing import TypeAlias
 
 from calsync_core.engine import SyncEngine
@@ -33,7 +31,7 @@ from calsync_core.protocols import PushRequest
 from calsync_core.web.drain import Drain
 from calsync_core.web.exposition import CONTENT_TYPE
 from calsync_core.web.limits import Limiter
-from calsync_core.web.messages import Received, Reply, Route, find_route
+from calsync_core.web.messages import Received, Reply, Route, find_route, place_of, text_reply
 from calsync_core.web.probes import Probes
 
 __all__ = ["MAX_BODY", "OnAccepted", "Received", "Receiver", "Reply"]
@@ -117,14 +115,14 @@ class Receiver:
             return self.refused(received, 404)
         route = found[0]
         if received.method not in route.methods:
-            return _reply(405, _TEXTS[405], ("Allow", ", ".join(route.methods)))
+            return text_reply(405, _TEXTS[405], ("Allow", ", ".join(route.methods)))
         return self._precheck_push(received) if route is Route.PUSH else None
 
     def _precheck_push(self, received: Received) -> Reply | None:
         wait = 0.0 if self._limiter is None else self._limiter.wait(received.client)
         if wait > 0:
             log.debug("push_refused", provider=None, status=429, reason="rate_limit")
-            return _reply(429, _TEXTS[429], ("Retry-After", str(math.ceil(wait))))
+            return text_reply(429, _TEXTS[429], ("Retry-After", str(math.ceil(wait))))
         try:
             announced = received.announced() or 0
         except InvalidValue:
@@ -150,7 +148,7 @@ class Receiver:
             self._charge(received)
         log.info("push_refused", status=status, reason=reason or _TEXTS[status], **ids)
         more = (("Retry-After", str(_RETRY_SECONDS)),) if status == 503 else ()
-        return _reply(status, _TEXTS[status], *more)
+        return text_reply(status, _TEXTS[status], *more)
 
     def _push(self, received: Received, name: str) -> Reply:
         try:
@@ -166,7 +164,7 @@ class Receiver:
             return self._failed(received, error)
         if receipt.reply is not None:
             log.info("handshake_answered", provider=name)
-            return _reply(200, receipt.reply)
+            return text_reply(200, receipt.reply)
         return self._taken(received, name, receipt)
 
     def _taken(self, received: Received, name: str, receipt: PushReceipt) -> Reply:
@@ -180,48 +178,31 @@ class Receiver:
             self._drain.wake()
         if receipt.calendars and self._on_accepted is not None:
             self._tell(self._on_accepted, receipt)
-        return _reply(202)
+        return text_reply(202)
 
     def _tell(self, on_accepted: OnAccepted, receipt: PushReceipt) -> None:
         """The news is safe, and found by whoever looks into the inbox next, whatever becomes of this."""
         try:
             on_accepted(receipt)
         except Exception as error:  # noqa: BLE001  (the host's code may raise anything)
-            log.warning("on_accepted_failed", kind=type(error).__name__, at=_place(error.__traceback__))
+            log.warning("on_accepted_failed", kind=type(error).__name__, at=place_of(error.__traceback__))
 
     def _health(self) -> Reply:
         document = self._probes.health()
         status = 503 if document["status"] == "unhealthy" else 200
-        return _reply(status, json.dumps(document), ("Content-Type", "application/json"))
+        return text_reply(status, json.dumps(document), ("Content-Type", "application/json"))
 
     def _page(self, received: Received) -> Reply:
         try:
-            return _reply(200, self._probes.metrics(), ("Content-Type", CONTENT_TYPE))
+            return text_reply(200, self._probes.metrics(), ("Content-Type", CONTENT_TYPE))
         except Exception as error:  # noqa: BLE001  (a scraper is told to come again, whatever it is)
             return self._failed(received, error)
 
     def _failed(self, received: Received, error: Exception) -> Reply:
         """Its message may hold what must not be logged (I-39), so the log says where, not what."""
-        log.error("request_failed", kind=type(error).__name__, at=_place(error.__traceback__))
+        log.error("request_failed", kind=type(error).__name__, at=place_of(error.__traceback__))
         return self.refused(received, 503, type(error).__name__)
 
     def _charge(self, received: Received) -> None:
         if self._limiter is not None:
             self._limiter.charge(received.client)
-
-
-def _reply(status: int, text: str = "", *headers: tuple[str, str]) -> Reply:
-    body = text.encode("utf-8", "replace")
-    always = [("X-Content-Type-Options", "nosniff"), ("Cache-Control", "no-store")]
-    if "Content-Type" not in dict(headers):  # WSGI wants one, also of an answer without a body.
-        always.append(("Content-Type", "text/plain; charset=utf-8"))
-    return Reply(status, (*always, *headers, ("Content-Length", str(len(body)))), body)
-
-
-def _place(trace: TracebackType | None) -> str:
-    """File and line where it was raised."""
-    if trace is None:
-        return ""
-    while trace.tb_next is not None:
-        trace = trace.tb_next
-    return f"{os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}"  # noqa: PTH119  (a traceback's name of a file, which need not exist)

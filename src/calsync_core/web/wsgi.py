@@ -1,9 +1,9 @@
-"""The endpoint for WSGI servers: Flask, Django and whatever else can mount an application."""
+"""The endpoint, and the connect pages, for WSGI servers: Flask, Django and whatever else can mount an application."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +11,15 @@ from attrs import evolve
 
 from calsync_core.engine import SyncEngine
 from calsync_core.errors import ConfigurationError
+from calsync_core.models import OAuthClient
+from calsync_core.web.connect import Connector, OwnerOf, Pages
+from calsync_core.web.messages import Answering
 from calsync_core.web.receiver import MAX_BODY, OnAccepted, Received, Receiver, Reply
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication
 
-__all__ = ["webhook_app"]
+__all__ = ["connect_app", "webhook_app"]
 
 _PIECE = 65_536
 
@@ -48,17 +51,68 @@ def webhook_app(
     Raises:
         ConfigurationError: names the argument.
     """
-    if max_waiting < 1:
-        raise ConfigurationError(f"max_waiting: must be at least 1, got {max_waiting!r}")
+    places = _checked(max_waiting)
     receiver = Receiver(
         engine, drain=drain, metrics=metrics, max_body=max_body, rate_limit=rate_limit, on_accepted=on_accepted
     )
-    return _Application(receiver, max_waiting)
+    return _Application(receiver, places)
+
+
+def connect_app(
+    engine: SyncEngine,
+    *,
+    public_url: str,
+    owner: OwnerOf,
+    clients: Mapping[str, OAuthClient] | None = None,
+    done: str = "/",
+    login: str | None = None,
+    pages: Pages | None = None,
+    private_servers: bool = False,
+    max_waiting: int = 1_000,
+) -> WSGIApplication:
+    """A WSGI application on which people connect their accounts; mounted where ``public_url`` points.
+
+    What it answers to what is told in ``calsync_core.web.connect``. ``owner`` finds WSGI's environ in the request's
+    ``scope``.
+
+    Args:
+        engine: See ``Connector``, as for all that is not told here.
+        public_url: See ``Connector``.
+        owner: See ``Connector``.
+        clients: See ``Connector``.
+        done: See ``Connector``.
+        login: See ``Connector``.
+        pages: See ``Connector``.
+        private_servers: See ``Connector``.
+        max_waiting: Requests under way at a time; one more is answered 503 at once.
+
+    Raises:
+        ConfigurationError: names the argument.
+    """
+    connector = Connector(
+        engine,
+        public_url=public_url,
+        owner=owner,
+        clients=clients,
+        done=done,
+        login=login,
+        pages=pages,
+        private_servers=private_servers,
+    )
+    return _Application(connector, _checked(max_waiting))
+
+
+def _checked(max_waiting: int) -> int:
+    if max_waiting < 1:
+        raise ConfigurationError(f"max_waiting: must be at least 1, got {max_waiting!r}")
+    return max_waiting
 
 
 class _Application:
-    def __init__(self, receiver: Receiver, max_waiting: int) -> None:
-        self._receiver = receiver
+    """Moves bytes."""
+
+    def __init__(self, answering: Answering, max_waiting: int) -> None:
+        self._answering = answering
         self._places = threading.BoundedSemaphore(max_waiting)
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
@@ -69,30 +123,30 @@ class _Application:
     def _answer(self, environ: dict[str, Any]) -> Reply:
         head = _head(environ)
         if not self._places.acquire(blocking=False):
-            return self._receiver.refused(head, 503, "busy")
+            return self._answering.refused(head, 503, "busy")
         try:
-            early = self._receiver.precheck(head)
+            early = self._answering.precheck(head)
             if early is not None:
                 return early
             body = self._body(environ, head)
-            return body if isinstance(body, Reply) else self._receiver.answer(evolve(head, body=body))
+            return body if isinstance(body, Reply) else self._answering.answer(evolve(head, body=body))
         finally:
             self._places.release()
 
     def _body(self, environ: dict[str, Any], head: Received) -> bytes | Reply:
         """As much as is announced, or until its end where the server marks that."""
-        announced, most = head.announced(), self._receiver.max_body
+        announced, most = head.announced(), self._answering.max_body
         if announced is None and not environ.get("wsgi.input_terminated"):
-            return self._receiver.refused(head, 411) if "transfer-encoding" in head.headers else b""
+            return self._answering.refused(head, 411) if "transfer-encoding" in head.headers else b""
         limit = most + 1 if announced is None else announced
         try:
             body = b"".join(_pieces(environ["wsgi.input"].read, limit))
         except OSError:  # How servers say that the sender has gone.
-            return self._receiver.refused(head, 400, "broken_off")
+            return self._answering.refused(head, 400, "broken_off")
         if len(body) > most:
-            return self._receiver.refused(head, 413)
+            return self._answering.refused(head, 413)
         if announced is not None and len(body) < announced:
-            return self._receiver.refused(head, 400, "broken_off")
+            return self._answering.refused(head, 400, "broken_off")
         return body
 
 
@@ -118,4 +172,5 @@ def _head(environ: dict[str, Any]) -> Received:
         query_string=environ.get("QUERY_STRING", ""),
         headers=headers,
         client=environ.get("REMOTE_ADDR") or None,
+        scope=environ,
     )

@@ -7,7 +7,7 @@ import click
 from calsync_core.cli.context import Call, json_option
 from calsync_core.cli.output import Output
 from calsync_core.errors import ConfigurationError, UnknownAccount
-from calsync_core.models import Login, OAuthGrant
+from calsync_core.models import Login, OAuthClient, OAuthGrant
 from calsync_core.system import SystemClock
 
 __all__ = ["COMMANDS"]
@@ -102,9 +102,10 @@ def _log_in(client: Login, output: Output) -> OAuthGrant:
     if not isinstance(client, OAuthGrant):
         raise ConfigurationError("auth: a login by device needs a client_id")
     clock = SystemClock()
-    code = begin_device_login(client, clock=clock)
+    application = OAuthClient(client.client_id, token_url=client.token_url)
+    code = begin_device_login(application, clock=clock)
     output.errors().print(code.message, markup=False, soft_wrap=True)
-    return finish_device_login(client, code, clock=clock)
+    return finish_device_login(application, code, clock=clock)
 
 
 COMMANDS = (credentials,)

@@ -9,19 +9,6 @@ except ModuleNotFoundError as missing:
 del google
 
 from calsync_core.providers.google.adapter import GoogleProvider  # noqa: E402  (after the extra was looked for)
-from calsync_core.providers.google.auth import (  # noqa: E402  (after the extra was looked for)
-    READ_SCOPES,
-    WRITE_SCOPES,
-    AuthorizationRequest,
-    authorization_request,
-    exchange_code,
-)
+from calsync_core.providers.google.auth import READ_SCOPES, WRITE_SCOPES  # noqa: E402  (after the extra was looked for)
 
-__all__ = [
-    "READ_SCOPES",
-    "WRITE_SCOPES",
-    "AuthorizationRequest",
-    "GoogleProvider",
-    "authorization_request",
-    "exchange_code",
-]
+__all__ = ["READ_SCOPES", "WRITE_SCOPES", "GoogleProvider"]

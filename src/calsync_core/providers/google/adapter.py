@@ -1,10 +1,10 @@
-"""Google Calendar behind the ports: ``Provider``, ``GrantingProvider`` and ``PushProvider``."""
+"""Google Calendar behind the ports: ``Provider``, ``AuthorizingProvider`` and ``PushProvider``."""
 
 from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from weakref import WeakKeyDictionary
 
 import httpx
@@ -23,10 +23,23 @@ from calsync_core.models import (
     Intent,
     Item,
     Lookup,
+    OAuthClient,
+    OAuthGrant,
     Outcome,
     RemoteCalendar,
 )
-from calsync_core.protocols import Clock, Push, PushRequest, ReadRequest, Session, Subscription, TokenSource
+from calsync_core.protocols import (
+    Authorization,
+    AuthorizationRequest,
+    Clock,
+    Push,
+    PushRequest,
+    ReadRequest,
+    Refusal,
+    Session,
+    Subscription,
+    TokenSource,
+)
 from calsync_core.providers.google import auth
 from calsync_core.providers.google.answers import judge_with
 from calsync_core.providers.google.names import block_id
@@ -59,6 +72,8 @@ class GoogleProvider:
 
     batch_size: int = BATCH_SIZE
     shows_tentative: bool = True
+    read_scopes: tuple[str, ...] = auth.READ_SCOPES
+    write_scopes: tuple[str, ...] = auth.WRITE_SCOPES
 
     def __init__(
         self, *, timeout: float = 60, writes_per_minute: int = 400, transport: httpx.BaseTransport | None = None
@@ -128,6 +143,26 @@ class GoogleProvider:
     def renew_grant(self, account: Account, grant: Grant, clock: Clock) -> Grant:  # noqa: ARG002  (the port's signature)
         """A person's refresh token, or a service account with delegation."""
         return auth.renew(grant, clock, self._transport)
+
+    # -- AuthorizingProvider --------------------------------------------------------------------------------------
+
+    def begin_authorization(self, client: OAuthClient, request: AuthorizationRequest, clock: Clock) -> Authorization:  # noqa: ARG002  (the port's signature)
+        """Sends nothing."""
+        return auth.begin_authorization(client, request)
+
+    def finish_authorization(
+        self, client: OAuthClient, record: Mapping[str, object], answer: Mapping[str, str], clock: Clock
+    ) -> OAuthGrant:
+        """One request to the token server."""
+        return auth.finish_authorization(client, record, answer, clock=clock, transport=self._transport)
+
+    def read_refusal(self, answer: Mapping[str, str]) -> Refusal | None:
+        """By the error's word."""
+        return auth.read_refusal(answer)
+
+    def missing_scopes(self, granted: Sequence[str], *, write: bool = False) -> tuple[str, ...]:
+        """Consent is granular: people untick boxes."""
+        return auth.missing_scopes(granted, write=write)
 
     # -- PushProvider ---------------------------------------------------------------------------------------------
 

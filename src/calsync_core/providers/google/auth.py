@@ -13,12 +13,12 @@ import secrets
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, TypeVar
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import google.auth.exceptions
 import google.auth.transport
 import httpx
-from attrs import evolve, field, frozen
+from attrs import evolve
 from google.oauth2.credentials import Credentials
 from google.oauth2.service_account import Credentials as ServiceAccountCredentials
 
@@ -31,18 +31,18 @@ from calsync_core.errors import (
     Rejected,
     Unavailable,
 )
-from calsync_core.models import Grant, OAuthGrant, ServiceAccountGrant
-from calsync_core.protocols import Clock
+from calsync_core.models import Grant, OAuthClient, OAuthGrant, ServiceAccountGrant
+from calsync_core.protocols import Authorization, AuthorizationRequest, Clock, Refusal, same_state
 from calsync_core.transport import Answer, ask_once, problem_with, seconds_asked
 
 __all__ = [
     "READ_SCOPES",
     "WRITE_SCOPES",
-    "AuthorizationRequest",
-    "authorization_request",
-    "exchange_code",
+    "begin_authorization",
+    "finish_authorization",
     "may_write",
     "missing_scopes",
+    "read_refusal",
     "renew",
 ]
 
@@ -86,8 +86,8 @@ _APPLICATION_REFUSED = frozenset(
 _PASSES = frozenset({"internal_failure", "server_error", "temporarily_unavailable"})
 
 
-def missing_scopes(granted: Sequence[str]) -> tuple[str, ...]:
-    """What a login still lacks to be read at all; empty also if nobody said what was granted.
+def missing_scopes(granted: Sequence[str], *, write: bool = False) -> tuple[str, ...]:
+    """What a login still lacks to be read at all, or to be written to; empty also if nobody said what was granted.
 
     Consent is granular: a person may untick a box, and the token comes all the same.
     """
@@ -95,6 +95,8 @@ def missing_scopes(granted: Sequence[str]) -> tuple[str, ...]:
         return ()
     given = set(granted)
     listing = () if given & {*_LISTS, READ_SCOPES[0]} else (READ_SCOPES[0],)
+    if write:
+        return (*listing, *(() if may_write(granted) else (WRITE_SCOPES[1],)))
     return (*listing, *(() if given & _READS else (READ_SCOPES[1],)))
 
 
@@ -103,98 +105,77 @@ def may_write(granted: Sequence[str]) -> bool:
     return not granted or bool(set(granted) & _WRITES)
 
 
-@frozen
-class AuthorizationRequest:
-    """Where to send a person, and what to remember until they come back.
-
-    Attributes:
-        url: Google's consent page for this client.
-        state: Comes back with the code; compare it with this, in the same browser session, before anything else.
-        verifier: The other half of the PKCE challenge; goes into ``exchange_code``, and nowhere else before.
+def begin_authorization(client: OAuthClient, request: AuthorizationRequest) -> Authorization:
+    """See ``AuthorizingProvider.begin_authorization``: offline access, and consent asked again, since only then a
+    refresh token comes.
     """
-
-    url: str = field(repr=False)
-    state: str = field(repr=False)
-    verifier: str = field(repr=False)
-
-
-def authorization_request(
-    client_id: str, redirect_uri: str, *, scopes: Sequence[str] = WRITE_SCOPES, login_hint: str | None = None
-) -> AuthorizationRequest:
-    """Begin a connection: with PKCE, offline access, and consent asked again, since only then a refresh token comes.
-
-    Args:
-        client_id: The application's id.
-        redirect_uri: Where Google sends the person back to; registered with the application.
-        scopes: What to ask for.
-        login_hint: The person's address, if known.
-
-    Raises:
-        InvalidValue: an empty argument.
-    """
-    for name, value in (("client_id", client_id), ("redirect_uri", redirect_uri), ("scopes", scopes)):
-        if not value:
-            raise InvalidValue(f"{name}: must not be empty")
-    state, verifier = secrets.token_urlsafe(32), secrets.token_urlsafe(64)
+    page = client.authorization_url or AUTHORIZATION_URL
+    _require_address("authorization_url", page)
+    verifier = secrets.token_urlsafe(64)
     challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
     query = {
-        "client_id": client_id,
-        "redirect_uri": redirect_uri,
+        "client_id": client.client_id,
+        "redirect_uri": request.redirect_uri,
         "response_type": "code",
-        "scope": " ".join(scopes),
-        "state": state,
+        "scope": " ".join(request.scopes),
+        "state": request.state,
         "access_type": "offline",
         "prompt": "consent",
         "include_granted_scopes": "true",
         "code_challenge": challenge,
         "code_challenge_method": "S256",
-        **({"login_hint": login_hint} if login_hint else {}),
+        **({"login_hint": request.login_hint} if request.login_hint else {}),
     }
-    return AuthorizationRequest(f"{AUTHORIZATION_URL}?{urlencode(query)}", state, verifier)
+    record = {"state": request.state, "verifier": verifier, "redirect_uri": request.redirect_uri}
+    return Authorization(f"{page}?{urlencode(query)}", record)
 
 
-def exchange_code(
-    client: OAuthGrant,
-    code: str,
+def finish_authorization(
+    client: OAuthClient,
+    record: Mapping[str, object],
+    answer: Mapping[str, str],
     *,
-    verifier: str,
-    redirect_uri: str,
     clock: Clock,
     transport: httpx.BaseTransport | None = None,
 ) -> OAuthGrant:
-    """Finish a connection: the code from the redirect becomes a grant.
-
-    Args:
-        client: Client id, secret and token server; its other fields are ignored.
-        code: From the redirect's query.
-        verifier: ``AuthorizationRequest.verifier``.
-        redirect_uri: The very one of the request.
-        clock: For the access token's end.
-        transport: For a token server that is not across a network.
-
-    Raises:
-        AuthExpired: the code is not valid (any more), or no refresh token came with it.
-        Rejected: the application itself is refused.
-        Unavailable: the token server can't be reached, or fails.
-        InvalidValue: its address is none that a secret may be sent to.
-    """
+    """See ``AuthorizingProvider.finish_authorization``."""
+    issuer = "{0.scheme}://{0.netloc}".format(urlsplit(client.authorization_url or AUTHORIZATION_URL))
+    belongs = same_state(record, answer) and answer.get("iss", issuer) == issuer
+    if not belongs or not answer.get("code") or "error" in answer:
+        raise AuthExpired("what came back does not belong to this connection")
     wire = _TokenServer(clock, transport)
     form = {
         "grant_type": "authorization_code",
-        "code": code,
-        "code_verifier": verifier,
-        "redirect_uri": redirect_uri,
+        "code": answer["code"],
+        "code_verifier": str(record["verifier"]),
+        "redirect_uri": str(record["redirect_uri"]),
         "client_id": client.client_id,
         **({"client_secret": client.client_secret} if client.client_secret else {}),
     }
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
-    answer = wire(client.token_url or TOKEN_URL, "POST", urlencode(form).encode(), headers)
-    if answer.status != 200:
+    got = wire(client.token_url or TOKEN_URL, "POST", urlencode(form).encode(), headers)
+    if got.status != 200:
         raise _refused(wire.told)
-    granted = evolve(client, refresh_token=_text(wire.told, "refresh_token"), access_token=None, expires_at=None)
+    granted = evolve(client.grant(), refresh_token=_text(wire.told, "refresh_token"))
     if granted.refresh_token is None:
         raise AuthExpired("no refresh token came with the code: ask for consent again")
     return _renewed(granted, wire)
+
+
+def read_refusal(answer: Mapping[str, str]) -> Refusal | None:
+    """See ``AuthorizingProvider.read_refusal``; ``admin_policy_enforced`` and ``org_internal`` are Google's words."""
+    match answer.get("error"):
+        case None:
+            return None
+        case "access_denied":
+            return Refusal.DECLINED
+        case "admin_policy_enforced":
+            return Refusal.ADMINISTRATOR
+        case error if error in _PASSES:
+            return Refusal.LATER
+        case error if error in _APPLICATION_REFUSED or error == "org_internal":
+            return Refusal.APPLICATION
+    return Refusal.UNKNOWN
 
 
 def renew(grant: Grant, clock: Clock, transport: httpx.BaseTransport | None = None) -> Grant:
@@ -246,6 +227,12 @@ def _renewed(grant: _Granted, wire: _TokenServer) -> _Granted:
     )
 
 
+def _require_address(name: str, url: str) -> None:
+    problem = problem_with(url)
+    if problem:
+        raise InvalidValue(f"{name}: {problem}")
+
+
 def _refused(told: Mapping[str, Any]) -> ProviderError:
     """By the error's code alone: descriptions are prose, and may name people."""
     code = _code(told)
@@ -293,9 +280,7 @@ class _TokenServer(google.auth.transport.Request):
         **_further: object,
     ) -> _TokenAnswer:
         """Send it. Raises RateLimited, Unavailable, and InvalidValue for an address no secret may go to."""
-        problem = problem_with(url)
-        if problem:
-            raise InvalidValue(f"token_url: {problem}")
+        _require_address("token_url", url)
         try:
             seconds = timeout or _TIMEOUT_SECONDS
             with httpx.Client(transport=self._transport, timeout=seconds) as client:

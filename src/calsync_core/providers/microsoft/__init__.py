@@ -12,22 +12,16 @@ from calsync_core.providers.microsoft.adapter import MicrosoftProvider  # noqa: 
 from calsync_core.providers.microsoft.auth import (  # noqa: E402  (after the extra was looked for)
     READ_SCOPES,
     WRITE_SCOPES,
-    Authorization,
     DeviceCode,
-    begin_authorization,
     begin_device_login,
-    finish_authorization,
     finish_device_login,
 )
 
 __all__ = [
     "READ_SCOPES",
     "WRITE_SCOPES",
-    "Authorization",
     "DeviceCode",
     "MicrosoftProvider",
-    "begin_authorization",
     "begin_device_login",
-    "finish_authorization",
     "finish_device_login",
 ]

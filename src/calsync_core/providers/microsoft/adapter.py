@@ -1,9 +1,9 @@
-"""Microsoft 365 and Outlook behind the ports: ``Provider``, ``GrantingProvider`` and ``EchoingProvider``."""
+"""Microsoft 365 and Outlook behind the ports: ``Provider``, ``AuthorizingProvider`` and ``EchoingProvider``."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from urllib.parse import quote
 from weakref import WeakKeyDictionary
 
@@ -24,10 +24,23 @@ from calsync_core.models import (
     Intent,
     Item,
     Lookup,
+    OAuthClient,
+    OAuthGrant,
     Outcome,
     RemoteCalendar,
 )
-from calsync_core.protocols import Clock, Push, PushRequest, ReadRequest, Session, Subscription, TokenSource
+from calsync_core.protocols import (
+    Authorization,
+    AuthorizationRequest,
+    Clock,
+    Push,
+    PushRequest,
+    ReadRequest,
+    Refusal,
+    Session,
+    Subscription,
+    TokenSource,
+)
 from calsync_core.providers.microsoft import auth
 from calsync_core.providers.microsoft.answers import judge_with
 from calsync_core.providers.microsoft.batch import BATCH_SIZE
@@ -59,6 +72,8 @@ class MicrosoftProvider:
 
     batch_size: int = BATCH_SIZE
     shows_tentative: bool = True
+    read_scopes: tuple[str, ...] = auth.READ_SCOPES
+    write_scopes: tuple[str, ...] = auth.WRITE_SCOPES
     one_worker_per_login: bool = True
     """Four requests at a time per application and mailbox, whichever process sends them."""
 
@@ -134,6 +149,26 @@ class MicrosoftProvider:
     def renew_grant(self, account: Account, grant: Grant, clock: Clock) -> Grant:  # noqa: ARG002  (the port's signature)
         """A refresh token, which rotates; msal's cache; or the application's own credentials."""
         return auth.renew(grant, clock, self._transport)
+
+    # -- AuthorizingProvider --------------------------------------------------------------------------------------
+
+    def begin_authorization(self, client: OAuthClient, request: AuthorizationRequest, clock: Clock) -> Authorization:
+        """Asks the login server for its addresses."""
+        return auth.begin_authorization(client, request, clock=clock, transport=self._transport)
+
+    def finish_authorization(
+        self, client: OAuthClient, record: Mapping[str, object], answer: Mapping[str, str], clock: Clock
+    ) -> OAuthGrant:
+        """One request to the token server, after its addresses."""
+        return auth.finish_authorization(client, record, answer, clock=clock, transport=self._transport)
+
+    def read_refusal(self, answer: Mapping[str, str]) -> Refusal | None:
+        """By the error's word, and by the number in its description."""
+        return auth.read_refusal(answer)
+
+    def missing_scopes(self, granted: Sequence[str], *, write: bool = False) -> tuple[str, ...]:
+        """Whoever consents, consents to all; an administrator may have allowed less."""
+        return auth.missing_scopes(granted, write=write)
 
     # -- EchoingProvider ------------------------------------------------------------------------------------------
 

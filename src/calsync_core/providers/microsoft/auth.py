@@ -5,9 +5,10 @@ Sources: "Microsoft identity platform and OAuth 2.0 authorization code flow", "R
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
 import httpx
@@ -15,20 +16,21 @@ import msal
 from attrs import evolve, field, frozen
 
 from calsync_core.errors import AuthExpired, InvalidValue, ProviderError, RateLimited, Rejected, Unavailable
-from calsync_core.models import Grant, OAuthGrant
-from calsync_core.protocols import Clock
+from calsync_core.models import Grant, OAuthClient, OAuthGrant
+from calsync_core.protocols import Authorization, AuthorizationRequest, Clock, Refusal, same_state
 from calsync_core.transport import Answer, Permitted, ask_once, problem_with, seconds_asked
 
 __all__ = [
     "READ_SCOPES",
     "WRITE_SCOPES",
-    "Authorization",
     "DeviceCode",
     "begin_authorization",
     "begin_device_login",
     "finish_authorization",
     "finish_device_login",
     "may_write",
+    "missing_scopes",
+    "read_refusal",
     "renew",
 ]
 
@@ -47,6 +49,9 @@ _APPLICATION_REFUSED = frozenset(
     {"invalid_client", "unauthorized_client", "invalid_request", "invalid_scope", "unsupported_grant_type"}
 )
 _PASSES = frozenset({"temporarily_unavailable", "server_error"})
+_NUMBER = re.compile(r"AADSTS(\d{5,7})\b")
+_ADMINISTRATOR = frozenset({"65001", "90093", "90094", "90095", "50105"})
+"""Consent that only an administrator may give, or must give first; and people an administrator did not admit."""
 
 
 def may_write(granted: Sequence[str]) -> bool:
@@ -55,17 +60,16 @@ def may_write(granted: Sequence[str]) -> bool:
     return not names or bool(names & {"Calendars.ReadWrite", "Calendars.ReadWrite.Shared", ".default"})
 
 
-@frozen
-class Authorization:
-    """Where to send a person, and what to remember until they come back.
-
-    Attributes:
-        url: Microsoft's consent page for this client.
-        flow: msal's record of it, with state, nonce and the PKCE verifier: keep it in the person's session.
-    """
-
-    url: str = field(repr=False)
-    flow: Mapping[str, Any] = field(repr=False)
+def missing_scopes(granted: Sequence[str], *, write: bool = False) -> tuple[str, ...]:
+    """What a login still lacks to be read at all, or to be written to; empty also if nobody said what was granted."""
+    names = {scope.rpartition("/")[2] for scope in granted}
+    if not names or ".default" in names:
+        return ()
+    person = () if any(name.startswith("User.Read") for name in names) else ("User.Read",)
+    if write:
+        return (*person, *(() if may_write(granted) else ("Calendars.ReadWrite",)))
+    reads = {"Calendars.Read", "Calendars.Read.Shared", "Calendars.ReadWrite", "Calendars.ReadWrite.Shared"}
+    return (*person, *(() if names & reads else ("Calendars.Read",)))
 
 
 @frozen
@@ -82,62 +86,61 @@ class DeviceCode:
 
 
 def begin_authorization(
-    client: OAuthGrant,
-    redirect_uri: str,
-    *,
-    clock: Clock,
-    scopes: Sequence[str] = WRITE_SCOPES,
-    response_mode: Literal["query", "form_post"] = "query",
-    transport: httpx.BaseTransport | None = None,
+    client: OAuthClient, request: AuthorizationRequest, *, clock: Clock, transport: httpx.BaseTransport | None = None
 ) -> Authorization:
-    """Begin a connection: the authorization code flow with PKCE.
+    """See ``AuthorizingProvider.begin_authorization``. Asks the login server for its addresses.
 
-    Args:
-        client: Client id, secret and token server; its other fields are ignored.
-        redirect_uri: Where Microsoft sends the person back to; registered with the application.
-        clock: For waits that the server asks for.
-        scopes: What to ask for.
-        response_mode: How the person comes back: with the answer in the query, or by a POST with it as a form, which
-            keeps it out of logs but comes without the cookies of a browser session that are ``SameSite=Lax``.
-        transport: For a server that is not across a network.
-
-    Raises:
-        Unavailable: the server can't be reached.
-        InvalidValue: its address is none that a secret may be sent to.
+    The answer comes in the query: a POST from Microsoft's page, which keeps it out of logs, would come without the
+    cookies of a browser session that are ``SameSite=Lax``.
     """
-    wire = _Wire(client, clock, transport)
-    wishes = {"redirect_uri": redirect_uri, "response_mode": "form_post"}
-    flow = dict(wire.ask(lambda app: app.initiate_auth_code_flow(_wanted(scopes), **wishes)))
-    # msal warns whoever asks for anything but a form: what is asked for is the host's to weigh.
-    flow["auth_uri"] = str(flow["auth_uri"]).replace("response_mode=form_post", f"response_mode={response_mode}")
-    return Authorization(flow["auth_uri"], flow)
+    wire = _Wire(client.grant(), clock, transport)
+    wishes = {"redirect_uri": request.redirect_uri, "state": request.state, "login_hint": request.login_hint}
+
+    def begin(app: Any) -> Mapping[str, Any]:
+        return dict(app.initiate_auth_code_flow(_wanted(request.scopes), response_mode="form_post", **wishes))
+
+    flow = dict(wire.ask(begin))
+    # msal warns whoever asks for anything but a form: what is asked for is weighed above.
+    url = str(flow.pop("auth_uri")).replace("response_mode=form_post", "response_mode=query")
+    return Authorization(wire.address(url), flow)
 
 
 def finish_authorization(
-    client: OAuthGrant,
-    flow: Mapping[str, Any],
-    query: Mapping[str, str],
+    client: OAuthClient,
+    record: Mapping[str, object],
+    answer: Mapping[str, str],
     *,
     clock: Clock,
     transport: httpx.BaseTransport | None = None,
 ) -> OAuthGrant:
-    """Finish a connection: what came back in the redirect becomes a grant. State and PKCE are checked; whose the
-    login is, the engine asks Graph.
-
-    Raises:
-        AuthExpired: it is not valid (any more), or the person said no.
-        Rejected: the application itself is refused.
-        Unavailable: the server can't be reached, or fails.
-    """
-    wire = _Wire(client, clock, transport)
+    """See ``AuthorizingProvider.finish_authorization``. The record is msal's own, with a nonce besides."""
+    wire = _Wire(client.grant(), clock, transport)
     # msal would say both with a ValueError, which a server's odd answer also makes it raise.
-    if not flow.get("state") or flow["state"] != query.get("state") or not query.keys() & {"code", "error"}:
+    if not same_state(record, answer) or not answer.keys() & {"code", "error"} or not wire.issues(answer):
         raise AuthExpired("what came back does not belong to this connection")
-    return wire.granted(wire.ask(lambda app: app.acquire_token_by_auth_code_flow(dict(flow), dict(query))))
+    return wire.granted(wire.ask(lambda app: app.acquire_token_by_auth_code_flow(dict(record), dict(answer))))
+
+
+def read_refusal(answer: Mapping[str, str]) -> Refusal | None:
+    """See ``AuthorizingProvider.read_refusal``; numbers as in "Microsoft Entra authentication error codes"."""
+    error = answer.get("error")
+    if error is None:
+        return None
+    number = _NUMBER.match(answer.get("error_description", ""))
+    if number is not None and number[1] in _ADMINISTRATOR:
+        return Refusal.ADMINISTRATOR
+    match error:
+        case "access_denied":
+            return Refusal.DECLINED
+        case "consent_required":
+            return Refusal.ADMINISTRATOR
+    if error in _PASSES:
+        return Refusal.LATER
+    return Refusal.APPLICATION if error in _APPLICATION_REFUSED else Refusal.UNKNOWN
 
 
 def begin_device_login(
-    client: OAuthGrant,
+    client: OAuthClient,
     *,
     clock: Clock,
     scopes: Sequence[str] = WRITE_SCOPES,
@@ -149,7 +152,7 @@ def begin_device_login(
         Rejected: the application may not do that.
         Unavailable: the server can't be reached.
     """
-    wire = _Wire(client, clock, transport, public=True)
+    wire = _Wire(client.grant(), clock, transport, public=True)
     flow = wire.ask(lambda app: app.initiate_device_flow(_wanted(scopes)))
     if not {"user_code", "message"} <= flow.keys():
         raise _refused(flow)
@@ -157,7 +160,7 @@ def begin_device_login(
 
 
 def finish_device_login(
-    client: OAuthGrant, code: DeviceCode, *, clock: Clock, transport: httpx.BaseTransport | None = None
+    client: OAuthClient, code: DeviceCode, *, clock: Clock, transport: httpx.BaseTransport | None = None
 ) -> OAuthGrant:
     """Ask until the person has answered, or the code has ended.
 
@@ -165,7 +168,7 @@ def finish_device_login(
         AuthExpired: they said no, or not in time.
         Unavailable: the server can't be reached, or fails.
     """
-    wire = _Wire(client, clock, transport, public=True)
+    wire = _Wire(client.grant(), clock, transport, public=True)
     flow = dict(code.flow)
     pause = max(1.0, _seconds(flow, "interval", 5.0, most=60.0))
     ends = clock.monotonic() + _seconds(flow, "expires_in", 900.0, most=86_400.0)
@@ -262,6 +265,15 @@ class _Wire:
             except Exception as error:  # noqa: BLE001  (msal trusts what it reads, and quotes it: nothing foreign may leave)
                 raise Unavailable(f"the login server's answer can't be read ({type(error).__name__})") from None
 
+    def address(self, url: str) -> str:
+        """What an address of msal's really is."""
+        return url.replace("https://", "http://", 1) if self._plain else url
+
+    def issues(self, answer: Mapping[str, str]) -> bool:
+        """Whether an answer is from this server, as far as it says whose it is (RFC 9207): tenants share a host."""
+        issuer = answer.get("iss")
+        return issuer is None or (problem_with(issuer) is None and self._permitted.allows(issuer))
+
     def granted(self, told: Mapping[str, Any]) -> OAuthGrant:
         """The grant as it is now. Raises what an error in the answer means."""
         token = told.get("access_token")
@@ -293,8 +305,7 @@ class _Wire:
         """As msal wants it; ``ask`` closes."""
 
     def _send(self, method: str, url: str, params: Any, data: Any, headers: Any) -> _Response:
-        if self._plain:
-            url = url.replace("https://", "http://", 1)
+        url = self.address(url)
         if not self._permitted.allows(url):
             # The address came in a server's answer; no secret follows it elsewhere (I-38).
             raise Unavailable("the login server names another host, which is not asked")

@@ -30,6 +30,8 @@ class Habits:
         early_sync: A channel's ``sync`` message is delivered before ``events.watch`` is answered; otherwise it waits
             in the outbox like all others. Documented as possible.
         rotates_refresh_tokens: Each use of a refresh token gives another one and voids the old (Google seldom does).
+        asks_for_consent: The consent page waits for an answer; otherwise whom ``login_hint`` names, or the first user,
+            consents at once.
         order: Dice for the order in which a batch is carried out; None: as sent (documented: no order is promised).
     """
 
@@ -44,4 +46,5 @@ class Habits:
     longest_watch: timedelta = timedelta(days=7)
     early_sync: bool = False
     rotates_refresh_tokens: bool = False
+    asks_for_consent: bool = False
     order: random.Random | None = field(factory=lambda: random.Random(0))  # noqa: S311  (a die, not a secret)

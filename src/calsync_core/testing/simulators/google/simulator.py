@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
+from calsync_core.models import OAuthClient
 from calsync_core.protocols import Clock
 from calsync_core.system import SystemClock
 from calsync_core.testing.simulators.google.access import Call, bearer, check_scopes
@@ -118,8 +119,15 @@ class GoogleSimulator(SimulatedService):
 
     @property
     def authorize_url(self) -> str:
-        """OAuth's consent page: it consents at once for ``login_hint``, or the first user, and redirects."""
+        """OAuth's consent page; see ``Habits.asks_for_consent``."""
         return f"{self.origin}/o/oauth2/v2/auth"
+
+    @property
+    def oauth_client(self) -> OAuthClient:
+        """The client, as a host would have it registered here."""
+        return OAuthClient(
+            self.client_id, self.client_secret, token_url=self.token_url, authorization_url=self.authorize_url
+        )
 
     # -- people and calendars -------------------------------------------------------------------------------------
 
@@ -310,6 +318,18 @@ class GoogleSimulator(SimulatedService):
         """Scopes (without their prefix) that users untick on the consent page from now on."""
         with self._lock:
             self._oauth.unticked = set(scopes)
+
+    def consent(self, authorization_url: str, user: str, *, deny: bool = False, untick: Collection[str] = ()) -> str:
+        """Be the browser: sign in on this page, untick some scopes (without their prefix), and say yes or no.
+
+        Returns:
+            Where the browser is sent, with a code or an error.
+
+        Raises:
+            ValueError: the page shows an error instead: an unknown client or user.
+        """
+        with self._lock:
+            return self._oauth.consent(authorization_url, user, deny=deny, untick=untick)
 
     def revoke(self, token: str) -> None:
         """Void a token, and with it all others of the same consent."""

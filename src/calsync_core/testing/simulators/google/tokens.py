@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlsplit
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
+from calsync_core.testing.simulators.consent import Choice, consent_page, sent_back
 from calsync_core.testing.simulators.google.access import AccessToken
 from calsync_core.testing.simulators.google.errors import unauthorised
 from calsync_core.testing.simulators.google.habits import Habits
@@ -119,6 +120,17 @@ class OAuth:
         self._codes[code] = _Code(consent, redirect_uri, challenge, expires, refreshes)
         return code
 
+    def consent(self, url: str, user: str, *, deny: bool, untick: Collection[str]) -> str:
+        """Answer the page at this address; returns where the browser is sent. Raises ValueError: it shows an error."""
+        asked = Request.of("GET", url, {}, b"")
+        scopes = (asked.arg("scope") or "").split()
+        ticked = frozenset(scope for scope in scopes if scope.removeprefix(SCOPE_PREFIX) not in untick)
+        base = "{0.scheme}://{0.netloc}".format(urlsplit(url))
+        page = self.answer(Request.of("GET", Choice(user, ticked, deny).on(url), {}, b"", base))
+        if page.status != 302:
+            raise ValueError(f"the consent page says: {page.note}")
+        return page.headers["Location"]
+
     def revoke(self, token: str) -> bool:
         """Void a token and all others of its consent; False: nobody knows it."""
         consent = next((one for one in self._consents.values() if token in one.refresh), None)
@@ -139,7 +151,7 @@ class OAuth:
     # -- endpoints ------------------------------------------------------------------------------------------------
 
     def answer(self, request: Request) -> Response:
-        """``/token``, ``/revoke`` and the consent page, which consents at once."""
+        """``/token``, ``/revoke`` and the consent page."""
         try:
             if request.path == "/token":
                 return self._token(request)
@@ -208,26 +220,32 @@ class OAuth:
         return Response.of({"access_token": token, "expires_in": 3599, "token_type": "Bearer"})
 
     def _page(self, request: Request) -> Response:
-        """The consent page: whoever is hinted at, or the first user, consents at once."""
+        """The consent page. It waits for an answer or (``Habits.asks_for_consent``) has the person who is hinted at, or
+        the first user, consent at once.
+        """
         client, target = request.arg("client_id"), request.arg("redirect_uri")
-        user = request.arg("login_hint") or next(iter(self._state.users), "")
+        scopes = (request.arg("scope") or "").split()
+        choice = Choice.of(request)
+        user = request.arg("login_hint") or next(iter(self._state.users), "") if choice is None else choice.user
         if client != self._client[0] or target is None or user not in self._state.users:
             raise OAuthError("invalid_request", "Unknown client, user or no redirect_uri.")
         challenge = request.arg("code_challenge")
         if challenge is not None and request.arg("code_challenge_method") != "S256":
             raise OAuthError("invalid_request", "Only S256 is simulated.")
-        scopes = (request.arg("scope") or "").split()
+        if choice is None and self._habits.asks_for_consent:
+            return consent_page(request, list(self._state.users), scopes)
+        # RFC 9207, as the discovery document promises.
+        answer = {name: value for name, value in (("state", request.arg("state")), ("iss", request.base)) if value}
+        if choice is not None and choice.deny:
+            return Response(302, {"Location": sent_back(target, error="access_denied", **answer)}, note="denied")
+        granted = scopes if choice is None else [scope for scope in scopes if scope in choice.ticked]
         offline = request.arg("access_type") == "offline"
         fresh = offline and request.arg("prompt") == "consent"
-        code = self.code(user, scopes, target, challenge, fresh=fresh)
+        code = self.code(user, granted, target, challenge, fresh=fresh)
         if not offline:
-            self._codes[code] = _Code(
-                self._codes[code].consent, target, challenge, self._codes[code].expires, refreshes=False
-            )
-        query = {"code": code, "scope": _full(self._codes[code].consent.scopes)}
-        state = request.arg("state")
-        location = f"{target}{'&' if '?' in target else '?'}{urlencode(query | ({'state': state} if state else {}))}"
-        return Response(302, {"Location": location}, note="consented")
+            self._codes[code] = evolve(self._codes[code], refreshes=False)
+        scope = _full(self._codes[code].consent.scopes)
+        return Response(302, {"Location": sent_back(target, code=code, scope=scope, **answer)}, note="consented")
 
     def _check_client(self, form: dict[str, str]) -> None:
         if (form.get("client_id"), form.get("client_secret")) != self._client:

@@ -47,6 +47,8 @@ class Habits:
         requests: And in ``period``.
         handshake_time: Real seconds in which an endpoint must echo a validation token.
         one_time_refresh_tokens: A used refresh token is dead; the documentation says that it is not.
+        asks_for_consent: The consent page waits for an answer; otherwise whom ``login_hint`` names consents at once.
+        admin_consent: Nobody but an administrator may consent: everybody else comes back with AADSTS90094.
     """
 
     page_size: int = 10
@@ -73,3 +75,5 @@ class Habits:
     period: timedelta = timedelta(minutes=10)
     handshake_time: float = 10.0
     one_time_refresh_tokens: bool = False
+    asks_for_consent: bool = False
+    admin_consent: bool = False

@@ -9,10 +9,11 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from html import escape
 from typing import Any
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl
 
 from attrs import define, field, frozen
 
+from calsync_core.testing.simulators.consent import Choice, consent_page, sent_back
 from calsync_core.testing.simulators.graph.errors import GraphError
 from calsync_core.testing.simulators.graph.state import Mailbox, State
 from calsync_core.testing.simulators.graph.tokens import Tokens
@@ -99,13 +100,15 @@ class Identity:
             raise GraphError(400, "invalid_request", "AADSTS50011: The redirect URI does not match.")
         self._refusals.pop(mailbox.id, None)
         answer = {"state": asked["state"]} if "state" in asked else {}
-        if deny:
-            refusal = {"error": "access_denied", "error_description": "AADSTS65004: User declined to consent."}
-            return f"{target}?{urlencode(refusal | answer)}"
+        if deny or self._state.habits.admin_consent:
+            description = "AADSTS65004: User declined to consent."
+            if self._state.habits.admin_consent:
+                description = "AADSTS90094: An administrator of the organisation must consent."
+            return sent_back(target, error="access_denied", error_description=description, **answer)
         code = f"0.A{self._random()}"
         expires = self._state.clock.now() + _CODE_LIFE
         self._codes[code] = _Grant(app, mailbox, _scopes(asked.get("scope", "")), expires, asked)
-        return f"{target}?{urlencode({'code': code, **answer, 'session_state': self._state.guid()})}"
+        return sent_back(target, code=code, **answer, session_state=self._state.guid())
 
     def approve(self, user_code: str, mailbox: Mailbox, *, deny: bool) -> None:
         """Type a device's code in and answer. Raises LookupError: there is no such code."""
@@ -157,13 +160,19 @@ class Identity:
         return name
 
     def _authorize(self, request: Request) -> Response:
-        """The page, for a test without a browser: ``login_hint`` signs in and consents; a single user needs none."""
-        hint = request.arg("login_hint")
+        """The page. It waits for an answer or (``Habits.asks_for_consent``) has whom ``login_hint`` names consent at
+        once; a single user needs no hint.
+        """
         known = list(self._state.mailboxes.values())
-        if hint is None and len(known) != 1:
+        choice, hint = Choice.of(request), request.arg("login_hint")
+        if choice is None and self._state.habits.asks_for_consent:
+            scopes = sorted(_scopes(request.arg("scope") or "") - _OIDC)
+            return consent_page(request, [each.upn for each in known], scopes)
+        name = hint if choice is None else choice.user
+        if name is None and len(known) != 1:
             return Response(400, {"Content-Type": "text/plain"}, b"Which user? Say login_hint.")
-        mailbox = self._state.mailbox(hint) if hint is not None else known[0]
-        target = self.consent(request, mailbox, deny=False)
+        mailbox = self._state.mailbox(name) if name is not None else known[0]
+        target = self.consent(request, mailbox, deny=choice is not None and choice.deny)
         if request.arg("response_mode") == "form_post":
             return Response(200, {"Content-Type": "text/html; charset=utf-8"}, _posting_page(target).encode())
         return Response(302, {"Location": target})

@@ -11,6 +11,7 @@ from contextlib import suppress
 import httpx
 from attrs import frozen
 
+from calsync_core.models import OAuthClient
 from calsync_core.protocols import Clock
 from calsync_core.system import SystemClock
 from calsync_core.testing.simulators.graph.batch import Part, answer_batch, parts_of
@@ -128,6 +129,12 @@ class GraphSimulator(UserHands):
         """Register an application; without a secret it is a public client, ``roles`` are for client credentials."""
         with self._lock:
             self._identity.add_app(client_id, secret, redirect_uris, roles)
+
+    def oauth_client(self, *redirect_uris: str, client_id: str = "web") -> OAuthClient:
+        """Register an application that people are sent back to there, and give it as a host would know it."""
+        secret = "simulated-secret"  # noqa: S105  (a toy server's)
+        self.add_app(client_id, secret, redirect_uris=redirect_uris)
+        return OAuthClient(client_id, secret, token_url=f"{self.authority}/oauth2/v2.0/token")
 
     def consent(self, authorization_url: str, upn: str, *, deny: bool = False) -> str:
         """Be the browser: sign in on this page and answer it; returns the redirect with code and state."""

@@ -1,0 +1,76 @@
+"""From a login to a connected account, and from ticked boxes to calendars that take part."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from urllib.parse import urlsplit
+
+from attrs import evolve
+
+from calsync_core.engine import SyncEngine
+from calsync_core.errors import IdentityChanged, InvalidValue
+from calsync_core.models import Account, Calendar, CalendarId, Identity, OAuthGrant, Password
+
+__all__ = ["choose", "name_for", "settle"]
+
+
+def settle(
+    engine: SyncEngine,
+    owner: str,
+    provider: str,
+    login: OAuthGrant | Password,
+    *,
+    base_url: str | None = None,
+    again: Account | None = None,
+) -> Account:
+    """Connect a login that was just given: as the account it was given for, or the one it is already, or a new one.
+
+    Raises:
+        IdentityChanged: it is not that of the account to be connected again; nothing was changed.
+        ProviderError: as ``SyncEngine.connect`` does.
+        StoreError: it can't be kept now.
+    """
+    asked = again or Account(owner=owner, provider=provider, name=provider, base_url=base_url)
+    identity = engine.identify(asked, login)
+    if again is not None:
+        if again.subject not in {None, identity.subject}:
+            raise IdentityChanged(f"account {again.id} was connected as another login than this one")
+        return engine.connect(again, login)
+    known = engine.accounts(owner)
+    for each in known:
+        if (each.provider, each.base_url, each.subject) == (provider, base_url, identity.subject):
+            return engine.connect(each, login)
+    name = name_for(identity, login, base_url, {each.name for each in known}, provider)
+    return engine.connect(evolve(asked, name=name), login)
+
+
+def name_for(
+    identity: Identity, login: OAuthGrant | Password, base_url: str | None, taken: Collection[str], provider: str
+) -> str:
+    """What to call an account: its address, as far as nobody else of its owner is called so."""
+    name = identity.email or ""
+    if not name and isinstance(login, Password):
+        host = urlsplit(base_url or "").hostname
+        name = login.username if host is None or "@" in login.username else f"{login.username}@{host}"
+    name = name or identity.subject
+    names = [name, f"{name} ({provider})", *(f"{name} ({provider} {number})" for number in range(2, len(taken) + 3))]
+    return next(each for each in names if each not in taken)
+
+
+def choose(
+    engine: SyncEngine, calendars: Collection[Calendar], ticked: Mapping[CalendarId, tuple[bool, bool]]
+) -> dict[CalendarId, str]:
+    """Have each calendar publish and receive as ticked; returns what could not be had, and why."""
+    problems = {}
+    for calendar in calendars:
+        publish, receive = ticked.get(calendar.key, (False, False))
+        if (publish, receive) == (calendar.publishes, calendar.receives):
+            continue
+        try:
+            if publish or receive:
+                engine.enable(calendar.key, publish=publish, receive=receive)
+            else:
+                engine.disable(calendar.key)
+        except InvalidValue as error:
+            problems[calendar.key] = str(error).partition(": ")[2]
+    return problems
