@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from calsync_core.cli.commands import credentials, demo, held, init, purge, reports, run, subscriptions, sync
+from calsync_core.cli.commands import credentials, demo, held, init, purge, reports, run, subscriptions, sync, undo
 from calsync_core.cli.context import Call
 from calsync_core.cli.output import print_json
 from calsync_core.errors import CalsyncError, UsageError
@@ -80,6 +80,6 @@ def calsync(ctx: click.Context, config_path: Path) -> None:
     ctx.obj = Call(config_path)
 
 
-for module in (init, sync, run, reports, subscriptions, held, purge, credentials, demo):
+for module in (init, sync, run, reports, subscriptions, held, undo, purge, credentials, demo):
     for command in module.COMMANDS:
         calsync.add_command(command)

@@ -10,6 +10,7 @@ from calsync_core.models.accounts import (
     CalendarStatus,
     Identity,
     MirrorRule,
+    Mode,
     RemoteCalendar,
     SyncPolicy,
 )
@@ -24,6 +25,7 @@ from calsync_core.models.blocks import (
     OutcomeStatus,
     Reason,
     Sighting,
+    Written,
     tombstone,
 )
 from calsync_core.models.credentials import (
@@ -51,6 +53,7 @@ from calsync_core.models.events import (
 )
 from calsync_core.models.health import CalendarHealth, HealthReport, Metrics, Progress, Vitals
 from calsync_core.models.notices import Notice, NoticeKind
+from calsync_core.models.observing import CalendarWrites, Observation, PlannedWrite
 from calsync_core.models.plans import (
     Expansion,
     Hold,
@@ -82,10 +85,12 @@ from calsync_core.models.reports import (
     CalendarExplanation,
     Explanation,
     HeldDeletion,
+    LeftBlock,
     PurgeReport,
     SyncFailure,
     SyncReport,
     SyncType,
+    UndoReport,
 )
 from calsync_core.models.stored import ChangeCount, Changes, Debt, Due, Lease, ReadState, StoredEvent
 from calsync_core.models.time import Moment, Span, Window, is_all_day, require_utc, slot_of
@@ -108,6 +113,7 @@ __all__ = [
     "CalendarId",
     "CalendarRole",
     "CalendarStatus",
+    "CalendarWrites",
     "ChangeCount",
     "ChangePage",
     "Changes",
@@ -129,17 +135,20 @@ __all__ = [
     "Item",
     "KnownItem",
     "Lease",
+    "LeftBlock",
     "Login",
     "Lookup",
     "Mark",
     "Metrics",
     "MirrorRule",
+    "Mode",
     "Moment",
     "Notice",
     "NoticeKind",
     "Notification",
     "NotificationStatus",
     "OAuthGrant",
+    "Observation",
     "Occurrence",
     "Operation",
     "OperationKind",
@@ -149,6 +158,7 @@ __all__ = [
     "Password",
     "Plan",
     "PlanState",
+    "PlannedWrite",
     "Progress",
     "PurgeReport",
     "PushKind",
@@ -170,6 +180,7 @@ __all__ = [
     "SyncReport",
     "SyncType",
     "Tag",
+    "UndoReport",
     "Unplanned",
     "Unreadable",
     "Verdict",
@@ -178,6 +189,7 @@ __all__ = [
     "Wanted",
     "Watch",
     "Window",
+    "Written",
     "is_all_day",
     "require_utc",
     "slot_of",

@@ -1,0 +1,168 @@
+"""What it takes to take back one run's writes. Pure: data in, a plan out.
+
+Three contents decide about each block: what it said before the run, what the run left there, and what its calendar
+shows now. As before: nothing to do. As the run left it: write back. Anything else was done since, by a later run or by
+somebody, and stays. Undoing again, or after it ended half-way, therefore does what is left to do and no more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from attrs import define, evolve, field, frozen
+
+from calsync_core.core.draft import Draft, Situation
+from calsync_core.core.keeping import is_read_back
+from calsync_core.models import (
+    Block,
+    BlockContent,
+    BlockState,
+    LeftBlock,
+    OperationKind,
+    Plan,
+    Reason,
+    Sighting,
+    Written,
+)
+
+__all__ = ["Undoing", "undo"]
+
+
+@frozen
+class Undoing:
+    """What is left to do, and what is not touched.
+
+    Attributes:
+        already: Blocks that are as before the run.
+        under_way: Blocks whose undoing is decided and not known to have happened.
+    """
+
+    plan: Plan
+    already: frozenset[str] = frozenset()
+    under_way: frozenset[str] = frozenset()
+    left: tuple[LeftBlock, ...] = ()
+
+
+def undo(situation: Situation, writes: Sequence[Written], under_way: frozenset[str] = frozenset()) -> Undoing:
+    """Plan the undoing of a run's writes for one owner.
+
+    Args:
+        situation: Of all these blocks' identities. What is wanted there does not matter.
+        writes: The run's, in the order in which they were decided.
+        under_way: Blocks on which an undo of some run is decided already, and open.
+    """
+    making = _Making(Draft(situation), under_way)
+    known = {block.ref: block for block in (*situation.blocks, *situation.others)}
+    run: dict[str, list[Written]] = {}
+    for each in writes:
+        run.setdefault(each.ref, []).append(each)
+    # First what stands and goes: what was deleted may be made again in its place.
+    for deleted in (False, True):
+        for ref, history in run.items():
+            if (history[-1].kind is OperationKind.DELETE) is deleted:
+                making.judge(history, known.get(ref), known)
+    return Undoing(
+        plan=making.draft.finish(),
+        already=frozenset(making.already),
+        under_way=frozenset(making.open_here),
+        left=tuple(making.left),
+    )
+
+
+@define
+class _Making:
+    draft: Draft
+    under_way: frozenset[str]
+    already: set[str] = field(factory=set)
+    open_here: set[str] = field(factory=set)
+    left: list[LeftBlock] = field(factory=list)
+
+    def judge(self, history: Sequence[Written], block: Block | None, known: Mapping[str, Block]) -> None:
+        """Decide about one block; ``history`` is what the run did to it."""
+        first, last = history[0], history[-1]
+        if block is None or (first.before is None and first.kind is not OperationKind.CREATE):
+            self._leave(last, "unknown")
+        elif block.ref in self.under_way:
+            self.open_here.add(block.ref)
+        elif self._in_doubt(block):
+            self._leave(last, "in doubt")
+        else:
+            self._settle(first.before, last, block, known)
+
+    def _settle(self, goal: BlockContent | None, last: Written, block: Block, known: Mapping[str, Block]) -> None:
+        sighting = self.draft.sighting(block)
+        if sighting is None:
+            if goal is None:
+                self.already.add(block.ref)
+            elif last.after is None:
+                self._make_again(goal, last, block, known)
+            else:
+                self._leave(last, "changed")
+        elif sighting.event.adorned:
+            self._leave(last, "taken")
+        elif goal is not None and _shows(sighting, block, goal):
+            self.already.add(block.ref)
+        elif last.after is None or not (sighting.content == last.seen or _shows(sighting, block, last.after)):
+            self._leave(last, "changed")
+        else:
+            self._write_back(goal, evolve(block, native_id=sighting.event.id), sighting)
+
+    def _write_back(self, goal: BlockContent | None, block: Block, sighting: Sighting) -> None:
+        if goal is None:
+            self.draft.write(OperationKind.DELETE, block, Reason.UNDONE, sighting.etag)
+            return
+        # As in every plan, ``seen`` is unknown until the write is.
+        said = evolve(block, state=BlockState.LIVE, reason=None, content=goal, seen=None)
+        changed = self.draft.record(evolve(said, changed_at=self.draft.situation.now))
+        self.draft.write(OperationKind.UPDATE, changed, Reason.UNDONE, sighting.etag)
+
+    def _make_again(self, goal: BlockContent, last: Written, block: Block, known: Mapping[str, Block]) -> None:
+        """Under a new generation of its key: the old one stays a tombstone."""
+        for other in known.values():
+            if _stands_for(other, block) and other.ref not in self.draft.operations:
+                sighting = self.draft.sighting(other)
+                if other.ref in self.under_way:
+                    self.open_here.add(block.ref)
+                elif sighting is not None and _shows(sighting, other, goal):
+                    self.already.add(block.ref)
+                else:
+                    self._leave(last, "replaced")
+                return
+        now = self.draft.situation.now
+        generation = self.draft.next_generation(block.key)
+        made = Block(
+            key=block.key,
+            generation=generation,
+            owner=block.owner,
+            source_id=block.source_id,
+            target_id=block.target_id,
+            uid=block.uid,
+            slot=block.slot,
+            native_id=self.draft.situation.native_id(block.target_id, block.key, generation),
+            content=goal,
+            created_at=now,
+            changed_at=now,
+        )
+        self.draft.write(OperationKind.CREATE, self.draft.record(made), Reason.UNDONE)
+
+    def _in_doubt(self, block: Block) -> bool:
+        situation = self.draft.situation
+        return block.ref in situation.in_doubt or (block.target_id, block.native_id) in situation.doubtful
+
+    def _leave(self, last: Written, why: str) -> None:
+        self.left.append(LeftBlock(last.ref, last.target_id, why))
+
+
+def _stands_for(other: Block, block: Block) -> bool:
+    """Whether another block shows the same occurrence on the same calendar, or is about to."""
+    place = (block.uid, block.slot, block.target_id)
+    same = (other.uid, other.slot, other.target_id) == place and other.ref != block.ref
+    return same and other.state is not BlockState.DELETED
+
+
+def _shows(sighting: Sighting, block: Block, content: BlockContent) -> bool:
+    """Whether the calendar shows this content, which its provider may have normalised."""
+    if sighting.content == content:
+        return True
+    written = block.content == content and block.seen is not None
+    return written and (sighting.content == block.seen or is_read_back(block, sighting))
