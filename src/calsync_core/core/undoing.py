@@ -82,30 +82,41 @@ class _Making:
         first, last = history[0], history[-1]
         if block is None or (first.before is None and first.kind is not OperationKind.CREATE):
             self._leave(last, "unknown")
-        elif block.ref in self.under_way:
-            self.open_here.add(block.ref)
-        elif self._in_doubt(block):
+            return
+        standing = self._standing(block, known)
+        if not self.under_way.isdisjoint({block.ref, standing.ref}):
+            self.open_here.add(last.ref)
+        elif self._in_doubt(standing):
             self._leave(last, "in doubt")
         else:
-            self._settle(first.before, last, block, known)
+            self._settle(first.before, last, standing)
 
-    def _settle(self, goal: BlockContent | None, last: Written, block: Block, known: Mapping[str, Block]) -> None:
+    def _standing(self, block: Block, known: Mapping[str, Block]) -> Block:
+        """The block, or where it is gone the one that shows the same occurrence in its place, or is about to."""
+        if self.draft.sighting(block) is not None:
+            return block
+        place = (block.uid, block.slot, block.target_id)
+        others = (other for other in known.values() if (other.uid, other.slot, other.target_id) == place)
+        stand = (other for other in others if other.state is not BlockState.DELETED and other.ref != block.ref)
+        return next((other for other in stand if other.ref not in self.draft.operations), block)
+
+    def _settle(self, goal: BlockContent | None, last: Written, block: Block) -> None:
         sighting = self.draft.sighting(block)
         if sighting is None:
             if goal is None:
-                self.already.add(block.ref)
-            elif last.after is None:
-                self._make_again(goal, last, block, known)
+                self.already.add(last.ref)
+            elif last.after is None and block.ref == last.ref:
+                self._make_again(goal, block)
             else:
                 self._leave(last, "changed")
         elif sighting.event.adorned:
             self._leave(last, "taken")
         elif goal is not None and _shows(sighting, block, goal):
-            self.already.add(block.ref)
-        elif last.after is None or not (sighting.content == last.seen or _shows(sighting, block, last.after)):
-            self._leave(last, "changed")
-        else:
+            self.already.add(last.ref)
+        elif last.after is not None and (sighting.content == last.seen or _shows(sighting, block, last.after)):
             self._write_back(goal, evolve(block, native_id=sighting.event.id), sighting)
+        else:
+            self._leave(last, "changed" if block.ref == last.ref else "replaced")
 
     def _write_back(self, goal: BlockContent | None, block: Block, sighting: Sighting) -> None:
         if goal is None:
@@ -116,18 +127,8 @@ class _Making:
         changed = self.draft.record(evolve(said, changed_at=self.draft.situation.now))
         self.draft.write(OperationKind.UPDATE, changed, Reason.UNDONE, sighting.etag)
 
-    def _make_again(self, goal: BlockContent, last: Written, block: Block, known: Mapping[str, Block]) -> None:
+    def _make_again(self, goal: BlockContent, block: Block) -> None:
         """Under a new generation of its key: the old one stays a tombstone."""
-        for other in known.values():
-            if _stands_for(other, block) and other.ref not in self.draft.operations:
-                sighting = self.draft.sighting(other)
-                if other.ref in self.under_way:
-                    self.open_here.add(block.ref)
-                elif sighting is not None and _shows(sighting, other, goal):
-                    self.already.add(block.ref)
-                else:
-                    self._leave(last, "replaced")
-                return
         now = self.draft.situation.now
         generation = self.draft.next_generation(block.key)
         made = Block(
@@ -151,13 +152,6 @@ class _Making:
 
     def _leave(self, last: Written, why: str) -> None:
         self.left.append(LeftBlock(last.ref, last.target_id, why))
-
-
-def _stands_for(other: Block, block: Block) -> bool:
-    """Whether another block shows the same occurrence on the same calendar, or is about to."""
-    place = (block.uid, block.slot, block.target_id)
-    same = (other.uid, other.slot, other.target_id) == place and other.ref != block.ref
-    return same and other.state is not BlockState.DELETED
 
 
 def _shows(sighting: Sighting, block: Block, content: BlockContent) -> bool:
