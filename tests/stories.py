@@ -35,6 +35,7 @@ class Story:
 
     Attributes:
         least: Fewer boundaries than this would mean that the story was not told.
+        stride: How many boundaries later it dies the next time, where there is no time for all of them.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Story:
     deed: Callable[[World], object]
     least: int
     end: Callable[[World], None] = lambda _world: None
+    stride: int = 1
 
 
 def series(world: World, name: str, uid: str, count: int = 4) -> Event:
@@ -168,6 +170,49 @@ def a_lost_store(make: Make) -> World:
     return fresh
 
 
+def looks(world: World) -> list[tuple[str, str]]:
+    """What the blocks say and where, whatever they are called."""
+    return sorted(
+        (name, f"{one.span.in_utc()} {one.availability} {one.title}")
+        for name in world.remote
+        for item in world.blocks(name)
+        for one in item.events
+        if not one.adorned
+    )
+
+
+def a_run_to_undo(make: Make) -> World:
+    """It creates, updates and deletes, and is the latest."""
+    world = a_synced_mesh(make)
+    world.clock.advance(timedelta(minutes=10))
+    stood = looks(world)
+    world.service.move(world.remote["club"], "match", at(4, 18))
+    world.service.remove(world.remote["home"], "trip")
+    world.book("work", "new", at(7))
+    world.before = stood, world.sync().key
+    assert looks(world) != stood
+    return world
+
+
+def undo_it(world: World) -> None:
+    assert world.before is not None
+    world.engine.undo(world.before[1])
+
+
+def undone_and_written_again(world: World) -> None:
+    assert world.before is not None
+    undo_it(world)  # the host repeats an order that was never answered
+    assert looks(world) == world.before[0]
+    seen = world.sync().observed
+    assert seen is not None
+    assert seen.writes == 6
+    assert world.engine.runs()[0].writes == 0
+    undo_it(world)
+    assert looks(world) == world.before[0]
+    world.engine.set_mode("ana", "write")
+    world.sync()
+
+
 def poll(world: World) -> None:
     world.engine.sync_calendars_needing_polling()
 
@@ -181,6 +226,7 @@ STORIES = [
     Story("lost cursor and snapshot", a_lost_cursor, poll, 150),
     Story("debts", debts, poll, 60),
     Story("lost store", a_lost_store, poll, 200),
+    Story("undo", a_run_to_undo, undo_it, 60, undone_and_written_again, stride=11),
     Story("audit and repair", a_changed_mesh, lambda world: world.engine.audit(repair=True), 200),
 ]
 

@@ -54,6 +54,9 @@ class World:
     """One owner's calendars, each of its own account, and the engine that keeps them honest.
 
     A second World over the same ``service`` and ``clock`` is another owner or another installation.
+
+    Attributes:
+        before: For a story to keep what the calendars showed before a run, and that run's id.
     """
 
     def __init__(
@@ -76,6 +79,7 @@ class World:
             self.provider = provider
         self.store: Store = store if store is not None else MemoryStore()
         self.notices: list[Notice] = []
+        self.before: tuple[object, int] | None = None
         self.options: dict[str, Any] = {
             "secret": SECRET,
             "policy": SyncPolicy(horizon_days=30),

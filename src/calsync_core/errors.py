@@ -8,6 +8,7 @@
     │   ├── ConfigurationError     the installation: unknown provider, missing extra, bad URL, missing secret
     │   ├── UnknownAccount         no such account in this store (also a LookupError)
     │   ├── UnknownCalendar        no such calendar in this store (also a LookupError)
+    │   ├── UnknownRun             no such run in this store, or it was forgotten (also a LookupError)
     │   ├── UnknownProvider        no provider of this name that pushes (also a LookupError)
     │   └── InsideTransaction      the host called the engine inside its own open transaction
     ├── StoreError                 the store can't do it now
@@ -57,6 +58,7 @@ __all__ = [
     "UnknownAccount",
     "UnknownCalendar",
     "UnknownProvider",
+    "UnknownRun",
     "Unreachable",
     "UnreadableAnswer",
     "UsageError",
@@ -85,6 +87,10 @@ class UnknownAccount(UsageError, LookupError):
 
 class UnknownCalendar(UsageError, LookupError):
     """No calendar with this id in the store."""
+
+
+class UnknownRun(UsageError, LookupError):
+    """No run with this id in the store: it never was, or ``cleanup`` has forgotten it."""
 
 
 class UnknownProvider(UsageError, LookupError):

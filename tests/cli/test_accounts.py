@@ -93,6 +93,7 @@ class World:
             encryption_keys=(),
             public_url=None,
             policy=SyncPolicy(),
+            modes={},
             accounts=(account,),
         )
         engine = SyncEngine(store=self.store, providers={"memory": self.provider}, secret=config.secrets)

@@ -44,7 +44,7 @@ from calsync_core.testing.store_kit import (
 )
 from store_servers import KINDS, new_database
 
-REVISIONS = ("0001", "0002")
+REVISIONS = ("0001", "0002", "0003")
 EVERYWHERE = ["sqlite", *(pytest.param(kind, marks=pytest.mark.server) for kind in KINDS)]
 
 

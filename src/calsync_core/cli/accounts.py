@@ -17,7 +17,7 @@ from calsync_core.errors import AuthExpired, ConfigurationError, InvalidValue, P
 from calsync_core.log import Logger
 from calsync_core.models import Account, AccountStatus, Calendar, CalendarRole, SyncFailure
 
-__all__ = ["align_accounts", "choose"]
+__all__ = ["align_accounts", "align_modes", "choose"]
 
 ALL_OWNED = ("*",)
 
@@ -56,6 +56,19 @@ def align_accounts(installation: Installation, *, owner: str | None = None, refr
             failure = SyncFailure(each.account.name, None, type(error).__name__, str(error))
             installation.failures.append(failure)
             log.warning("account_not_ready", account=each.account.name, kind=failure.kind)
+
+
+def align_modes(installation: Installation) -> None:
+    """Write for each owner of the file, or only observe them, as it says.
+
+    At the beginning of a command and never later: a process that has read an older file must not write for somebody
+    who was put under observation meanwhile.
+    """
+    engine = installation.engine
+    for owner, mode in installation.config.modes.items():
+        if engine.mode(owner) is not mode:
+            engine.set_mode(owner, mode)
+            log.info("mode_changed", owner=owner, mode=str(mode))
 
 
 def choose(selectors: Sequence[str] | None, calendars: Sequence[Calendar]) -> list[Calendar]:

@@ -30,6 +30,7 @@ _COMMANDS = {
     "status": ("reports", "Calendars, their health, and the last runs."),
     "subscriptions": ("subscriptions", "What providers promised to push."),
     "sync": ("sync", "Bring every calendar's blocks up to date, once."),
+    "undo": ("undo", "Take back what one run wrote."),
 }
 """Each command's module in ``calsync_core.cli.commands``, and what ``calsync --help`` says of it."""
 

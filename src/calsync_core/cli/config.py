@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from calsync_core.cli.tables import Table, load_toml
 from calsync_core.core.identity import Keyring
 from calsync_core.credentials import check_keys
 from calsync_core.errors import ConfigurationError, InvalidValue
-from calsync_core.models import Account, Login, OAuthGrant, SyncPolicy
+from calsync_core.models import Account, Login, Mode, OAuthGrant, SyncPolicy
 
 __all__ = ["AccountConfig", "Config", "load_config"]
 
@@ -70,6 +71,7 @@ class Config:
         store_url: SQLAlchemy URL; a relative SQLite file lies beside the configuration.
         encryption_keys: The first one seals the logins that the store keeps; empty: it keeps none.
         public_url: Where pushes can reach this machine; None: polling only.
+        modes: Whether each owner of an account is written for or only observed.
     """
 
     path: Path
@@ -79,6 +81,7 @@ class Config:
     public_url: str | None
     policy: SyncPolicy
     accounts: tuple[AccountConfig, ...]
+    modes: Mapping[str, Mode]
 
 
 def load_config(path: Path) -> Config:
@@ -88,13 +91,14 @@ def load_config(path: Path) -> Config:
         ConfigurationError: names the file, the table and the key.
     """
     root = Table(load_toml(path), path, "top level")
-    root.only(*_SECTIONS, "accounts")
+    root.only(*_SECTIONS, "owners", "accounts")
     installation, store, webhooks, policy = (
         Table(root.take(name, default={}), path, f"[{name}]") for name in _SECTIONS
     )
     installation.only("secret")
     store.only("url", "encryption_key")
     webhooks.only("public_url")
+    accounts = _accounts(root, path)
     return Config(
         path=path,
         secrets=_secrets(installation),
@@ -102,7 +106,8 @@ def load_config(path: Path) -> Config:
         encryption_keys=_encryption_keys(store),
         public_url=web_address(webhooks, "public_url"),
         policy=_policy(policy, path),
-        accounts=_accounts(root, path),
+        accounts=accounts,
+        modes=_modes(Table(root.take("owners", default={}), path, "[owners]"), accounts, path),
     )
 
 
@@ -149,6 +154,21 @@ def _policy(table: Table, path: Path) -> SyncPolicy:
         return SyncPolicy(**chosen)
     except InvalidValue as error:
         raise ConfigurationError(f"{path}: {table.where}: {error}") from None
+
+
+def _modes(owners: Table, accounts: Sequence[AccountConfig], path: Path) -> dict[str, Mode]:
+    """Everybody's mode; who has no table of their own is written for."""
+    known = sorted({each.account.owner for each in accounts})
+    owners.only(*known)
+    modes = {}
+    for name in known:
+        table = Table(owners.take(name, default={}), path, f"[owners.{name}]")
+        table.only("mode")
+        try:
+            modes[name] = Mode.of(table.text("mode") or Mode.WRITE)
+        except InvalidValue as error:
+            raise table.error("mode", str(error).partition(": ")[2]) from None
+    return modes
 
 
 def _accounts(root: Table, path: Path) -> tuple[AccountConfig, ...]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from calsync_core.models import CalendarId, Moment, Reason, Span
 from calsync_core.protocols import Store
 
-__all__ = ["REASONS", "calendar_names", "spell_age", "spell_moment", "spell_span"]
+__all__ = ["REASONS", "calendar_names", "spell_age", "spell_moment", "spell_observed", "spell_span"]
 
 REASONS: dict[Reason, str] = {
     Reason.BOOKED: "booked",
@@ -21,6 +22,7 @@ REASONS: dict[Reason, str] = {
     Reason.LATE_WRITE: "came too late",
     Reason.ORPHANED: "belongs to nothing",
     Reason.ADOPTED: "taken over",
+    Reason.UNDONE: "undone",
 }
 
 
@@ -31,6 +33,14 @@ def calendar_names(store: Store) -> dict[CalendarId, str]:
         calendar.key: f"{accounts.get(calendar.account_id, '?')} / {calendar.name}"
         for calendar in store.load_calendars()
     }
+
+
+def spell_observed(owners: Iterable[str]) -> str:
+    """That these are only observed, and where that is said."""
+    names = sorted(owners)
+    tables = ", ".join(f"[owners.{name}]" for name in names)
+    verb = "is" if len(names) == 1 else "are"
+    return f"{' and '.join(names)} {verb} only observed, and nothing is written ({tables} in the configuration)"
 
 
 def spell_moment(moment: Moment) -> str:

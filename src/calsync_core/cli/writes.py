@@ -41,9 +41,11 @@ class WitnessedStore:
             self._claimed.update((intent.id, intent.operation) for intent in intents)
         return intents
 
-    def record_outcomes(self, lease: Lease, target_id: CalendarId, outcomes: Sequence[Outcome], at: datetime) -> None:
+    def record_outcomes(
+        self, lease: Lease, target_id: CalendarId, outcomes: Sequence[Outcome], at: datetime, **rest: Any
+    ) -> None:
         """As the store does, remembering what is done."""
-        self._store.record_outcomes(lease, target_id, outcomes, at)
+        self._store.record_outcomes(lease, target_id, outcomes, at, **rest)
         done = [outcome.intent_id for outcome in outcomes if outcome.status is OutcomeStatus.DONE]
         with self._lock:
             self._written += [self._claimed[number] for number in done if number in self._claimed]

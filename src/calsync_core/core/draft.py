@@ -28,7 +28,7 @@ from calsync_core.models import (
     tombstone,
 )
 
-__all__ = ["STRAY", "Draft", "NativeId", "Situation", "keys_of"]
+__all__ = ["STRAY", "Draft", "NativeId", "Situation", "keys_of", "nearest_first"]
 
 STRAY = "stray:"
 """Identities of recorded blocks that belong to no event begin like this."""
@@ -203,6 +203,7 @@ class Draft:
     def write(self, kind: OperationKind, block: Block, reason: Reason, etag: str | None = None) -> None:
         """Plan one write for the block as it is given, unless the very same write is waiting already."""
         situation = self.situation
+        shown = None if kind is OperationKind.CREATE else self.sighting(block)
         operation = Operation(
             kind=kind,
             ref=block.ref,
@@ -214,9 +215,11 @@ class Draft:
             decided_at=situation.now,
             etag=etag,
             source_id=block.source_id,
+            before=None if shown is None else shown.content,
         )
         waiting = situation.waiting.get(block.ref)
-        if waiting is None or evolve(waiting, decided_at=situation.now, reason=reason) != operation:
+        same = waiting is not None and waiting.ordered == operation.ordered
+        if waiting is None or not same or evolve(waiting, decided_at=situation.now, reason=reason) != operation:
             self.operations[block.ref] = operation
 
     def finish(self) -> Plan:
@@ -231,7 +234,7 @@ class Draft:
             self.records[ref] = evolve(block, held_since=block.held_since or self.situation.now)
         return Plan(
             owner=self.situation.scene.owner,
-            operations=tuple(sorted(self.operations.values(), key=_nearest_first)),
+            operations=tuple(sorted(self.operations.values(), key=nearest_first)),
             records=tuple(block for ref, block in sorted(self.records.items()) if known.get(ref) != block),
             holds=held.holds,
             unsettled=frozenset(self.unsettled),
@@ -244,5 +247,6 @@ def _generation(sighting: Sighting) -> int:
     return sighting.event.mark.generation if sighting.event.mark else 0
 
 
-def _nearest_first(operation: Operation) -> tuple[datetime, str]:
+def nearest_first(operation: Operation) -> tuple[datetime, str]:
+    """By what operations are sorted."""
     return operation.content.span.edges(UTC)[0], operation.ref

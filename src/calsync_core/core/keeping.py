@@ -18,7 +18,7 @@ from calsync_core.models import (
     Wanted,
 )
 
-__all__ = ["MOST_REPAIRS", "adopt", "create", "is_past", "keep", "release", "retire"]
+__all__ = ["MOST_REPAIRS", "adopt", "create", "is_past", "is_read_back", "keep", "release", "retire"]
 
 MOST_REPAIRS = 5
 """Repairs of one block in 24 hours after which it is parked (I-47)."""
@@ -166,13 +166,13 @@ def _keep_seen(draft: Draft, block: Block, wish: Wanted, sighting: Sighting, rea
             draft.record(evolve(block, content=wish.content, seen=sighting.content, etag=sighting.etag))
         else:
             _update(draft, block, wish, sighting, reason)
-    elif sighting.content == known or _is_read_back(block, sighting):
+    elif sighting.content == known or is_read_back(block, sighting):
         draft.record(evolve(block, seen=sighting.content, etag=sighting.etag))
     else:
         _undo_edit(draft, block, wish, sighting)
 
 
-def _is_read_back(block: Block, sighting: Sighting) -> bool:
+def is_read_back(block: Block, sighting: Sighting) -> bool:
     """Whether this shows our own write, which the provider may have normalised, and not somebody's edit.
 
     An equal etag proves it. A provider that told none is believed if the times are as we wrote them.

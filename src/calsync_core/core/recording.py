@@ -28,6 +28,7 @@ from calsync_core.models import (
     OutcomeStatus,
     Plan,
     PlanState,
+    Written,
     tombstone,
 )
 
@@ -158,6 +159,7 @@ class Settled:
         lines: Journal lines, in a stable order.
         closed: Intents to delete.
         waiting: Intents that stay open and the instant from which they may be claimed again.
+        wrote: What was done, by intent id, for the record of the run that did it.
     """
 
     blocks: tuple[Block, ...] = ()
@@ -167,6 +169,7 @@ class Settled:
     lines: tuple[Line, ...] = ()
     closed: tuple[int, ...] = ()
     waiting: Mapping[int, datetime] = field(factory=dict)
+    wrote: Mapping[int, Written] = field(factory=dict)
 
 
 @define
@@ -201,6 +204,7 @@ def settle(
     batch = _Batch(dict(blocks), at)
     closed: dict[int, None] = {}
     waiting: dict[int, datetime] = {}
+    wrote: dict[int, Written] = {}
     for outcome in outcomes:
         intent = intents.get(outcome.intent_id)
         if intent is None or intent.id in closed:
@@ -210,6 +214,8 @@ def settle(
             continue
         waiting.pop(intent.id, None)
         closed[intent.id] = None
+        if outcome.status is OutcomeStatus.DONE:
+            wrote[intent.id] = Written.by(intent.operation, outcome)
         _close(batch, intent, outcome)
     return Settled(
         blocks=tuple(batch.blocks[ref] for ref in batch.changed),
@@ -219,6 +225,7 @@ def settle(
         lines=tuple(sorted(batch.lines)),
         closed=tuple(closed),
         waiting=waiting,
+        wrote=wrote,
     )
 
 

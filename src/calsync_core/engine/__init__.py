@@ -28,6 +28,7 @@ from calsync_core.core.identity import Keyring
 from calsync_core.credentials import Ask, Sealer, Vault
 from calsync_core.engine.accounts import Accounts
 from calsync_core.engine.looking import Looking
+from calsync_core.engine.trying import Trying
 from calsync_core.errors import ConfigurationError, InvalidValue, LeaseBusy, UnknownCalendar
 from calsync_core.log import Logger
 from calsync_core.models import (
@@ -62,7 +63,7 @@ __all__ = ["SyncEngine"]
 log = Logger("calsync_core")
 
 
-class SyncEngine(Accounts, Looking):
+class SyncEngine(Accounts, Looking, Trying):
     """Keeps the calendars of many owners honest with each other.
 
     Thread-safe. Opens no connection before it is used. Misuse raises a ``UsageError`` before any request is sent; in a

@@ -10,6 +10,7 @@ from calsync_core.models.accounts import (
     CalendarStatus,
     Identity,
     MirrorRule,
+    Mode,
     RemoteCalendar,
     SyncPolicy,
 )
@@ -24,6 +25,7 @@ from calsync_core.models.blocks import (
     OutcomeStatus,
     Reason,
     Sighting,
+    Written,
     tombstone,
 )
 from calsync_core.models.credentials import (
@@ -52,6 +54,7 @@ from calsync_core.models.events import (
 )
 from calsync_core.models.health import CalendarHealth, HealthReport, Metrics, Progress, Vitals
 from calsync_core.models.notices import Notice, NoticeKind
+from calsync_core.models.observing import CalendarWrites, Observation, PlannedWrite
 from calsync_core.models.plans import (
     Expansion,
     Hold,
@@ -83,10 +86,12 @@ from calsync_core.models.reports import (
     CalendarExplanation,
     Explanation,
     HeldDeletion,
+    LeftBlock,
     PurgeReport,
     SyncFailure,
     SyncReport,
     SyncType,
+    UndoReport,
 )
 from calsync_core.models.stored import ChangeCount, Changes, Debt, Due, Lease, ReadState, StoredEvent
 from calsync_core.models.time import Moment, Span, Window, is_all_day, require_utc, slot_of
@@ -109,6 +114,7 @@ __all__ = [
     "CalendarId",
     "CalendarRole",
     "CalendarStatus",
+    "CalendarWrites",
     "ChangeCount",
     "ChangePage",
     "Changes",
@@ -130,11 +136,13 @@ __all__ = [
     "Item",
     "KnownItem",
     "Lease",
+    "LeftBlock",
     "Login",
     "Lookup",
     "Mark",
     "Metrics",
     "MirrorRule",
+    "Mode",
     "Moment",
     "Notice",
     "NoticeKind",
@@ -142,6 +150,7 @@ __all__ = [
     "NotificationStatus",
     "OAuthClient",
     "OAuthGrant",
+    "Observation",
     "Occurrence",
     "Operation",
     "OperationKind",
@@ -151,6 +160,7 @@ __all__ = [
     "Password",
     "Plan",
     "PlanState",
+    "PlannedWrite",
     "Progress",
     "PurgeReport",
     "PushKind",
@@ -172,6 +182,7 @@ __all__ = [
     "SyncReport",
     "SyncType",
     "Tag",
+    "UndoReport",
     "Unplanned",
     "Unreadable",
     "Verdict",
@@ -180,6 +191,7 @@ __all__ = [
     "Wanted",
     "Watch",
     "Window",
+    "Written",
     "is_all_day",
     "require_utc",
     "slot_of",

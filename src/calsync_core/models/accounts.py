@@ -20,6 +20,7 @@ __all__ = [
     "CalendarStatus",
     "Identity",
     "MirrorRule",
+    "Mode",
     "RemoteCalendar",
     "SyncPolicy",
 ]
@@ -38,6 +39,24 @@ class AccountStatus(StrEnum):
     """The provider refused the login. Told once; a slow probe remains (I-35)."""
     IDENTITY_CHANGED = "identity_changed"
     """The login turned out to be somebody else's. Nothing is read, planned or written with it (I-46)."""
+
+
+class Mode(StrEnum):
+    """What a sync may do for an owner."""
+
+    WRITE = "write"
+    """Keep the calendars in step."""
+    OBSERVE = "observe"
+    """Read and plan, write nothing to any calendar, and record what would have been written."""
+
+    @classmethod
+    def of(cls, value: str) -> Mode:
+        """From its text. Raises InvalidValue, naming ``mode``."""
+        try:
+            return cls(value)
+        except ValueError:
+            known = " or ".join(f'"{mode}"' for mode in cls)
+            raise InvalidValue(f"mode: must be {known}, got {value!r}") from None
 
 
 class CalendarRole(StrEnum):

@@ -22,6 +22,7 @@ __all__ = [
     "OutcomeStatus",
     "Reason",
     "Sighting",
+    "Written",
 ]
 
 
@@ -82,6 +83,8 @@ class Reason(StrEnum):
     LATE_WRITE = "late_write"
     ORPHANED = "orphaned"
     ADOPTED = "adopted"
+    UNDONE = "undone"
+    """The host ordered that what a run wrote is taken back: goes ahead also where the owner is only observed."""
 
     @property
     def suspicious(self) -> bool:
@@ -175,6 +178,8 @@ class Operation:
         decided_at: When it was planned; goes into the body where a format needs a stamp, so that a replay is
             byte for byte the same.
         source_id: The calendar whose event the block shows.
+        before: What the target showed of the block when this was planned; None: nothing, or it was planned by a
+            version that did not say.
     """
 
     kind: OperationKind
@@ -187,6 +192,12 @@ class Operation:
     decided_at: datetime
     etag: str | None = None
     source_id: CalendarId | None = None
+    before: BlockContent | None = None
+
+    @property
+    def ordered(self) -> bool:
+        """Whether it is written in every mode of the owner: an order of the host's, and no wish of the rules."""
+        return self.reason is Reason.UNDONE
 
 
 @frozen
@@ -242,6 +253,38 @@ class Outcome:
     native_id: str | None = None
     retry_after: float | None = None
     message: str | None = None
+
+
+@frozen
+class Written:
+    """One write that a run made, as it is remembered to be undone.
+
+    Attributes:
+        ref: ``Block.ref``.
+        before: What the target showed before; None for a create, or where an older version planned it.
+        after: What was sent; None for a delete.
+        seen: What the provider answered that it stored; None if it did not say.
+    """
+
+    kind: OperationKind
+    ref: str
+    target_id: CalendarId
+    before: BlockContent | None = None
+    after: BlockContent | None = None
+    seen: BlockContent | None = None
+
+    @classmethod
+    def by(cls, operation: Operation, outcome: Outcome) -> Written:
+        """What an operation that is done has written."""
+        deleted = operation.kind is OperationKind.DELETE
+        return cls(
+            kind=operation.kind,
+            ref=operation.ref,
+            target_id=operation.target_id,
+            before=operation.before or (operation.content if deleted else None),
+            after=None if deleted else operation.content,
+            seen=None if deleted else outcome.seen,
+        )
 
 
 def tombstone(block: Block, at: datetime, deleted_for: Reason | None = None) -> Block:

@@ -7,7 +7,7 @@ from typing import Any
 
 from attrs import field, frozen
 
-from calsync_core.models.accounts import CalendarId
+from calsync_core.models.accounts import CalendarId, Mode
 from calsync_core.models.reports import SyncType, plain
 
 __all__ = ["CalendarHealth", "HealthReport", "Metrics", "Progress", "Vitals"]
@@ -29,6 +29,7 @@ class CalendarHealth:
         staleness: Seconds since the last complete read; None if there was none.
         debts: Items that could not be read and are owed.
         blocks: Live blocks of ours on it.
+        mode: Whether its owner is written for, or only observed.
     """
 
     calendar: CalendarId
@@ -51,6 +52,7 @@ class CalendarHealth:
     last_error: str | None = None
     debts: int = 0
     blocks: int = 0
+    mode: Mode = Mode.WRITE
 
 
 @frozen

@@ -12,7 +12,8 @@ from attrs import asdict, field, frozen
 from calsync_core.models.accounts import CalendarId
 from calsync_core.models.blocks import Block, BlockContent, Operation, Sighting
 from calsync_core.models.events import Event
-from calsync_core.models.reports import SyncFailure
+from calsync_core.models.observing import PlannedWrite
+from calsync_core.models.reports import SyncFailure, plain
 from calsync_core.models.time import Span
 
 __all__ = [
@@ -164,18 +165,7 @@ class Plan:
         """JSON-ready; titles are left out."""
         return {
             "owner": self.owner,
-            "operations": [
-                {
-                    "kind": str(operation.kind),
-                    "calendar": operation.target_id,
-                    "block": operation.ref,
-                    "start": operation.content.span.start.isoformat(),
-                    "end": operation.content.span.end.isoformat(),
-                    "show_as": str(operation.content.show_as),
-                    "reason": str(operation.reason),
-                }
-                for operation in self.operations
-            ],
+            "operations": [plain(PlannedWrite.of(operation)) for operation in self.operations],
             "counts": dict(Counter(str(operation.kind) for operation in self.operations)),
             "held": [
                 {"source": hold.source_id, "blocks": list(hold.refs), "reason": hold.reason} for hold in self.holds

@@ -8,7 +8,9 @@ from typing import Any
 
 from attrs import fields, frozen, has
 
+from calsync_core.errors import InvalidValue
 from calsync_core.models.accounts import CalendarId
+from calsync_core.models.observing import Observation
 
 __all__ = [
     "AuditFinding",
@@ -17,10 +19,12 @@ __all__ = [
     "CalendarExplanation",
     "Explanation",
     "HeldDeletion",
+    "LeftBlock",
     "PurgeReport",
     "SyncFailure",
     "SyncReport",
     "SyncType",
+    "UndoReport",
 ]
 
 
@@ -78,6 +82,9 @@ class SyncReport:
         polling_fallback: Calendars read because push is missing, silent or failing.
         echo: A push woke it that told of nothing but our own writes; counted apart from the webhook share.
         notified_at: When the first of the pushes came that woke it; with ``finished_at``, its latency.
+        finished_at: None: it is under way and has begun to write, or it ended with its process.
+        observed: What it would have written for owners who are only observed; None: it planned for no such owner.
+        undoes: The run that this one took back, by ``engine.undo``.
         id: Given by the store.
     """
 
@@ -104,8 +111,17 @@ class SyncReport:
     calendars_changed: int = 0
     time_window: tuple[str, str] | None = None
     held: int = 0
+    observed: Observation | None = None
+    undoes: int | None = None
     errors: tuple[SyncFailure, ...] = ()
     id: int | None = None
+
+    @property
+    def key(self) -> int:
+        """The id of a recorded run. Raises InvalidValue if it was not recorded."""
+        if self.id is None:
+            raise InvalidValue("id: this run was not recorded")
+        return self.id
 
     @property
     def ok(self) -> bool:
@@ -181,6 +197,60 @@ class PurgeReport:
     def ok(self) -> bool:
         """Nothing of ours is left and every calendar could be listed."""
         return not (self.residue or self.errors)
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return {**plain(self), "ok": self.ok}
+
+
+@frozen
+class LeftBlock:
+    """A block that an undo left as it is.
+
+    Attributes:
+        block: ``Block.ref``.
+        why: ``changed``: it is no longer as the run left it; ``taken``: somebody added people, a recurrence or a
+            conference; ``replaced``: another block stands for it; ``in doubt``: whether a write or a deletion happened
+            is not known yet, try again; ``unknown``: what stood there before, or its record, is not known any more.
+    """
+
+    block: str
+    calendar: CalendarId
+    why: str
+
+
+@frozen
+class UndoReport:
+    """What taking back one run's writes achieved.
+
+    Attributes:
+        undone: The run that was taken back.
+        run: The recorded run that did it, to be undone like any other; None: nothing had to be written.
+        deleted: Blocks that the run had created, and are gone.
+        reverted: Blocks that the run had updated, and say again what they said before.
+        remade: Blocks that the run had deleted, and stand again.
+        already: Blocks that were as before the run already.
+        left: Blocks that were not touched, and why.
+        waiting: Decided and not yet written: the next sync goes on, or another call.
+        observed: Owners who are only observed from now on, since the next sync would write the same again.
+    """
+
+    undone: int
+    run: int | None = None
+    deleted: int = 0
+    reverted: int = 0
+    remade: int = 0
+    already: int = 0
+    left: tuple[LeftBlock, ...] = ()
+    waiting: int = 0
+    observed: tuple[str, ...] = ()
+    errors: tuple[SyncFailure, ...] = ()
+    api_calls: int = 0
+
+    @property
+    def ok(self) -> bool:
+        """Nothing failed or waits; a block that was left because somebody changed it is no failure."""
+        return not (self.errors or self.waiting)
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready."""

@@ -36,6 +36,7 @@ from calsync_core.models import (
     KnownItem,
     Lease,
     MirrorRule,
+    Mode,
     Outcome,
     Plan,
     PlanState,
@@ -46,6 +47,7 @@ from calsync_core.models import (
     Unplanned,
     Vitals,
     Window,
+    Written,
 )
 from calsync_core.protocols.inbox import InboxStore, NoticeStore, PushStore
 
@@ -63,11 +65,11 @@ __all__ = [
 
 @runtime_checkable
 class DirectoryStore(Protocol):
-    """Accounts, their calendars, and the owner's rules.
+    """Accounts, their calendars, and the owner's rules and mode.
 
-    Every change here that can alter what is wanted (a calendar's ``enabled``, ``publish``, ``receive``, ``timezone``
-    or ``owner``; rules; a deletion) sets the owner's ``PlanState.shape`` to None in the same transaction, so that the
-    owner is due.
+    Every change here that can alter what is wanted or written (a calendar's ``enabled``, ``publish``, ``receive``,
+    ``timezone`` or ``owner``; rules; the mode; a deletion) sets the owner's ``PlanState.shape`` to None in the same
+    transaction, so that the owner is due.
     """
 
     def save_account(self, account: Account) -> Account:
@@ -109,6 +111,12 @@ class DirectoryStore(Protocol):
 
     def load_rules(self, owner: str) -> list[MirrorRule]:
         """The owner's rules in order; empty: never set."""
+
+    def save_mode(self, owner: str, mode: Mode) -> None:
+        """Set what may be written for the owner, also for one that nobody knows yet."""
+
+    def load_mode(self, owner: str) -> Mode:
+        """What may be written for the owner: ``Mode.WRITE`` unless set."""
 
 
 @runtime_checkable
@@ -227,12 +235,15 @@ class PlanStore(Protocol):
         """Open intents of the owner, or on these blocks. ``in_doubt`` is ``attempts > 0``."""
 
     def load_open_targets(self, owner: str | None, at: datetime) -> list[CalendarId]:
-        """Calendars with open intents that may be tried at this instant."""
+        """Calendars with open intents that may be tried at this instant. Those of owners in ``Mode.OBSERVE`` are not,
+        unless their operation is ``ordered``.
+        """
 
     def claim_intents(self, lease: Lease, target_id: CalendarId, limit: int, at: datetime) -> list[Intent]:
         """Take the next open intents for one target, earliest slot first, and count an attempt on each, durably,
         before they are returned. ``in_doubt`` says whether there was an attempt before this one. One that was
-        claimed under this very lease token is not given again until its outcome is recorded.
+        claimed under this very lease token is not given again until its outcome is recorded. Of an owner in
+        ``Mode.OBSERVE``, only an intent whose operation is ``ordered`` is given: whatever was decided before.
         """
 
     def put_off_intents(self, lease: Lease, target_id: CalendarId, until: datetime, at: datetime) -> None:
@@ -240,8 +251,17 @@ class PlanStore(Protocol):
         is no attempt.
         """
 
-    def record_outcomes(self, lease: Lease, target_id: CalendarId, outcomes: Sequence[Outcome], at: datetime) -> None:
-        """Store what became of claimed intents, in one transaction. An unknown intent id is ignored.
+    def record_outcomes(
+        self,
+        lease: Lease,
+        target_id: CalendarId,
+        outcomes: Sequence[Outcome],
+        at: datetime,
+        *,
+        run_id: int | None = None,
+    ) -> None:
+        """Store what became of claimed intents, in one transaction. An unknown intent id is ignored. With a run, each
+        that is DONE is remembered as ``Written`` by it.
 
         * DONE create or update: block LIVE with the operation's content, ``seen`` (None: the operation's content),
           ``etag``, ``changed_at``; the item and its event (marked with the block's key, generation and the
@@ -255,6 +275,9 @@ class PlanStore(Protocol):
         * RETRY: the intent may be tried again after ``retry_after`` seconds (None: 30 s times two to the attempts,
           at most an hour).
         * REJECTED: block PARKED with the message as its reason, and ``content`` as refused. Intent closed.
+
+        Raises:
+            UnknownRun: no such run; nothing was stored.
         """
 
     def load_due(self, at: datetime, shape: str, horizon_end: datetime) -> Due:
@@ -315,7 +338,15 @@ class RunStore(Protocol):
     """The record of syncs."""
 
     def save_run(self, report: SyncReport) -> SyncReport:
-        """Insert (``id`` None) or replace; return it with its id."""
+        """Insert (``id`` None) or replace; return it with its id. What the run wrote stays."""
+
+    def load_run(self, run_id: int) -> SyncReport:
+        """One run. Raises UnknownRun."""
+
+    def load_writes(self, run_id: int) -> list[Written]:
+        """What a run wrote, in the order in which it was decided; empty also for an unknown run. A calendar that was
+        forgotten takes what was written to it along.
+        """
 
     def load_runs(
         self, calendar_id: CalendarId | None = None, limit: int = 50, *, since: datetime | None = None
@@ -327,7 +358,8 @@ class RunStore(Protocol):
 
     def cleanup(self, before: datetime) -> int:
         """Forget runs finished, records of blocks whose slot ended, and notifications COMPLETED or FAILED, before the
-        instant; return how many rows went.
+        instant; return how many of these went. A run goes with what it wrote; one that never finished goes with the
+        next one that does.
 
         Blocks that stand in the past stay where they are, found by their tag alone.
         """

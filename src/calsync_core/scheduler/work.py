@@ -10,6 +10,7 @@ from collections.abc import Callable
 from calsync_core.core.vitality import judge
 from calsync_core.engine import SyncEngine
 from calsync_core.log import Logger
+from calsync_core.models import Mode
 
 __all__ = ["alone", "audit_owner", "maintain", "poll"]
 
@@ -71,5 +72,5 @@ def audit_owner(engine: SyncEngine, owner: str) -> None:
         repaired=found.repaired,
         errors=len(found.errors),
     )
-    if not found.ok:
+    if not found.ok and engine.mode(owner) is Mode.WRITE:
         engine.sync_all_calendars(owner)

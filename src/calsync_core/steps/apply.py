@@ -125,7 +125,8 @@ class _Batch:
         if not outcomes:
             return
         now = self.context.clock.now()
-        self.context.store.record_outcomes(self.lease.current(), self.calendar.key, outcomes, now)
+        lease, run_id = self.lease.current(), self.run.number(self.context.store)
+        self.context.store.record_outcomes(lease, self.calendar.key, outcomes, now, run_id=run_id)
 
 
 def _put_off(intent: Intent, error: ProviderError) -> Outcome:

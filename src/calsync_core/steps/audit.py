@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 
 from calsync_core.core.auditing import EXCEPTIONS, compare
-from calsync_core.models import AuditFinding, AuditReport, Calendar, NoticeKind, PlanState, SyncType, Unplanned
+from calsync_core.models import AuditFinding, AuditReport, Calendar, Mode, NoticeKind, PlanState, SyncType, Unplanned
 from calsync_core.steps.context import Context
 from calsync_core.steps.plan import gather
 from calsync_core.steps.run import Run
@@ -49,9 +49,11 @@ def audit(context: Context, owners: Collection[str], calendars: Collection[Calen
 
 
 def _tell(context: Context, calendars: Collection[Calendar], findings: Sequence[AuditFinding]) -> None:
-    """A notice for each owner of whose calendars one is not as it should be."""
+    """A notice for each owner of whose calendars one is not as it should be, though they are written for."""
     owners = {calendar.key: calendar.owner for calendar in calendars}
     for owner in sorted(set(owners.values())):
+        if context.store.load_mode(owner) is Mode.OBSERVE:
+            continue
         kinds = Counter(one.kind for one in findings if owners.get(one.calendar) == owner)
         broken = {kind: kinds[kind] for kind in ("missing", "extra", "wrong") if kinds[kind]}
         if broken:

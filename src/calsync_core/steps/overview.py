@@ -45,10 +45,12 @@ def health(context: Context, owner: str | None) -> HealthReport:
         for block in context.store.load_blocks(name)
         if block.state is BlockState.LIVE
     )
+    modes = {name: context.store.load_mode(name) for name in owners}
     return HealthReport(
         calendars=tuple(
             evolve(
                 _calendar_health(context, accounts[calendar.account_id], calendar, blocks[calendar.key]),
+                mode=modes[calendar.owner],
                 **_push_health(watches.get(calendar.key), context.clock.now()),
             )
             for calendar in calendars

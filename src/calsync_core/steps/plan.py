@@ -8,7 +8,7 @@ from datetime import UTC, timedelta
 
 from attrs import evolve, frozen
 
-from calsync_core.core.draft import STRAY, NativeId, Situation, keys_of
+from calsync_core.core.draft import STRAY, NativeId, Situation, keys_of, nearest_first
 from calsync_core.core.guards import Guard
 from calsync_core.core.occurrences import expand
 from calsync_core.core.planning import plan
@@ -21,6 +21,7 @@ from calsync_core.models import (
     BlockState,
     CalendarId,
     Event,
+    Mode,
     NoticeKind,
     Occurrence,
     OperationKind,
@@ -36,7 +37,7 @@ from calsync_core.models import (
 )
 from calsync_core.steps.context import Context
 
-__all__ = ["Unfolded", "gather", "plan_owner", "preview_owner", "stage", "unfold"]
+__all__ = ["Unfolded", "gather", "observe_owner", "plan_owner", "preview_owner", "stage", "unfold"]
 
 
 def plan_owner(context: Context, owner: str) -> Plan:
@@ -73,8 +74,36 @@ def _is_due(context: Context, owner: str) -> bool:
 
 
 def preview_owner(context: Context, owner: str) -> Plan:
-    """The plan that would be stored now; nothing is."""
+    """The plan that would be stored now, or if the owner were more than observed; nothing is."""
+    if context.store.load_mode(owner) is Mode.OBSERVE:
+        return _all_due(context, owner)
     return plan(gather(context, owner, context.store.load_unplanned(owner), context.store.load_plan_state(owner)))
+
+
+def observe_owner(context: Context, owner: str) -> Plan:
+    """All that would be written for an owner who is only observed: what is not as it should be, and what was decided
+    before and waits.
+
+    Nothing of it is stored. That everything was looked at is, or the owner would be due again at once: once they are
+    written for, all is planned afresh.
+    """
+    with context.lease(f"owner:{owner}") as lease:
+        store = context.store
+        unplanned, before = store.load_unplanned(owner), store.load_plan_state(owner)
+        due = _all_due(context, owner)
+        after = evolve(before, shape=context.shape, horizon_end=context.horizon().end)
+        if unplanned.uids or unplanned.keys or after != before:
+            store.save_plan(lease.current(), Plan(owner), upto=unplanned.upto, state=after, at=context.clock.now())
+    return due
+
+
+def _all_due(context: Context, owner: str) -> Plan:
+    """Everything planned afresh, and with it what was decided before and is still to be written."""
+    made = plan(gather(context, owner, Unplanned(), PlanState()))
+    waiting = (intent.operation for intent in context.store.load_intents(owner) if not intent.in_doubt)
+    due = {operation.ref: operation for operation in waiting if not operation.ordered}
+    due |= {operation.ref: operation for operation in made.operations}
+    return evolve(made, operations=tuple(sorted(due.values(), key=nearest_first)))
 
 
 def stage(context: Context, owner: str) -> Scene:

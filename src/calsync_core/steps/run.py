@@ -21,10 +21,12 @@ from calsync_core.models import (
     CalendarId,
     ChangeCount,
     OperationKind,
+    Plan,
     SyncFailure,
+    SyncReport,
     SyncType,
 )
-from calsync_core.protocols import RequestMeter
+from calsync_core.protocols import RequestMeter, Store
 
 __all__ = ["Run", "each"]
 
@@ -60,6 +62,9 @@ class Run:
         seen: How many items each calendar named at all, our blocks included.
         errors: The first failure of each calendar.
         stopped: The engine was told to stop before it was done.
+        draft: What is recorded of it as soon as it writes; None: it is no run to be recorded (an audit's repair, a
+            purge), and nobody can undo it.
+        observed: What it would have written, by owner who is only observed.
         failed_owners: Whose calendars or accounts failed; None for what concerns everybody.
     """
 
@@ -72,12 +77,15 @@ class Run:
     changed: set[CalendarId] = field(factory=set)
     seen: Counter[CalendarId] = field(factory=Counter)
     stopped: bool = False
+    draft: SyncReport | None = None
+    observed: dict[str, Plan] = field(factory=dict)
     failed_owners: set[str | None] = field(factory=set)
     errors: dict[CalendarId, Exception] = field(factory=dict)
     account_errors: dict[AccountId, Exception] = field(factory=dict)
     refusals: set[AccountId] = field(factory=set)
     reading: RequestMeter = field(init=False, repr=False)
     _lock: threading.Lock = field(factory=threading.Lock, init=False, repr=False)
+    _beginning: threading.Lock = field(factory=threading.Lock, init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         self.reading = _PartMeter(self.meter)
@@ -103,6 +111,22 @@ class Run:
         """Count a calendar that was read completely."""
         with self._lock:
             self.reads.add(calendar.key)
+
+    def number(self, store: Store) -> int | None:
+        """The id under which what it writes is remembered; given before the first write, so that a run that dies can be
+        undone all the same. None: it is not recorded.
+        """
+        if self.draft is None:
+            return None
+        with self._beginning:
+            if self.draft.id is None:
+                self.draft = store.save_run(self.draft)
+            return self.draft.id
+
+    def observe(self, owner: str, plan: Plan) -> None:
+        """Note what would have been written for an owner."""
+        with self._lock:
+            self.observed[owner] = plan
 
     def wrote(self, calendar_id: CalendarId, kind: OperationKind) -> None:
         """Count a write that happened."""

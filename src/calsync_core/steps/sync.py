@@ -12,16 +12,26 @@ from attrs import evolve
 from calsync_core.core import watching
 from calsync_core.errors import AuthExpired, IdentityChanged, ProviderError
 from calsync_core.log import Logger
-from calsync_core.models import Account, AccountStatus, Calendar, CalendarId, NoticeKind, SyncReport, SyncType
+from calsync_core.models import (
+    Account,
+    AccountStatus,
+    Calendar,
+    CalendarId,
+    Mode,
+    NoticeKind,
+    Observation,
+    SyncReport,
+    SyncType,
+)
 from calsync_core.steps.access import admit, note_answer, note_recovery, note_refusal, usable, wait_as_told
 from calsync_core.steps.apply import apply_intents
 from calsync_core.steps.context import Context
-from calsync_core.steps.plan import plan_owner
+from calsync_core.steps.plan import observe_owner, plan_owner
 from calsync_core.steps.read import read_calendar, settle_debts
 from calsync_core.steps.run import Run, each
 from calsync_core.steps.watch import load_watch
 
-__all__ = ["converge", "read_all", "sync"]
+__all__ = ["apply_all", "converge", "read_all", "record", "sync"]
 
 log = Logger("calsync_core")
 
@@ -54,19 +64,17 @@ def sync(
     """
     started_at = context.clock.now()
     owners = {calendar.owner for calendar in calendars} | set(also)
+    run.draft = SyncReport(run.way, started_at, owner=owner, notified_at=notified_at)
     _sweep(context, run, calendars, owners, full=run.way is SyncType.FULL)
-    draft = SyncReport(
-        sync_type=run.way,
-        started_at=started_at,
-        owner=owner,
+    draft = evolve(
+        run.draft,
         webhook_triggered=run.way is SyncType.WEBHOOK,
         polling_fallback=run.way is SyncType.POLLING and bool(run.reads),
         echo=expects_echo and not run.changed and not run.failures,
-        notified_at=notified_at,
     )
-    if quiet and not (calendars or run.calendars or run.meter.sent or run.failures):
+    if quiet and not (calendars or run.calendars or run.meter.sent or run.failures or run.observed):
         return evolve(draft, finished_at=context.clock.now())
-    return _report(context, run, draft, sorted(owners))
+    return record(context, run, draft, sorted(owners))
 
 
 def _sweep(
@@ -146,12 +154,20 @@ def _is_stale(context: Context, run: Run, calendar: Calendar) -> bool:
 
 
 def converge(context: Context, run: Run, owners: Iterable[str], *, at_most: int | None = None) -> None:
-    """Plan and write for each owner until a plan leaves nothing to do; ``at_most`` so many targets side by side."""
+    """Plan and write for each owner until a plan leaves nothing to do; ``at_most`` so many targets side by side.
+
+    Of an owner who is only observed, it is noted what would have been written.
+    """
     width = at_most or context.max_workers
 
     def settle(owner: str) -> None:
         with run.surviving(None):
             pay_debts_of_disabled(context, run, owner)
+            if context.store.load_mode(owner) is Mode.OBSERVE:
+                # What the host ordered is all that the store gives out.
+                apply_all(context, run, context.store.load_open_targets(owner, context.clock.now()), at_most=width)
+                run.observe(owner, observe_owner(context, owner))
+                return
             for _round in range(_MOST_ROUNDS):
                 if run.stopped:
                     return
@@ -207,8 +223,8 @@ def apply_all(context: Context, run: Run, targets: Collection[CalendarId], *, at
     each(apply_one, targets, at_most=at_most)
 
 
-def _report(context: Context, run: Run, draft: SyncReport, owners: Collection[str]) -> SyncReport:
-    """Record the run and tell the host."""
+def record(context: Context, run: Run, draft: SyncReport, owners: Collection[str]) -> SyncReport:
+    """Record the run, which is over now, and tell the host."""
     horizon = context.horizon()
     counts: dict[str, Any] = {name: run.counts[name] for name in _COUNTS}
     finished = evolve(
@@ -223,6 +239,7 @@ def _report(context: Context, run: Run, draft: SyncReport, owners: Collection[st
         time_window=(horizon.start.isoformat(), horizon.end.isoformat()),
         held=sum(len(context.store.load_held(owner)) for owner in owners),
         errors=tuple(run.failures),
+        observed=_observation(run),
         **counts,
     )
     finished = context.store.save_run(finished)
@@ -231,6 +248,18 @@ def _report(context: Context, run: Run, draft: SyncReport, owners: Collection[st
         kind = NoticeKind.SYNC_FAILED if run.failed_for(owner) else NoticeKind.SYNC_FINISHED
         context.tell(kind, owner, run=finished.id, writes=finished.writes, errors=len(finished.errors))
     return finished
+
+
+def _observation(run: Run) -> Observation | None:
+    if not run.observed:
+        return None
+    plans = run.observed.values()
+    return Observation.of(
+        run.observed,
+        [operation for plan in plans for operation in plan.operations],
+        held=sum(len(hold.refs) for plan in plans for hold in plan.holds),
+        unsettled=sum(len(plan.unsettled) for plan in plans),
+    )
 
 
 _COUNTS = (

@@ -10,11 +10,11 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from calsync_core.cli.accounts import align_accounts
+from calsync_core.cli.accounts import align_accounts, align_modes
 from calsync_core.cli.assembly import Installation
 from calsync_core.cli.context import Call, json_option, verbose_option
 from calsync_core.cli.output import Output, failures_as_dicts, plain_table, print_failures
-from calsync_core.cli.wording import calendar_names, spell_age, spell_moment
+from calsync_core.cli.wording import calendar_names, spell_age, spell_moment, spell_observed
 from calsync_core.errors import InvalidValue
 from calsync_core.models import (
     AccountStatus,
@@ -24,6 +24,7 @@ from calsync_core.models import (
     Explanation,
     HealthReport,
     Metrics,
+    Mode,
     PushState,
     SyncReport,
 )
@@ -31,21 +32,20 @@ from calsync_core.system import SystemClock
 
 __all__ = ["COMMANDS"]
 
-_RUNS_SHOWN = 5
-
 
 @click.command("status")
 @click.option("--owner", metavar="NAME", help="Only this owner's calendars.")
 @click.option("--hours", type=click.FloatRange(min=0, min_open=True), default=24.0, show_default=True, help="Sum up.")
+@click.option("--runs", "count", type=click.IntRange(min=0), default=5, show_default=True, help="So many last runs.")
 @json_option
 @click.pass_obj
-def status(call: Call, *, owner: str | None, hours: float, as_json: bool) -> int:
+def status(call: Call, *, owner: str | None, hours: float, count: int, as_json: bool) -> int:
     """Show calendars, their health, the last runs and what they cost. Asks no provider."""
     output = Output(as_json=as_json)
     with call.installation(output) as installation:
         installation.check_owner(owner)
         engine = installation.engine
-        health, runs, metrics = engine.health(owner), engine.runs(limit=_RUNS_SHOWN), engine.metrics(hours)
+        health, runs, metrics = engine.health(owner), engine.runs(limit=count), engine.metrics(hours)
         accounts = _accounts(installation, owner)
     output.report(
         {
@@ -74,6 +74,7 @@ def audit(call: Call, *, owner: str | None, repair: bool, verbose: bool, as_json
     output = Output(as_json=as_json)
     with call.installation(output, verbose=verbose) as installation:
         installation.check_owner(owner)
+        align_modes(installation)
         align_accounts(installation, owner=owner)
         report = installation.engine.audit(owner, repair=repair)
         errors = installation.all_failures(report.errors)
@@ -172,11 +173,18 @@ def _show_status(
         if account["status"] != AccountStatus.ACTIVE or not account["configured"]:
             note = "" if account["configured"] else ", not in the configuration"
             console.print(f"Account {account['name']}: {account['status']}{note}", style="yellow", markup=False)
+    _show_waiting(console, health)
+    _show_runs(console, runs, metrics)
+
+
+def _show_waiting(console: Console, health: HealthReport) -> None:
+    observed = {each.owner for each in health.calendars if each.mode is Mode.OBSERVE}
+    if observed:
+        console.print(spell_observed(observed), style="yellow", markup=False)
     if health.held:
         console.print(f"{health.held} deletions are held until you decide: calsync held list", style="yellow")
     if health.open_intents:
         console.print(f"{health.open_intents} writes wait for their calendar")
-    _show_runs(console, runs, metrics)
 
 
 def _spell_due(each: CalendarHealth, now: datetime) -> str:
@@ -201,22 +209,16 @@ def _show_push(console: Console, each: CalendarHealth) -> None:
 def _show_runs(console: Console, runs: list[SyncReport], metrics: Metrics) -> None:
     if runs:
         console.print()
-        table = plain_table(
-            "last runs",
-            "kind",
-            "events",
-            "written",
-            "requests",
-            "failed",
-            right=("events", "written", "requests", "failed"),
-        )
+        numbers = ("events", "written", "requests", "failed")
+        table = plain_table("last runs", "run", "kind", *numbers, right=("run", *numbers))
         for run in runs:
             changes = run.events_created + run.events_updated + run.events_deleted
             table.add_row(
                 spell_moment(run.started_at),
-                str(run.sync_type),
+                str(run.id),
+                _spell_kind(run),
                 str(changes),
-                str(run.writes),
+                str(run.writes) if run.observed is None else f"{run.writes}, {run.observed.writes} observed",
                 str(run.api_calls),
                 str(len(run.errors) or ""),
             )
@@ -228,6 +230,12 @@ def _show_runs(console: Console, runs: list[SyncReport], metrics: Metrics) -> No
         f"{metrics.api_calls} requests{share}"
     )
     _show_ways(console, metrics)
+
+
+def _spell_kind(run: SyncReport) -> str:
+    if run.undoes is not None:
+        return f"undo of {run.undoes}"
+    return str(run.sync_type) if run.finished_at is not None else f"{run.sync_type}, not finished"
 
 
 def _show_ways(console: Console, metrics: Metrics) -> None:

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import click
 from attrs import define, evolve, field
 
-from calsync_core.cli.accounts import align_accounts
+from calsync_core.cli.accounts import align_accounts, align_modes
 from calsync_core.cli.assembly import Installation, build_installation
 from calsync_core.cli.config import Config
 from calsync_core.cli.context import Call, verbose_option
@@ -148,6 +148,7 @@ class _Service:
     def _serve(self) -> None:
         self.installation = installation = self._patiently(lambda: build_installation(self.config, lasting=True))
         try:
+            self._patiently(lambda: align_modes(installation))
             self._patiently(lambda: _align(installation))
             scheduler = Scheduler(installation.engine, maintenance_interval=self.maintenance_interval)
             scheduler.add("accounts", _ACCOUNTS_SECONDS, Accounts(installation).look)

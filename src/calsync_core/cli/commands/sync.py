@@ -11,14 +11,16 @@ from attrs import frozen
 from rich.console import Console
 from rich.table import Table as Grid
 
-from calsync_core.cli.accounts import align_accounts
+from calsync_core.cli.accounts import align_accounts, align_modes
 from calsync_core.cli.assembly import Installation
 from calsync_core.cli.context import Call, json_option, verbose_option
 from calsync_core.cli.output import Output, failures_as_dicts, plain_table, print_failures
-from calsync_core.cli.wording import REASONS, calendar_names, spell_span
-from calsync_core.models import CalendarId, Operation, Parked, Plan, SyncFailure, SyncReport
+from calsync_core.cli.wording import REASONS, calendar_names, spell_observed, spell_span
+from calsync_core.models import CalendarId, Observation, Operation, Parked, Plan, SyncFailure, SyncReport
 
 __all__ = ["COMMANDS"]
+
+_KINDS = ("create", "update", "delete")
 
 
 @click.command("sync")
@@ -44,6 +46,7 @@ def sync(
     output = Output(as_json=as_json)
     with call.installation(output, verbose=verbose) as installation:
         installation.check_owner(owner)
+        align_modes(installation)
         align_accounts(installation, owner=owner, refresh=mode == "full")
         report = _run(installation, mode, calendar_id, owner)
         told = _Told(
@@ -113,26 +116,43 @@ class _Told:
             console.print()
         report = self.report
         seconds = (report.finished_at - report.started_at).total_seconds() if report.finished_at else 0.0
-        changed = f"{len(self.written)} blocks written" if self.written else "Nothing to write"
+        nothing = "Nothing to write" if report.observed is None else "Nothing written"
+        changed = f"{len(self.written)} blocks written" if self.written else nothing
         console.print(
             f"{changed} · {report.calendars_processed} calendars · {report.api_calls} requests · {seconds:.1f} s",
             markup=False,
         )
+        if report.observed is not None:
+            self._show_observed(console, report.observed)
         if report.held:
             console.print(f"{report.held} deletions are held until you decide: calsync held list", style="yellow")
         _show_parked(console, self.parked)
         print_failures(console, self.errors)
 
+    def _show_observed(self, console: Console, observed: Observation) -> None:
+        if observed.calendars:
+            console.print()
+            table = plain_table("calendar", *(f"would {kind}" for kind in _KINDS), right=[f"would {k}" for k in _KINDS])
+            for each in observed.calendars:
+                counts = (str(getattr(each, kind) or "") for kind in _KINDS)
+                table.add_row(self.names.get(each.calendar, str(each.calendar)), *counts)
+            console.print(table)
+        console.print(spell_observed(observed.owners), style="yellow", markup=False)
+        console.print(
+            f"{observed.writes} writes would be due; calsync plan shows them."
+            if observed.writes
+            else "Nothing would be due."
+        )
+
     def _writes(self) -> Grid:
-        kinds = ("create", "update", "delete")
-        table = plain_table("calendar", *(f"{kind}d" for kind in kinds), "why", right=[f"{kind}d" for kind in kinds])
+        table = plain_table("calendar", *(f"{kind}d" for kind in _KINDS), "why", right=[f"{kind}d" for kind in _KINDS])
         for calendar_id in sorted({operation.target_id for operation in self.written}):
             here = [operation for operation in self.written if operation.target_id == calendar_id]
             counts = Counter(str(operation.kind) for operation in here)
             why = Counter(REASONS[operation.reason] for operation in here)
             table.add_row(
                 self.names.get(calendar_id, str(calendar_id)),
-                *(str(counts[kind] or "") for kind in kinds),
+                *(str(counts[kind] or "") for kind in _KINDS),
                 ", ".join(f"{count} {reason}" for reason, count in why.most_common()),
             )
         return table

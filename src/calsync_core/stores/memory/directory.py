@@ -8,7 +8,7 @@ from attrs import evolve
 
 from calsync_core.core.recording import touched_owners
 from calsync_core.errors import InvalidValue, UnknownAccount
-from calsync_core.models import Account, AccountId, Calendar, CalendarId, MirrorRule
+from calsync_core.models import Account, AccountId, Calendar, CalendarId, MirrorRule, Mode
 from calsync_core.stores.memory.rows import Role
 
 __all__ = ["MemoryDirectory"]
@@ -67,6 +67,7 @@ class MemoryDirectory(Role):
             table.pop(calendar_id, None)
         rows.journal = {key: row for key, row in rows.journal.items() if row.calendar_id != calendar_id}
         rows.intents = {key: row for key, row in rows.intents.items() if row.intent.operation.target_id != calendar_id}
+        rows.writes = {key: each for key, each in rows.writes.items() if each.target_id != calendar_id}
         rows.subscriptions = {key: row for key, row in rows.subscriptions.items() if row.calendar_id != calendar_id}
         for number in [number for number, row in rows.notifications.items() if row.calendar_id == calendar_id]:
             rows.drop_notification(number)
@@ -110,3 +111,15 @@ class MemoryDirectory(Role):
         """See ``DirectoryStore.load_rules``."""
         with self._lock:
             return list(self._rows.rules.get(owner, ()))
+
+    def save_mode(self, owner: str, mode: Mode) -> None:
+        """See ``DirectoryStore.save_mode``."""
+        with self._lock:
+            if self.load_mode(owner) is not mode:
+                self._rows.modes[owner] = mode
+                self._rows.forget_shape({owner})
+
+    def load_mode(self, owner: str) -> Mode:
+        """See ``DirectoryStore.load_mode``."""
+        with self._lock:
+            return self._rows.modes.get(owner, Mode.WRITE)

@@ -68,7 +68,7 @@ class MemoryPlans(Role):
                 {
                     row.intent.operation.target_id
                     for row in self._rows.intents.values()
-                    if row.due_at <= at and (owner is None or row.owner == owner)
+                    if row.due_at <= at and (owner is None or row.owner == owner) and not self._rows.holds_back(row)
                 }
             )
 
@@ -82,6 +82,7 @@ class MemoryPlans(Role):
                 row
                 for row in self._rows.intents.values()
                 if row.intent.operation.target_id == target_id and row.due_at <= at and row.claimed_under != claim
+                if not self._rows.holds_back(row)
             ]
             taken = []
             for row in sorted(free, key=_nearest_first)[: max(0, limit)]:
@@ -100,12 +101,22 @@ class MemoryPlans(Role):
                 if row.intent.operation.target_id == target_id:
                     row.due_at = max(row.due_at, until)
 
-    def record_outcomes(self, lease: Lease, target_id: CalendarId, outcomes: Sequence[Outcome], at: datetime) -> None:
+    def record_outcomes(
+        self,
+        lease: Lease,
+        target_id: CalendarId,
+        outcomes: Sequence[Outcome],
+        at: datetime,
+        *,
+        run_id: int | None = None,
+    ) -> None:
         """See ``PlanStore.record_outcomes``."""
         with self._lock:
             self._fence(lease, at)
             rows = self._rows
             rows.calendar(target_id)
+            if run_id is not None:
+                rows.run(run_id)
             ids = {outcome.intent_id for outcome in outcomes} & rows.intents.keys()
             intents = {key: rows.intents[key].intent for key in ids}
             intents = {key: intent for key, intent in intents.items() if intent.operation.target_id == target_id}
@@ -125,6 +136,8 @@ class MemoryPlans(Role):
             for intent_id, due_at in settled.waiting.items():
                 rows.intents[intent_id].due_at, rows.intents[intent_id].claimed_under = due_at, None
             rows.note(settled.lines, target_id)
+            if run_id is not None:
+                rows.writes.update({(run_id, intent_id): each for intent_id, each in settled.wrote.items()})
 
     def load_due(self, at: datetime, shape: str, horizon_end: datetime) -> Due:
         """See ``PlanStore.load_due``."""

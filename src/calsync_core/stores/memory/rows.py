@@ -12,7 +12,7 @@ from attrs import define, evolve, field
 from calsync_core.core.absorbing import StoredItem
 from calsync_core.core.extent import reach
 from calsync_core.core.recording import Line, calendars_of, holds, owe
-from calsync_core.errors import LeaseLost, UnknownCalendar
+from calsync_core.errors import LeaseLost, UnknownCalendar, UnknownRun
 from calsync_core.models import (
     Account,
     Block,
@@ -23,6 +23,7 @@ from calsync_core.models import (
     Intent,
     Lease,
     MirrorRule,
+    Mode,
     Notification,
     PlanState,
     PushState,
@@ -31,6 +32,7 @@ from calsync_core.models import (
     StoredSubscription,
     SyncReport,
     Watch,
+    Written,
     require_utc,
 )
 
@@ -64,6 +66,7 @@ class Rows:
     credentials: dict[int, str] = field(factory=dict, repr=False)
     calendars: dict[CalendarId, Calendar] = field(factory=dict)
     rules: dict[str, list[MirrorRule]] = field(factory=dict)
+    modes: dict[str, Mode] = field(factory=dict)
     read_states: dict[CalendarId, ReadState] = field(factory=dict)
     items: dict[CalendarId, dict[str, StoredItem]] = field(factory=lambda: defaultdict(dict))
     reaches: dict[CalendarId, dict[str, list[tuple[datetime, datetime | None]]]] = field(
@@ -80,6 +83,7 @@ class Rows:
     leases: dict[str, Lease] = field(factory=dict)
     tokens: dict[str, int] = field(factory=dict)
     runs: dict[int, SyncReport] = field(factory=dict)
+    writes: dict[tuple[int, int], Written] = field(factory=dict)
     subscriptions: dict[int, StoredSubscription] = field(factory=dict)
     watches: dict[CalendarId, tuple[Watch, PushState]] = field(factory=dict)
     pushed: dict[CalendarId, datetime] = field(factory=dict)
@@ -97,6 +101,7 @@ class Rows:
         for name in (
             *("accounts", "credentials", "calendars", "read_states", "journal", "blocks", "plan_states", "leases"),
             *("tokens", "runs", "subscriptions", "watches", "pushed", "called", "notifications", "messages", "notices"),
+            *("modes", "writes"),
         ):
             setattr(copied, name, dict(getattr(self, name)))
         copied.rules = {owner: list(rules) for owner, rules in self.rules.items()}
@@ -114,6 +119,13 @@ class Rows:
             return self.calendars[calendar_id]
         except KeyError:
             raise UnknownCalendar(f"calendar: there is none with id {calendar_id}") from None
+
+    def run(self, run_id: int) -> SyncReport:
+        """One run. Raises UnknownRun."""
+        try:
+            return self.runs[run_id]
+        except KeyError:
+            raise UnknownRun(f"run: there is none with id {run_id}") from None
 
     def calendars_of(self, owner: str) -> list[Calendar]:
         """An owner's calendars, by id."""
@@ -183,6 +195,10 @@ class Rows:
         dropped = self.notifications.pop(notification_id, None)
         if dropped is not None and dropped.message is not None:
             self.messages.pop((dropped.subscription_id, dropped.message), None)
+
+    def holds_back(self, row: OpenIntent) -> bool:
+        """Whether an open intent waits for its owner to be more than observed."""
+        return self.modes.get(row.owner) is Mode.OBSERVE and not row.intent.operation.ordered
 
     def forget_shape(self, owners: Iterable[str]) -> None:
         """Have these owners planned again from scratch."""

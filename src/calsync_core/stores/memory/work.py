@@ -20,6 +20,7 @@ from calsync_core.models import (
     ReadState,
     SyncReport,
     Vitals,
+    Written,
     require_utc,
 )
 from calsync_core.stores.memory.push import is_done, is_waiting
@@ -97,6 +98,16 @@ class MemoryRuns(Role):
             self._rows.runs[saved.id or 0] = saved
             return saved
 
+    def load_run(self, run_id: int) -> SyncReport:
+        """See ``RunStore.load_run``."""
+        with self._lock:
+            return self._rows.run(run_id)
+
+    def load_writes(self, run_id: int) -> list[Written]:
+        """See ``RunStore.load_writes``."""
+        with self._lock:
+            return [self._rows.writes[key] for key in sorted(self._rows.writes) if key[0] == run_id]
+
     def load_runs(
         self, calendar_id: CalendarId | None = None, limit: int = 50, *, since: datetime | None = None
     ) -> list[SyncReport]:
@@ -138,11 +149,15 @@ class MemoryRuns(Role):
         before = require_utc("before", before)
         with self._lock:
             rows = self._rows
-            runs = [key for key, run in rows.runs.items() if run.finished_at is not None and run.finished_at < before]
+            runs = {key for key, run in rows.runs.items() if run.finished_at is not None and run.finished_at < before}
+            # Ids ascend as runs begin to write or end: one that has none finished after it never will.
+            newest = max(runs, default=0)
+            runs |= {key for key, run in rows.runs.items() if run.finished_at is None and key < newest}
             past = [ref for ref, block in rows.blocks.items() if slot_end(block) < before]
             done = [key for key, each in rows.notifications.items() if is_done(each, before)]
             for key in runs:
                 del rows.runs[key]
+            rows.writes = {key: each for key, each in rows.writes.items() if key[0] not in runs}
             for ref in past:
                 rows.drop_block(ref)
             for key in done:

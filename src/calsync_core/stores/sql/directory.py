@@ -10,7 +10,7 @@ from attrs import evolve
 
 from calsync_core.core.recording import touched_owners
 from calsync_core.errors import InvalidValue
-from calsync_core.models import Account, AccountId, Calendar, CalendarId, MirrorRule
+from calsync_core.models import Account, AccountId, Calendar, CalendarId, MirrorRule, Mode
 from calsync_core.stores.sql import tables
 from calsync_core.stores.sql.codec import decode, digest, encode
 from calsync_core.stores.sql.rows import (
@@ -21,6 +21,7 @@ from calsync_core.stores.sql.rows import (
     insert,
     insert_one,
     lock_owners,
+    mode_of,
     require_account,
     require_calendar,
 )
@@ -132,6 +133,21 @@ class SQLDirectory(Role):
         """See ``DirectoryStore.load_rules``."""
         with self._database.reading() as connection:
             return _rules(connection, owner)
+
+    def save_mode(self, owner: str, mode: Mode) -> None:
+        """See ``DirectoryStore.save_mode``."""
+        table = tables.plan_states
+        with self._database.writing() as connection:
+            lock_owners(connection, {owner})
+            if mode_of(connection, owner) is mode:
+                return
+            connection.execute(sa.update(table).where(table.c.owner == owner).values(mode=str(mode)))
+            forget_shape(connection, {owner})
+
+    def load_mode(self, owner: str) -> Mode:
+        """See ``DirectoryStore.load_mode``."""
+        with self._database.reading() as connection:
+            return mode_of(connection, owner)
 
 
 def _save(connection: sa.Connection, table: sa.Table, row_id: int | None, columns: dict[str, Any]) -> int:

@@ -15,10 +15,12 @@ from calsync_core.models import (
     Due,
     Intent,
     Lease,
+    Mode,
     Operation,
     Outcome,
     Plan,
     PlanState,
+    Written,
     require_utc,
 )
 from calsync_core.stores.sql import items, tables
@@ -34,6 +36,7 @@ from calsync_core.stores.sql.rows import (
     note,
     plan_state_of,
     require_calendar,
+    require_run,
     require_targets,
 )
 
@@ -103,7 +106,7 @@ class SQLPlans(Role):
         )
         wanted = (
             sa.select(table)
-            .where(table.c.target_id == target_id, table.c.due_at <= at, free)
+            .where(table.c.target_id == target_id, table.c.due_at <= at, free, _may_be_written())
             .order_by(table.c.slot_at, table.c.id)
             .limit(max(0, limit))
             .with_for_update()
@@ -129,16 +132,29 @@ class SQLPlans(Role):
             fence(connection, lease, at)
             connection.execute(early.values(due_at=until))
 
-    def record_outcomes(self, lease: Lease, target_id: CalendarId, outcomes: Sequence[Outcome], at: datetime) -> None:
+    def record_outcomes(
+        self,
+        lease: Lease,
+        target_id: CalendarId,
+        outcomes: Sequence[Outcome],
+        at: datetime,
+        *,
+        run_id: int | None = None,
+    ) -> None:
         """See ``PlanStore.record_outcomes``."""
         with self._database.writing() as connection:
             fence(connection, lease, at)
+            if run_id is not None:
+                require_run(connection, run_id)
             calendar = require_calendar(connection, target_id)
             intents, owners = _intents_of(connection, target_id, [outcome.intent_id for outcome in outcomes])
             # Before the blocks are read: a plan that is being saved may be changing them.
             lock_owners(connection, {calendar.owner, *owners})
             blocks = load_blocks_by_ref(connection, {intent.operation.ref for intent in intents.values()})
-            _save_settled(connection, target_id, settle(outcomes, intents, blocks, at))
+            settled = settle(outcomes, intents, blocks, at)
+            _save_settled(connection, target_id, settled)
+            if run_id is not None:
+                _remember(connection, run_id, settled.wrote)
 
     def load_due(self, at: datetime, shape: str, horizon_end: datetime) -> Due:
         """See ``PlanStore.load_due``."""
@@ -173,6 +189,7 @@ def _replace_intents(connection: sa.Connection, owner: str, operations: Sequence
             "slot_at": operation.content.span.edges(UTC)[0],
             "due_at": at,
             "attempts": 0,
+            "ordered": operation.ordered,
             "value": encode(operation),
         }
         for operation in operations
@@ -218,10 +235,25 @@ def _save_settled(connection: sa.Connection, target_id: CalendarId, settled: Set
     note(connection, settled.lines, target_id)
 
 
+def _remember(connection: sa.Connection, run_id: int, wrote: Mapping[int, Written]) -> None:
+    rows = [
+        {"run_id": run_id, "intent_id": intent_id, "target_id": each.target_id, "value": encode(each)}
+        for intent_id, each in wrote.items()
+    ]
+    insert(connection, tables.writes, rows)
+
+
+def _may_be_written() -> sa.ColumnElement[bool]:
+    """Of an owner who is only observed, nothing but what the host ordered."""
+    intent, state = tables.intents, tables.plan_states
+    observed = sa.exists().where(state.c.owner == intent.c.owner, state.c.mode == str(Mode.OBSERVE))
+    return intent.c.ordered | ~observed
+
+
 def _open_targets(connection: sa.Connection, owner: str | None, at: datetime) -> list[CalendarId]:
     table = tables.intents
     # Not DISTINCT: for its sake SQLite would walk through all intents instead of those that are due.
-    wanted = sa.select(table.c.target_id).where(table.c.due_at <= at)
+    wanted = sa.select(table.c.target_id).where(table.c.due_at <= at, _may_be_written())
     if owner is not None:
         wanted = wanted.where(table.c.owner == owner)
     return sorted(set(connection.scalars(wanted)))

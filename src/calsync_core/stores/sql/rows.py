@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from attrs import evolve
 
 from calsync_core.core.recording import Line, calendars_of, holds
-from calsync_core.errors import InsideTransaction, LeaseLost, StoreError, UnknownAccount, UnknownCalendar
+from calsync_core.errors import InsideTransaction, LeaseLost, StoreError, UnknownAccount, UnknownCalendar, UnknownRun
 from calsync_core.models import (
     Account,
     AccountId,
@@ -20,7 +20,9 @@ from calsync_core.models import (
     Calendar,
     CalendarId,
     Lease,
+    Mode,
     PlanState,
+    SyncReport,
     require_utc,
 )
 from calsync_core.stores.sql import tables
@@ -39,11 +41,13 @@ __all__ = [
     "insert_one",
     "lease_now",
     "lock_owners",
+    "mode_of",
     "note",
     "plan_state_of",
     "replace",
     "require_account",
     "require_calendar",
+    "require_run",
     "require_targets",
 ]
 
@@ -141,6 +145,14 @@ def require_calendar(connection: sa.Connection, calendar_id: CalendarId) -> Cale
     return calendar_of(row)
 
 
+def require_run(connection: sa.Connection, run_id: int) -> SyncReport:
+    """One run. Raises UnknownRun."""
+    row = connection.execute(sa.select(tables.runs).where(tables.runs.c.id == run_id)).one_or_none()
+    if row is None:
+        raise UnknownRun(f"run: there is none with id {run_id}")
+    return evolve(decode(SyncReport, row.value), id=row.id)
+
+
 def require_targets(connection: sa.Connection, blocks: Collection[Block], more: Iterable[CalendarId] = ()) -> None:
     """Raises UnknownCalendar for a block on a calendar that is not there."""
     wanted, known = {*calendars_of(blocks), *more}, set()
@@ -188,6 +200,13 @@ def lock_owners(connection: sa.Connection, owners: Iterable[str]) -> dict[str, P
 def plan_state_of(row: sa.Row[Any] | None) -> PlanState:
     """From an owner's row, if there is one."""
     return PlanState() if row is None else PlanState(row.shape, row.horizon_end, row.resets)
+
+
+def mode_of(connection: sa.Connection, owner: str) -> Mode:
+    """What may be written for an owner."""
+    table = tables.plan_states
+    mode = connection.scalar(sa.select(table.c.mode).where(table.c.owner == owner))
+    return Mode.WRITE if mode is None else Mode(mode)
 
 
 def forget_shape(connection: sa.Connection, owners: Iterable[str]) -> None:

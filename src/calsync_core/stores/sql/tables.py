@@ -33,6 +33,7 @@ __all__ = [
     "runs",
     "subscriptions",
     "watches",
+    "writes",
 ]
 
 metadata = sa.MetaData(
@@ -94,8 +95,8 @@ rules = Table(
     Column("value", JSON_TEXT, nullable=False),
 )
 
-# One row per owner that has a calendar, a plan or a journal line. Its row lock puts the writers of one owner's journal
-# and blocks in line: journal ids of an owner become visible in ascending order, so "up to" misses none.
+# One row per owner that has a calendar, a mode, a plan or a journal line. Its row lock puts the writers of one owner's
+# journal and blocks in line: journal ids of an owner become visible in ascending order, so "up to" misses none.
 plan_states = Table(
     "calsync_plan_states",
     metadata,
@@ -103,6 +104,7 @@ plan_states = Table(
     Column("shape", WORD),
     Column("horizon_end", INSTANT),
     Column("resets", sa.Integer, nullable=False, server_default="0"),
+    Column("mode", _STATUS, nullable=False, server_default="write"),
 )
 
 read_states = Table(
@@ -209,6 +211,7 @@ intents = Table(
     Column("attempts", sa.Integer, nullable=False),
     Column("claimed_name", NAME),
     Column("claimed_token", sa.BigInteger),
+    Column("ordered", sa.Boolean, nullable=False, server_default=sa.false()),
     Column("value", JSON_TEXT, nullable=False),
     Index(None, "target_id", "slot_at", "id"),
     Index(None, "due_at", "target_id"),
@@ -297,4 +300,14 @@ run_calendars = Table(
     metadata,
     Column("calendar_id", ID, primary_key=True, autoincrement=False),
     Column("run_id", ID, ForeignKey("calsync_runs.id", ondelete="CASCADE"), primary_key=True, index=True),
+)
+
+# What each run wrote. ``intent_id`` is no foreign key: the intent is closed by what is remembered here.
+writes = Table(
+    "calsync_writes",
+    metadata,
+    Column("run_id", ID, ForeignKey("calsync_runs.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("intent_id", ID, primary_key=True, autoincrement=False),
+    _calendar("target_id", nullable=False, index=True),
+    Column("value", JSON_TEXT, nullable=False),
 )

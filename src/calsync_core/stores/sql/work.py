@@ -9,11 +9,11 @@ from attrs import evolve
 
 from calsync_core.core.recording import is_newest
 from calsync_core.errors import LeaseBusy, LeaseLost
-from calsync_core.models import CalendarId, Lease, SyncReport, Vitals, require_utc
+from calsync_core.models import CalendarId, Lease, SyncReport, Vitals, Written, require_utc
 from calsync_core.stores.sql import tables
 from calsync_core.stores.sql.codec import decode, encode
 from calsync_core.stores.sql.inbox import DONE
-from calsync_core.stores.sql.rows import Role, insert, insert_one, lease_now
+from calsync_core.stores.sql.rows import Role, insert, insert_one, lease_now, require_run
 from calsync_core.stores.sql.vitals import count_vitals
 
 __all__ = ["SQLLeases", "SQLRuns"]
@@ -69,12 +69,26 @@ class SQLRuns(Role):
             if report.id is None:
                 run_id = insert_one(connection, table, columns)
             else:
+                # Not deleted and made again: what it wrote would go with it.
                 run_id = report.id
-                connection.execute(sa.delete(table).where(table.c.id == run_id))
-                connection.execute(sa.insert(table).values(id=run_id, **columns))
+                if not connection.execute(sa.update(table).where(table.c.id == run_id).values(columns)).rowcount:
+                    connection.execute(sa.insert(table).values(id=run_id, **columns))
+                connection.execute(sa.delete(link).where(link.c.run_id == run_id))
             calendars = [{"run_id": run_id, "calendar_id": key} for key in sorted(set(report.calendars))]
             insert(connection, link, calendars)
         return evolve(report, id=run_id)
+
+    def load_run(self, run_id: int) -> SyncReport:
+        """See ``RunStore.load_run``."""
+        with self._database.reading() as connection:
+            return require_run(connection, run_id)
+
+    def load_writes(self, run_id: int) -> list[Written]:
+        """See ``RunStore.load_writes``."""
+        table = tables.writes
+        wanted = sa.select(table.c.value).where(table.c.run_id == run_id).order_by(table.c.intent_id)
+        with self._database.reading() as connection:
+            return [decode(Written, value) for value in connection.scalars(wanted)]
 
     def load_runs(
         self, calendar_id: CalendarId | None = None, limit: int = 50, *, since: datetime | None = None
@@ -104,4 +118,7 @@ class SQLRuns(Role):
             sa.delete(notification).where(notification.c.status.in_(DONE), notification.c.finished_at < before),
         )
         with self._database.writing() as connection:
-            return sum(connection.execute(statement).rowcount for statement in old)
+            # Ids ascend as runs begin to write or end: one that has none finished after it never will.
+            newest = connection.scalar(sa.select(sa.func.max(run.c.id)).where(run.c.finished_at < before)) or 0
+            died = sa.delete(run).where(run.c.finished_at.is_(None), run.c.id < newest)
+            return sum(connection.execute(statement).rowcount for statement in (*old, died))

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-import structlog
-
 from calsync_core.errors import CalsyncError, StoreError
+from calsync_core.log import Logger
 from calsync_core.models import Account, Calendar
 from calsync_core.web.connect.accounts import choose
 from calsync_core.web.connect.answers import Outcome, go, show
@@ -15,7 +14,7 @@ from calsync_core.web.connect.pages import CalendarLine, CalendarsPage
 
 __all__ = ["offered", "ticked"]
 
-log = structlog.get_logger("calsync_core.web")
+log = Logger("calsync_core.web")
 
 
 def offered(desk: Desk, owner: str, account: Account) -> Outcome:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
-import structlog
-
 from calsync_core.engine import SyncEngine
 from calsync_core.errors import InvalidValue, StoreError
+from calsync_core.log import Logger
 from calsync_core.models import Account, AccountId, OAuthClient
 from calsync_core.web.connect import calendars, consent, passwords
 from calsync_core.web.connect.answers import Outcome, go, render, show
@@ -25,7 +24,7 @@ __all__ = ["Connector", "OwnerOf"]
 OwnerOf: TypeAlias = Callable[[Received], str | None]
 """Tells from a request who is logged in to the host; None: nobody."""
 
-log = structlog.get_logger("calsync_core.web")
+log = Logger("calsync_core.web")
 
 _MAX_BODY = 131_072
 """Bytes. Two boxes of a thousand calendars are a third of it."""

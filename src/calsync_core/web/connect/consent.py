@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import structlog
-
 from calsync_core.errors import CalsyncError
+from calsync_core.log import Logger
 from calsync_core.models import Account, OAuthGrant
 from calsync_core.protocols import AuthorizationRequest, AuthorizingProvider, same_state
 from calsync_core.web.connect.accounts import settle
@@ -18,7 +17,7 @@ from calsync_core.web.connect.words import permissions, problem_of
 
 __all__ = ["begin", "finish"]
 
-log = structlog.get_logger("calsync_core.web")
+log = Logger("calsync_core.web")
 
 
 def begin(desk: Desk, owner: str, name: str, found: Consenting, *, again: Account | None, write: bool) -> Outcome:

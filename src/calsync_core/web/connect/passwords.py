@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import structlog
-
 from calsync_core.errors import AuthExpired, CalsyncError, NotFound, Rejected
+from calsync_core.log import Logger
 from calsync_core.models import Account, Password
 from calsync_core.web.connect.accounts import settle
 from calsync_core.web.connect.answers import Outcome, go
@@ -17,7 +16,7 @@ from calsync_core.web.connect.words import ADDRESS, INCOMPLETE, NO_SERVER, TEXTS
 
 __all__ = ["connect"]
 
-log = structlog.get_logger("calsync_core.web")
+log = Logger("calsync_core.web")
 
 _LONGEST = 1_000
 
