@@ -44,10 +44,16 @@ class HybridWorld:
         open: The endpoint can be reached; otherwise every push is answered with nothing.
         running: The scheduler's jobs are done.
         meddle: What happens to notifications on their way, if anything does.
+        polling_tick: Seconds between the scheduler's looks at what is due, and into the inbox.
     """
 
     def __init__(
-        self, owners: Sequence[str] = ("ana",), *, store: Store | None = None, policy: SyncPolicy | None = None
+        self,
+        owners: Sequence[str] = ("ana",),
+        *,
+        store: Store | None = None,
+        policy: SyncPolicy | None = None,
+        polling_tick: float = 30.0,
     ) -> None:
         self.clock = VirtualClock(START)
         self.google, self.graph, self.club = GoogleService(self.clock), GraphService(self.clock), MemoryService()
@@ -57,6 +63,7 @@ class HybridWorld:
         self.graph.graph.knock = self._knock
         self.store: Store = MemoryStore() if store is None else store
         self.policy = policy or SyncPolicy(horizon_days=30)
+        self.polling_tick = polling_tick
         self.notices: list[Notice] = []
         self.open = self.running = True
         self.meddle: Callable[[], None] | None = None
@@ -88,7 +95,8 @@ class HybridWorld:
             max_workers=1,
         )
         self.receiver = Receiver(self.engine)
-        self.scheduler = Scheduler(self.engine, inbox_tick=60.0, dice=random.Random(1))
+        tick = self.polling_tick
+        self.scheduler = Scheduler(self.engine, polling_tick=tick, inbox_tick=2 * tick, dice=random.Random(1))
 
     def notify(self, notice: Notice) -> None:
         self.notices.append(notice)

@@ -24,9 +24,9 @@ BERLIN = ZoneInfo("Europe/Berlin")
 PUSHING = ("google", "microsoft")
 
 
-def begun(*owners: str) -> HybridWorld:
+def begun(*owners: str, polling_tick: float = 30.0) -> HybridWorld:
     """A world that has been running for ten minutes."""
-    world = HybridWorld(owners or ("ana",))
+    world = HybridWorld(owners or ("ana",), polling_tick=polling_tick)
     world.until(START + 10 * MINUTE)
     assert world.push_states() == {"google": {"active"}, "microsoft": {"active"}, "club": {"unsupported"}}
     return world
@@ -65,7 +65,7 @@ def test_a_week_of_realistic_edits() -> None:  # I-01, I-27
 
 def test_a_month_of_renewals_horizon_and_daylight_saving() -> None:  # I-01, I-19, I-23, I-30
     """Every hour of it each calendar that can push has a live subscription, and in the end all is as it should be."""
-    world = begun()
+    world = begun(polling_tick=300.0)
     nine = datetime(2026, 3, 3, 9, tzinfo=BERLIN)
     for kind in PUSHING:
         world.book("ana", kind, f"daily-{kind}", nine, recurrence=("RRULE:FREQ=DAILY",))

@@ -233,7 +233,7 @@ def test_a_month_without_a_gap(renewable: bool) -> None:  # I-30
     world = PushWorld(("work", "home"), service=service)
     world.settle(60)
     for hour in range(24 * 30):
-        world.until(at(0) + hour * HOUR, step=HOUR.total_seconds() / 4)
+        world.until(at(0) + hour * HOUR, step=HOUR.total_seconds() / 4, tick=600)
         for name in ("work", "home"):
             assert world.live_at_service(name), hour
             assert world.push_of(name) == "active"
@@ -258,7 +258,7 @@ def test_a_new_subscription_is_made_before_the_old_one_is_ended(world: PushWorld
 
 def test_a_secret_is_changed_once_a_month(world: PushWorld) -> None:  # I-26
     first = world.subscription("work").secret_hash
-    world.until(at(40), step=3600)
+    world.until(at(40), step=3600, tick=600)
     assert world.subscription("work").secret_hash != first
 
 

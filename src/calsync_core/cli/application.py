@@ -19,6 +19,7 @@ FAILED, MISUSED = 1, 2
 
 _COMMANDS = {
     "audit": ("reports", "Compare every calendar with what should be on it."),
+    "completion": ("completion", "Make a shell complete commands and options."),
     "credentials": ("credentials", "Logins that the database keeps, sealed."),
     "demo": ("demo", "The whole story on this machine; needs no account."),
     "explain": ("reports", "Why an instant is blocked, or isn't."),
@@ -93,6 +94,14 @@ def _complain(message: str, kind: str, *, as_json: bool) -> None:
     click.echo(f"calsync: {message}", err=True)
 
 
+def _tell_version(ctx: click.Context, _option: click.Parameter, wanted: bool) -> None:  # noqa: FBT001  (click calls it so)
+    if wanted and not ctx.resilient_parsing:
+        from calsync_core.cli.version import version_lines  # noqa: PLC0415  (only for who asks)
+
+        click.echo(version_lines())
+        ctx.exit()
+
+
 @click.group(cls=Application, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--config",
@@ -102,7 +111,9 @@ def _complain(message: str, kind: str, *, as_json: bool) -> None:
     show_default=True,
     help="The configuration file.",
 )
-@click.version_option(package_name="calsync-core", prog_name="calsync")
+@click.option(
+    "--version", is_flag=True, expose_value=False, is_eager=True, callback=_tell_version, help="Show versions and exit."
+)
 @click.pass_context
 def calsync(ctx: click.Context, config_path: Path) -> None:
     """Keep one person's calendars honest with each other.

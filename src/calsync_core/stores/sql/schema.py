@@ -19,7 +19,7 @@ from calsync_core.errors import ConfigurationError, StoreError
 from calsync_core.stores.sql.opening import WRITES, check_server
 from calsync_core.stores.sql.trouble import code_of
 
-__all__ = ["VERSION_TABLE", "bring_up_to_date", "migration_config"]
+__all__ = ["VERSION_TABLE", "bring_up_to_date", "migration_config", "newest_revision"]
 
 VERSION_TABLE = "calsync_version"
 """Not Alembic's default name: the host may keep its own tables, and its own revisions, in the same database."""
@@ -37,6 +37,11 @@ def migration_config(connection: sa.Connection | None = None) -> Config:
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
     return config
+
+
+def newest_revision() -> str | None:
+    """The revision that this version of the code expects."""
+    return ScriptDirectory.from_config(migration_config()).get_current_head()
 
 
 def bring_up_to_date(connection: sa.Connection, *, migrate: bool) -> None:
