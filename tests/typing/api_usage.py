@@ -64,7 +64,6 @@ from calsync_core.providers.google import GoogleProvider
 from calsync_core.providers.memory import MemoryProvider, MemoryService
 from calsync_core.providers.microsoft import MicrosoftProvider
 from calsync_core.stores import MemoryStore
-
 from calsync_core.stores.sql import SQLStore
 from calsync_core.web import asgi, wsgi
 from calsync_core.web.connect import DefaultPages, ProblemPage, Received
