@@ -121,7 +121,6 @@ def begin_authorization(client: OAuthClient, request: AuthorizationRequest) -> A
         "state": request.state,
         "access_type": "offline",
         "prompt": "consent",
-        "include_granted_scopes": "true",
         "code_challenge": challenge,
         "code_challenge_method": "S256",
         **({"login_hint": request.login_hint} if request.login_hint else {}),
