@@ -12,7 +12,7 @@ from calsync_core.engine import SyncEngine
 from calsync_core.testing.browser import Browser
 from calsync_core.testing.fixtures import ANA_AT_GOOGLE, ANA_AT_MICROSOFT
 from calsync_core.web.connect import Received
-from calsync_core.web.connect.seals import Seals
+from calsync_core.web.connect.seals import Flow, Seals
 from calsync_core.web.connect.sites import Site
 from connect_bench import SITE, Host, query_of
 
@@ -123,6 +123,19 @@ def test_a_form_s_token_is_no_flow_and_a_flow_is_no_token(host: Host) -> None:
     assert seals.kept({cookie.name: seals.token("ana")}, "google") is None
     assert seals.kept({cookie.name: str(cookie.value)}, "google") is not None
     assert seals.kept({cookie.name: str(cookie.value)}, "microsoft") is None
+
+
+def test_the_flow_and_the_state_each_say_whose_they_are(host: Host) -> None:
+    """Either would do; neither is believed alone."""
+    seals = Seals(host.engine.sealer("connect"), Site.of(SITE))
+    mine = seals.state("ana", "google")
+    for owner, state, status in (("ana", mine, 403), ("bo", mine, 400), ("ana", seals.state("bo", "google"), 400)):
+        record = {"state": state, "verifier": "v" * 43, "redirect_uri": f"{SITE}/google/callback"}
+        name, _, value = seals.keep(Flow(owner, "google", None, True, record))[1].partition(";")[0].partition("=")
+        browser = host.browser()
+        browser._client.cookies.set(name, value, domain="app.example.com")
+        browser.open(f"/google/callback?{urlencode({'state': state, 'code': '4/x'})}")
+        assert browser.status == status
 
 
 def test_a_secret_that_was_rotated_still_opens(host: Host) -> None:
