@@ -295,7 +295,7 @@ def test_the_page_can_be_answered_by_a_form(world: GraphWorld) -> None:
 
 
 def test_an_administrator_may_have_to_consent(world: GraphWorld) -> None:
-    """Seen: the way back from "Need admin approval" is a refusal with AADSTS90094."""
+    """AADSTS90094 ("Unexpected error when consenting to an application"), as the way back says it where it says why."""
     world.habits.admin_consent = True
     flow = _web(world).initiate_auth_code_flow(_SCOPES, **_BACK)
     back = dict(parse_qsl(urlsplit(world.simulator.consent(flow["auth_uri"], ANA)).query))

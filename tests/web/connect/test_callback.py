@@ -131,7 +131,7 @@ def test_the_flow_and_the_state_each_say_whose_they_are(host: Host) -> None:
     mine = seals.state("ana", "google")
     for owner, state, status in (("ana", mine, 403), ("bo", mine, 400), ("ana", seals.state("bo", "google"), 400)):
         record = {"state": state, "verifier": "v" * 43, "redirect_uri": f"{SITE}/google/callback"}
-        name, _, value = seals.keep(Flow(owner, "google", None, True, record))[1].partition(";")[0].partition("=")
+        name, _, value = seals.keep(Flow(owner, "google", None, record))[1].partition(";")[0].partition("=")
         browser = host.browser()
         browser._client.cookies.set(name, value, domain="app.example.com")
         browser.open(f"/google/callback?{urlencode({'state': state, 'code': '4/x'})}")
