@@ -20,6 +20,7 @@ from calsync_core import (
     MirrorRule,
     Notice,
     NoticeKind,
+    OAuthClient,
     OAuthGrant,
     Password,
     Plan,
@@ -46,11 +47,26 @@ from calsync_core.models import (
     Outcome,
     RemoteCalendar,
 )
-from calsync_core.protocols import Clock, Notifier, Provider, PushProvider, ReadRequest, Session, Store, TokenSource
+from calsync_core.protocols import (
+    AuthorizingProvider,
+    Clock,
+    Notifier,
+    PasswordProvider,
+    Provider,
+    PushProvider,
+    ReadRequest,
+    Session,
+    Store,
+    TokenSource,
+)
 from calsync_core.providers.caldav import CalDAVProvider, ICloudProvider
+from calsync_core.providers.google import GoogleProvider
 from calsync_core.providers.memory import MemoryProvider, MemoryService
+from calsync_core.providers.microsoft import MicrosoftProvider
 from calsync_core.stores import MemoryStore
 from calsync_core.stores.sql import SQLStore
+from calsync_core.web import asgi, wsgi
+from calsync_core.web.connect import DefaultPages, ProblemPage, Received
 
 
 class Vault:
@@ -178,3 +194,24 @@ def errors_tell_what_to_do(engine: SyncEngine) -> float | None:
     except CalsyncError:
         return None
     return 0.0
+
+
+class MyPages(DefaultPages):
+    """A host's own words for what goes wrong."""
+
+    def problem(self, page: ProblemPage) -> str:
+        return f"{page.problem.value}: {page.text}"
+
+
+def who(request: Received) -> str | None:
+    """A host's own session."""
+    return request.cookies().get("session") or request.scope.get("session", {}).get("user")
+
+
+def connects(engine: SyncEngine) -> None:
+    clients = {"google": OAuthClient("id", "secret"), "microsoft": OAuthClient("id", token_url="https://login.example")}
+    asgi.connect_app(engine, public_url="https://app.example/connect", owner=who, clients=clients, pages=MyPages())
+    wsgi.connect_app(engine, public_url="https://app.example/connect", owner=who, done="/done", login="/login")
+    asking: list[AuthorizingProvider] = [GoogleProvider(), MicrosoftProvider()]
+    typed: list[PasswordProvider] = [CalDAVProvider(), ICloudProvider()]
+    print(asking, typed)  # noqa: T201  (never run)

@@ -69,6 +69,11 @@ class Accounts(Part):
         """All calendars that ``discover`` found, or one owner's, or one account's."""
         return self._store.load_calendars(owner=owner, account_id=account_id)
 
+    @property
+    def keeps_logins(self) -> bool:
+        """Whether the store keeps the logins that ``connect`` is given: the engine has an ``encryption_key``."""
+        return self._context.logins.vault is not None
+
     def attach(self, account_id: AccountId, credentials: Credentials) -> None:
         """Give the login of an account that an earlier process connected. Sends no request.
 

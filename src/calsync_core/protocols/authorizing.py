@@ -143,10 +143,8 @@ class AuthorizingProvider(GrantingProvider, Protocol):
 
 @runtime_checkable
 class PasswordProvider(Provider, Protocol):
-    """A calendar service that takes a user name and a password, or an app password.
+    """A calendar service that takes a user name and a password, or an app password."""
 
-    Attributes:
-        default_base: Its address; None: the person says which server.
-    """
-
-    default_base: str | None
+    @property
+    def default_base(self) -> str | None:
+        """Its address; None: the person says which server."""

@@ -26,12 +26,16 @@ Headers = Mapping[str, str] | Iterable[tuple[str, str]]
 
 
 def _headers(given: Headers) -> dict[str, str]:
-    """Names in lower case; a name that comes twice has both values, so that neither passes for the only one."""
+    """Names in lower case; a name that comes twice has both values, so that neither passes for the only one.
+
+    HTTP/2 sends cookies in several lines, which are one list.
+    """
     pairs = cast("Mapping[str, str]", given).items() if isinstance(given, Mapping) else given
     found: dict[str, str] = {}
     for name, value in pairs:
         key = name.lower()
-        found[key] = f"{found[key]}, {value}" if key in found else value
+        comma = "; " if key == "cookie" else ", "
+        found[key] = f"{found[key]}{comma}{value}" if key in found else value
     return found
 
 
@@ -77,8 +81,7 @@ class Received:
     def cookies(self) -> dict[str, str]:
         """What the browser has kept for this host; of several values of one name, the first (RFC 6265, 5.4)."""
         found: dict[str, str] = {}
-        # Lines of one name are joined with commas here, in which no cookie's value may have one.
-        for pair in self.headers.get("cookie", "").replace(",", ";").split(";"):
+        for pair in self.headers.get("cookie", "").split(";"):
             name, equals, value = pair.strip().partition("=")
             if equals:
                 found.setdefault(name, value.strip('"'))

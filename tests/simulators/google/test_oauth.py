@@ -7,7 +7,7 @@ import hashlib
 import json
 from datetime import timedelta
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import httpx
 import pytest
@@ -194,3 +194,24 @@ def test_a_service_account_alone_invites_nobody(google: CheckedGoogle, tokens: T
     refused = bot.insert(timed(attendees=[{"email": BOB}]), ANN)
     assert reason(refused) == (403, "forbiddenForServiceAccounts")
     assert reason(bot.page()) == (404, "notFound")
+
+
+def test_the_page_can_be_answered(google: CheckedGoogle, tokens: Tokens) -> None:
+    """By a form, as a browser would: who, which scopes, yes or no. Every answer says who it is from (RFC 9207)."""
+    google.habits.asks_for_consent = True
+    scopes = f"{PREFIX}calendar.events.readonly {PREFIX}calendar.calendarlist.readonly"
+    asked = {"client_id": google.client_id, "redirect_uri": REDIRECT, "response_type": "code", "scope": scopes}
+    page = tokens.http.get(google.authorize_url, params={**asked, "state": 'a"b', "access_type": "offline"})
+    assert page.status_code == 200
+    assert all(value in page.text for value in (ANN, BOB, *scopes.split(), "a&quot;b"))
+    wanted = str(page.request.url)
+    back = dict(parse_qsl(urlsplit(google.consent(wanted, BOB, untick=["calendar.calendarlist.readonly"])).query))
+    assert (back["state"], back["iss"], back["scope"]) == ('a"b', google.origin, f"{PREFIX}calendar.events.readonly")
+    given = tokens.exchange(back["code"]).json()
+    headers = {"Authorization": f"Bearer {given['access_token']}"}
+    events = tokens.http.get(f"{google.base_url}/calendars/primary/events", headers=headers).json()
+    assert events["summary"] == BOB
+    denied = dict(parse_qsl(urlsplit(google.consent(wanted, BOB, deny=True)).query))
+    assert denied == {"error": "access_denied", "state": 'a"b', "iss": google.origin}
+    with pytest.raises(ValueError, match="invalid_request"):
+        google.consent(wanted, "nobody@example.com")

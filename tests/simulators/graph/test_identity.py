@@ -275,3 +275,28 @@ def test_two_users_two_accounts() -> None:
     ana, bo = _signed_in(world, app, ANA), _signed_in(world, app, BO)
     assert ana["id_token_claims"]["oid"] != bo["id_token_claims"]["oid"]
     assert {account["username"] for account in app.get_accounts()} == {ANA, BO}
+
+
+def test_the_page_can_be_answered_by_a_form(world: GraphWorld) -> None:
+    """As a browser would, whoever the only users are."""
+    world.simulator.add_user(BO)
+    world.habits.asks_for_consent = True
+    browser = httpx.Client(transport=world.simulator.transport())
+    flow = _web(world).initiate_auth_code_flow(_SCOPES, **_BACK)
+    page = browser.get(flow["auth_uri"])
+    assert all(value in page.text for value in (ANA, BO, "Calendars.ReadWrite"))
+    answer = {**dict(parse_qsl(urlsplit(flow["auth_uri"]).query)), "chosen_user": BO, "response_mode": "query"}
+    address = flow["auth_uri"].partition("?")[0]
+    back = browser.get(address, params={**answer, "answer": "allow"}).headers["Location"]
+    given = _web(world).acquire_token_by_auth_code_flow(flow, dict(parse_qsl(urlsplit(back).query)))
+    assert given["id_token_claims"]["preferred_username"] == BO
+    denied = browser.get(address, params={**answer, "answer": "deny"}).headers["Location"]
+    assert dict(parse_qsl(urlsplit(denied).query))["error"] == "access_denied"
+
+
+def test_an_administrator_may_have_to_consent(world: GraphWorld) -> None:
+    """AADSTS90094 ("Unexpected error when consenting to an application"), as the way back says it where it says why."""
+    world.habits.admin_consent = True
+    flow = _web(world).initiate_auth_code_flow(_SCOPES, **_BACK)
+    back = dict(parse_qsl(urlsplit(world.simulator.consent(flow["auth_uri"], ANA)).query))
+    assert (back["error"], back["error_description"].partition(":")[0]) == ("access_denied", "AADSTS90094")

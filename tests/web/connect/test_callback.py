@@ -7,11 +7,12 @@ from urllib.parse import urlencode, urlsplit
 
 import pytest
 
+from calsync_core.credentials import new_key
 from calsync_core.engine import SyncEngine
 from calsync_core.testing.browser import Browser
 from calsync_core.testing.fixtures import ANA_AT_GOOGLE, ANA_AT_MICROSOFT
 from calsync_core.web.connect import Received
-from calsync_core.web.connect.seals import Seals
+from calsync_core.web.connect.seals import Flow, Seals
 from calsync_core.web.connect.sites import Site
 from connect_bench import SITE, Host, query_of
 
@@ -124,12 +125,29 @@ def test_a_form_s_token_is_no_flow_and_a_flow_is_no_token(host: Host) -> None:
     assert seals.kept({cookie.name: str(cookie.value)}, "microsoft") is None
 
 
+def test_the_flow_and_the_state_each_say_whose_they_are(host: Host) -> None:
+    """Either would do; neither is believed alone."""
+    seals = Seals(host.engine.sealer("connect"), Site.of(SITE))
+    mine = seals.state("ana", "google")
+    for owner, state, status in (("ana", mine, 403), ("bo", mine, 400), ("ana", seals.state("bo", "google"), 400)):
+        record = {"state": state, "verifier": "v" * 43, "redirect_uri": f"{SITE}/google/callback"}
+        name, _, value = seals.keep(Flow(owner, "google", None, record))[1].partition(";")[0].partition("=")
+        browser = host.browser()
+        browser._client.cookies.set(name, value, domain="app.example.com")
+        browser.open(f"/google/callback?{urlencode({'state': state, 'code': '4/x'})}")
+        assert browser.status == status
+
+
 def test_a_secret_that_was_rotated_still_opens(host: Host) -> None:
     browser = host.begun()
     back = host.answered(browser, ANA_AT_GOOGLE)
     secrets = ["a new secret for tests", "a secret for tests only"]
     host.engine = SyncEngine(
-        store=host.engine._store, providers=host.engine.providers, secret=secrets, clock=host.clock
+        store=host.engine._store,
+        providers=host.engine.providers,
+        secret=secrets,
+        clock=host.clock,
+        encryption_key=new_key(),
     )
     later = host.browser()
     later._client.cookies.update(browser._client.cookies)
@@ -147,7 +165,7 @@ def test_what_the_browser_keeps_can_t_be_read_by_it(host: Host) -> None:
     state = query_of(str(browser.waiting_at))["state"]
     assert "ana" not in header
     assert state not in header
-    assert len(header) < 4_096
+    assert all(len(host.begun(name).response.headers["set-cookie"]) < 4_096 for name in ("google", "microsoft"))
     local = host.connector(public_url="http://127.0.0.1:8000")
     page = local.answer(Received("GET", "/google", headers={}))
     token = page.body.decode().partition('name="token" value="')[2].partition('"')[0]

@@ -12,7 +12,7 @@ from calsync_core.core.identity import Keyring
 from calsync_core.credentials import Sealer
 from calsync_core.errors import StoreError
 from calsync_core.testing.fixtures import ANA_AT_GOOGLE
-from calsync_core.web.connect import Received
+from calsync_core.web.connect import DefaultPages, ProblemPage, Received
 from calsync_core.web.connect.seals import Seals
 from calsync_core.web.connect.sites import Site
 from connect_bench import SITE, Host
@@ -97,9 +97,15 @@ def test_a_host_that_fails_is_no_door(host: Host) -> None:  # I-39
     def broken(_: Received) -> str | None:
         raise RuntimeError(secret("of the host's session store"))
 
-    browser = host.browser(owner=broken)
-    assert browser.open("/").status_code == 503
-    assert "untold" not in browser.text
+    class Broken(DefaultPages):
+        def problem(self, page: ProblemPage) -> str:
+            raise RuntimeError(page.text + secret("of the host's templates"))
+
+    for pages in (DefaultPages(), Broken()):
+        browser = host.browser(owner=broken, pages=pages)
+        assert browser.open("/").status_code == 503
+        assert "untold" not in browser.text
+    assert host.browser(owner=lambda _: 7).open("/").status_code == 502
 
 
 def test_a_store_that_is_away_is_said_so(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:

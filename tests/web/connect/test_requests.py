@@ -12,11 +12,13 @@ import structlog.testing
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from calsync_core.engine import SyncEngine
 from calsync_core.errors import ConfigurationError
 from calsync_core.models import OAuthClient
+from calsync_core.stores import MemoryStore
 from calsync_core.testing.browser import Browser
 from calsync_core.testing.fixtures import ANA_AT_GOOGLE
-from calsync_core.web.connect import Received
+from calsync_core.web.connect import Connector, Received
 from calsync_core.web.connect.seals import Seals
 from calsync_core.web.connect.sites import Site, local_path
 from connect_bench import SITE, Host, query_of
@@ -99,6 +101,12 @@ def test_the_redirect_uri_is_not_the_host_header_s(host: Host) -> None:
 def test_where_the_pages_are_is_an_https_address(host: Host, url: str) -> None:  # I-44
     with pytest.raises(ConfigurationError, match=r"^public_url: "):
         host.connector(public_url=url)
+
+
+def test_logins_that_would_be_lost_are_not_asked_for() -> None:  # I-44
+    engine = SyncEngine(store=MemoryStore(), providers={}, secret="a secret for tests only")
+    with pytest.raises(ConfigurationError, match=r"^engine: "):
+        Connector(engine, public_url=SITE, owner=lambda _: "ana")
 
 
 def test_a_client_of_no_provider_is_named(host: Host) -> None:  # I-44

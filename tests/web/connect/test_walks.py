@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from calsync_core import Account
+from calsync_core.credentials import new_key
 from calsync_core.models import AccountStatus, BearerToken, CalendarRole
 from calsync_core.providers.caldav import CalDAVProvider
 from calsync_core.testing.browser import Browser
@@ -216,13 +217,14 @@ def test_a_password_and_an_address(host: Host, calsync_radicale: RadicaleServer)
     [account] = host.engine.accounts("ana")
     assert account.name == "ana@127.0.0.1"
     assert "Home" in said(browser)
-    [calendar] = host.engine.calendars("ana")
-    browser.submit(**{f"publish_{calendar.id}": True})
-    assert [calendar.publishes for calendar in host.engine.calendars("ana")] == [True]
+    browser.submit()
+    assert [(each.publishes, each.receives) for each in host.engine.calendars("ana")] == [(True, True)]
     browser.open(f"/caldav?account={account.id}")
     assert "address" not in browser.forms[0].fields
     browser.submit(username=user, password=password)
     assert browser.path == f"/accounts/{account.id}/calendars"
+    browser.open("/caldav")
+    browser.submit(username=user, password=password, address=f"{calsync_radicale.base_url}{user}/")
     assert len(host.engine.accounts("ana")) == 1
 
 
@@ -235,7 +237,11 @@ def test_a_provider_with_an_address_of_its_own_needs_none(host: Host, calsync_ra
 
     providers = dict(host.engine.providers) | {"icloud": Cloud()}
     host.engine = type(host.engine)(
-        store=host.engine._store, providers=providers, secret="another for tests only", clock=host.clock
+        store=host.engine._store,
+        providers=providers,
+        secret="another for tests only",
+        clock=host.clock,
+        encryption_key=new_key(),
     )
     browser = host.browser()
     browser.open("/icloud")

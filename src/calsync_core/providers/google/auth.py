@@ -121,7 +121,6 @@ def begin_authorization(client: OAuthClient, request: AuthorizationRequest) -> A
         "state": request.state,
         "access_type": "offline",
         "prompt": "consent",
-        "include_granted_scopes": "true",
         "code_challenge": challenge,
         "code_challenge_method": "S256",
         **({"login_hint": request.login_hint} if request.login_hint else {}),
@@ -139,8 +138,10 @@ def finish_authorization(
     transport: httpx.BaseTransport | None = None,
 ) -> OAuthGrant:
     """See ``AuthorizingProvider.finish_authorization``."""
-    issuer = "{0.scheme}://{0.netloc}".format(urlsplit(client.authorization_url or AUTHORIZATION_URL))
-    belongs = same_state(record, answer) and answer.get("iss", issuer) == issuer
+    page = urlsplit(client.authorization_url or AUTHORIZATION_URL)
+    # Google calls itself by its origin (seen since 2026) and, in other places, by its host alone.
+    issuers = {None, f"{page.scheme}://{page.netloc}", page.netloc}
+    belongs = same_state(record, answer) and answer.get("iss") in issuers
     if not belongs or not answer.get("code") or "error" in answer:
         raise AuthExpired("what came back does not belong to this connection")
     wire = _TokenServer(clock, transport)

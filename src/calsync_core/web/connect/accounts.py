@@ -38,8 +38,9 @@ def settle(
         return engine.connect(again, login)
     known = engine.accounts(owner)
     for each in known:
-        if (each.provider, each.base_url, each.subject) == (provider, base_url, identity.subject):
-            return engine.connect(each, login)
+        if (each.provider, each.subject) == (provider, identity.subject):
+            # The address may have been typed in another way.
+            return engine.connect(evolve(each, base_url=base_url or each.base_url), login)
     name = name_for(identity, login, base_url, {each.name for each in known}, provider)
     return engine.connect(evolve(asked, name=name), login)
 

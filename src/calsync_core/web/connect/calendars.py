@@ -27,7 +27,8 @@ def offered(desk: Desk, owner: str, account: Account) -> Outcome:
         log.info("calendars_not_listed", account=account.id, kind=type(error).__name__)
         return desk.trouble(problem_in(error), provider=account.provider, account=account.key)
     first = not any(calendar.enabled for calendar in calendars)
-    return show(_page(desk, owner, account, [_line(calendar, first=first) for calendar in calendars]))
+    lines = [_line(calendar, proposed=first and (calendar.primary or len(calendars) == 1)) for calendar in calendars]
+    return show(_page(desk, owner, account, lines))
 
 
 def ticked(desk: Desk, owner: str, account: Account, form: Mapping[str, str]) -> Outcome:
@@ -57,9 +58,8 @@ def _page(desk: Desk, owner: str, account: Account, lines: Iterable[CalendarLine
     )
 
 
-def _line(calendar: Calendar, *, first: bool = False, problem: str | None = None) -> CalendarLine:
-    """As it is; of an account of which nothing was chosen yet, its own calendar is proposed."""
-    proposed = first and calendar.primary
+def _line(calendar: Calendar, *, proposed: bool = False, problem: str | None = None) -> CalendarLine:
+    """As it is; of an account of which nothing was chosen yet, its own or only calendar is proposed."""
     return CalendarLine(
         id=calendar.key,
         name=calendar.name,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
 from calsync_core.engine import SyncEngine
-from calsync_core.errors import InvalidValue, StoreError
+from calsync_core.errors import ConfigurationError, InvalidValue, StoreError
 from calsync_core.log import Logger
 from calsync_core.models import Account, AccountId, OAuthClient
 from calsync_core.web.connect import calendars, consent, passwords
@@ -48,8 +48,8 @@ class Connector:
     """Answers requests to the connect pages. Thread-safe; never raises. May wait for the store and for providers.
 
     Args:
-        engine: Its providers are what can be connected: by OAuth those that are an ``AuthorizingProvider`` and have a
-            client, by password those that are a ``PasswordProvider``.
+        engine: With an ``encryption_key``. Its providers are what can be connected: by OAuth those that are an
+            ``AuthorizingProvider`` and have a client, by password those that are a ``PasswordProvider``.
         public_url: Where browsers find the pages; https, or http to this machine. The redirect URI is made of it, and
             nothing of any request's ``Host``.
         owner: Asked before every page and form; see ``OwnerOf``. Nothing else says whose accounts are shown and
@@ -79,6 +79,8 @@ class Connector:
         private_servers: bool = False,
     ) -> None:
         site = Site.of(public_url)
+        if not engine.keeps_logins:
+            raise ConfigurationError("engine: needs an encryption_key; people's logins would end with this process")
         self._desk = Desk(
             engine=engine,
             site=site,
@@ -124,14 +126,21 @@ class Connector:
             return render(self._outcome(received, spot), received, self._pages)
         except StoreError as error:
             log.warning("connect_failed", kind=type(error).__name__)
-        except Exception as error:  # noqa: BLE001  (the host's code may raise anything, and its words may be secret)
-            log.error("connect_failed", kind=type(error).__name__, at=place_of(error.__traceback__))  # noqa: TRY400  (a traceback shows what must not be logged)
-        return self.refused(received, 503, "failed")
+        except Exception as error:  # noqa: BLE001  (the host's code may raise anything)
+            _log_failure(error)
+        try:
+            return render(self._desk.trouble(Problem.LATER), received, self._pages)
+        except Exception as error:  # noqa: BLE001  (the host's pages)
+            _log_failure(error)
+            return text_reply(503, _TEXTS[503])
 
     def _outcome(self, received: Received, spot: Spot) -> Outcome:
-        owner = self._owner(received)
+        owner: object = self._owner(received)
         if not owner:
             return self._desk.trouble(Problem.NOBODY) if self._login is None else go(self._login)
+        if not isinstance(owner, str):
+            log.error("owner_is_no_text", kind=type(owner).__name__)
+            return self._desk.trouble(Problem.OPERATOR)
         try:
             if received.method == "POST":
                 return self._posted(received, spot, owner)
@@ -205,3 +214,8 @@ class Connector:
         if account.provider != provider:
             raise _NothingHereError
         return account
+
+
+def _log_failure(error: Exception) -> None:
+    """Where, not what: its words, and a traceback, may hold what must not be logged (I-39)."""
+    log.error("connect_failed", kind=type(error).__name__, at=place_of(error.__traceback__))

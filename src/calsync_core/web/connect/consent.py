@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from calsync_core.errors import CalsyncError
 from calsync_core.log import Logger
-from calsync_core.models import Account, OAuthGrant
-from calsync_core.protocols import AuthorizationRequest, AuthorizingProvider, same_state
+from calsync_core.models import Account
+from calsync_core.protocols import AuthorizationRequest, same_state
 from calsync_core.web.connect.accounts import settle
 from calsync_core.web.connect.answers import Outcome, go
 from calsync_core.web.connect.desk import Consenting, Desk, problem_in
@@ -36,7 +36,7 @@ def begin(desk: Desk, owner: str, name: str, found: Consenting, *, again: Accoun
         log.warning("connection_failed", provider=name, kind=type(error).__name__)
         return desk.trouble(problem_in(error), provider=name, account=account)
     log.info("connection_begun", provider=name, account=account)
-    flow = Flow(owner, name, account, write, begun.record)
+    flow = Flow(owner, name, account, begun.record)
     return go(begun.url, desk.seals.keep(flow))
 
 
@@ -55,14 +55,16 @@ def finish(desk: Desk, owner: str, name: str, answer: Mapping[str, str], cookies
         return desk.trouble(problem_of(refusal), forget, provider=name, account=flow.account)
     try:
         grant = provider.finish_authorization(client, flow.record, answer, desk.engine.clock)
-        account = _settled(desk, flow, provider, grant)
+        missing = provider.missing_scopes(grant.scopes)
+        if missing:
+            log.info("connection_refused", provider=name, reason="scopes")
+            lacks = permissions(missing)
+            return desk.trouble(Problem.SCOPES, forget, provider=name, account=flow.account, missing=lacks)
+        again = None if flow.account is None else desk.owned(owner, flow.account)
+        account = settle(desk.engine, owner, name, grant, again=again)
     except CalsyncError as error:
         log.warning("connection_failed", provider=name, account=flow.account, kind=type(error).__name__)
         return desk.trouble(problem_in(error), forget, provider=name, account=flow.account)
-    if account is None:
-        missing = permissions(provider.missing_scopes(grant.scopes))
-        log.info("connection_refused", provider=name, reason="scopes")
-        return desk.trouble(Problem.SCOPES, forget, provider=name, account=flow.account, missing=missing)
     log.info("account_connected", provider=name, account=account.id)
     return go(desk.site.calendars(account.key), forget)
 
@@ -71,11 +73,3 @@ def _belongs(desk: Desk, flow: Flow, owner: str, name: str, answer: Mapping[str,
     """Whether the answer is to what this browser, this owner and this provider began."""
     mine = (flow.owner, flow.provider) == (owner, name) and same_state(flow.record, answer)
     return mine and desk.seals.is_ours(answer["state"], owner, name)
-
-
-def _settled(desk: Desk, flow: Flow, provider: AuthorizingProvider, grant: OAuthGrant) -> Account | None:
-    """The account; None: nothing could be read with this grant, and nothing was kept."""
-    if provider.missing_scopes(grant.scopes):
-        return None
-    again = None if flow.account is None else desk.owned(flow.owner, flow.account)
-    return settle(desk.engine, flow.owner, flow.provider, grant, again=again)

@@ -76,14 +76,14 @@ class DefaultPages:
         offer, account = page.offer, page.account
         who = "" if account is None else f'<p>To connect again: <span class="name">{escape(account.name)}</span></p>'
         hidden = _hidden("token", page.token or "") + ("" if account is None else _hidden("account", str(account.id)))
-        fields = _password_fields(page) if offer.password else _READ_ONLY
-        button = "Connect" if offer.password else f"Continue to {escape(offer.title)}"
+        fields = _password_fields(page) if offer.takes_password else _READ_ONLY
+        button = "Connect" if offer.takes_password else f"Continue to {escape(offer.title)}"
         form = (
             f'<form class="card" method="post" action="{escape(offer.href)}">{hidden}{fields}'
             f"<button>{button}</button></form>"
         )
         title = f"{'Connect again' if account else 'Connect'}: {offer.title}"
-        intro = f"<p>{escape(page.hint)}</p>" if page.hint else _START[offer.password]
+        intro = f"<p>{escape(page.hint)}</p>" if page.hint else _START[offer.takes_password]
         return _page(title, f"{who}{_warning(page.problem)}{intro}{form}{_back(page)}")
 
     def calendars(self, page: CalendarsPage) -> str:
@@ -147,7 +147,7 @@ def _offer(offer: Offer) -> str:
 
 def _password_fields(page: StartPage) -> str:
     fields = ""
-    if page.offer.address and page.account is None:
+    if page.offer.takes_address and page.account is None:
         fields += _field("Address of the server", "address", page.address, 'type="url" placeholder="https://"')
     fields += _field("User name", "username", page.username, 'type="text" autocomplete="username"')
     fields += _field("Password, or app password", "password", "", 'type="password" autocomplete="off"')

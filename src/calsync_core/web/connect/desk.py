@@ -83,7 +83,7 @@ class Desk:
         if self.consenting(provider) is not None:
             return Offer(provider, title, href)
         if isinstance(found, PasswordProvider):
-            return Offer(provider, title, href, password=True, address=found.default_base is None)
+            return Offer(provider, title, href, takes_password=True, takes_address=found.default_base is None)
         return None
 
     def owned(self, owner: str, account_id: AccountId | None) -> Account | None:
@@ -104,7 +104,7 @@ class Desk:
         line = None if account is None else self.line(account)
         token = self.seals.token(owner)
         # What helps stands in the problem already.
-        hint = hint_for(offer.name) if offer.password and problem is None else None
+        hint = hint_for(offer.name) if offer.takes_password and problem is None else None
         page = StartPage(
             home=self.site.home, token=token, offer=offer, account=line, hint=hint, problem=problem, **typed
         )

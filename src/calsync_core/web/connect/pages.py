@@ -35,15 +35,15 @@ class Offer:
         name: Key of the engine's ``providers``.
         title: What people call it.
         href: The path of its page, and where its form is posted to.
-        password: It takes a user name and a password; otherwise people are sent to the provider.
-        address: The person says which server.
+        takes_password: It takes a user name and a password; otherwise people are sent to the provider.
+        takes_address: The person says which server.
     """
 
     name: str
     title: str = field(repr=False)
     href: str
-    password: bool = False
-    address: bool = False
+    takes_password: bool = False
+    takes_address: bool = False
 
 
 @frozen

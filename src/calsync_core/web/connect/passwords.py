@@ -32,7 +32,7 @@ def connect(desk: Desk, owner: str, offer: Offer, form: Mapping[str, str], again
     if not username or not password or max(len(username), len(password)) > _LONGEST:
         return ask_again(INCOMPLETE)
     base_url = None if again is None else again.base_url
-    if again is None and offer.address:
+    if again is None and offer.takes_address:
         base_url = checked_address(typed["address"], private=desk.private_servers)
         if base_url is None:
             log.info("connection_refused", provider=offer.name, reason="address")

@@ -33,7 +33,6 @@ class Flow:
     owner: str
     provider: str
     account: AccountId | None
-    write: bool
     record: Mapping[str, Any] = field(repr=False)
 
 

@@ -29,9 +29,8 @@ def checked_address(typed: str, *, private: bool) -> str | None:
     parts = urlsplit(url)
     if parts.query or parts.fragment:
         return None
-    if not private and (parts.scheme != "https" or not is_public(str(parts.hostname))):
-        return None
-    return url
+    # Plain http is for this machine only, which is not public.
+    return url if private or is_public(str(parts.hostname)) else None
 
 
 def is_public(host: str) -> bool:

@@ -36,7 +36,8 @@ _PERMISSIONS = {
 }
 
 TEXTS = {
-    Problem.DECLINED: "Nothing was connected, since access was not allowed. You can try again whenever you like.",
+    Problem.DECLINED: "Nothing was connected, since access was not allowed. If you were told that an administrator "
+    "must approve it, ask yours; otherwise you can try again whenever you like.",
     Problem.ADMINISTRATOR: "Your organisation does not let its members connect this application by themselves: your "
     "administrator must agree to it first. Ask them, then try again.",
     Problem.SCOPES: "Nothing was connected, since not everything that is needed was allowed. Try again, and leave all "

@@ -234,7 +234,7 @@ class OAuth:
             raise OAuthError("invalid_request", "Only S256 is simulated.")
         if choice is None and self._habits.asks_for_consent:
             return consent_page(request, list(self._state.users), scopes)
-        # RFC 9207, as the discovery document promises.
+        # RFC 9207; seen since 2026 (openiddict-core #2428), although the discovery document does not say so.
         answer = {name: value for name, value in (("state", request.arg("state")), ("iss", request.base)) if value}
         if choice is not None and choice.deny:
             return Response(302, {"Location": sent_back(target, error="access_denied", **answer)}, note="denied")
