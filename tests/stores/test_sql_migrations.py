@@ -26,6 +26,8 @@ from calsync_core.models import (
     MirrorRule,
     Notice,
     NoticeKind,
+    Outcome,
+    OutcomeStatus,
     SyncReport,
     SyncType,
 )
@@ -87,7 +89,12 @@ def use(store: SQLStore) -> None:
     store.save_read_state(bench.lease_of(bench.source), bench.source.key, evolve(state, failures=2), NOW)
     block, held = a_block(bench.source, bench.target), a_block(bench.source, bench.target, "k2", held_since=NOW)
     bench.plan(an_operation(block), records=(block, held), unsettled=frozenset({"u"}))
-    bench.claim()
+    [intent] = bench.claim()
+    written = a_block(bench.source, bench.target, "k3")
+    bench.plan(an_operation(written), records=(written,), upto=0)
+    writing = store.save_run(SyncReport(SyncType.POLLING, NOW, NOW)).key
+    bench.record(*(Outcome(each.id, OutcomeStatus.DONE) for each in bench.claim()), run_id=writing)
+    assert (intent.attempts, len(store.load_writes(writing))) == (1, 1)
     store.save_run(SyncReport(SyncType.FULL, NOW, NOW, calendars=(bench.source.key,)))
     store.save_credential(bench.lease("credential"), bench.account.key, "sealed", NOW)
     bench.watch(bench.source)
