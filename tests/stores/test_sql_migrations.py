@@ -24,6 +24,7 @@ from calsync_core.models import (
     AccountStatus,
     Debt,
     MirrorRule,
+    Mode,
     Notice,
     NoticeKind,
     Outcome,
@@ -101,6 +102,7 @@ def use(store: SQLStore) -> None:
     store.save_subscription(bench.lease("x"), a_subscription(bench.source), NOW)
     store.save_notifications([a_notification(bench.source)])
     store.save_notice(Notice(NoticeKind.SYNC_FAILED, "ana", NOW))
+    store.save_mode("bo", Mode.OBSERVE)
 
 
 def copy(store: SQLStore, url: str) -> None:
@@ -166,6 +168,10 @@ def test_an_older_database_is_brought_up_to_date_with_all_that_is_in_it(fresh: s
     assert store.load_notifications() == before.load_notifications()
     assert store.load_notices() == before.load_notices()
     assert store.load_watches(range(9)) == before.load_watches(range(9))
+    runs = [run.key for run in before.load_runs()]
+    kept = before if revision == "0003" else SQLStore("sqlite:///:memory:")  # earlier ones knew of neither
+    assert store.load_mode("bo") == kept.load_mode("bo")
+    assert [store.load_writes(run) for run in runs] == [kept.load_writes(run) for run in runs]
     store.close()
     before.close()
 
