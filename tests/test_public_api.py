@@ -33,6 +33,7 @@ PUBLIC = {
     *("Password", "BearerToken", "OAuthGrant", "ServiceAccountGrant", "StaticTokens", "SystemClock"),
     # what it raises
     *("CalsyncError", "UsageError", "InvalidValue", "ConfigurationError", "UnknownAccount", "UnknownCalendar"),
+    *("Mode", "Observation", "UndoReport", "UnknownRun"),
     *("StoreError", "ProviderError", "AuthExpired", "IdentityChanged", "Unavailable"),
     "__version__",
 }
