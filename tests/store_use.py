@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from calsync_core.models import (
     Debt,
+    Mode,
     Notice,
     NoticeKind,
     Outcome,
@@ -32,7 +33,7 @@ __all__ = ["BIG", "may_scan", "use_everything", "use_push"]
 DAY = timedelta(days=1)
 BIG = frozenset(
     {"items", "events", "blocks", "intents", "journal", "debts", "runs", "run_calendars", "read_states"}
-    | {"subscriptions", "watches", "notifications", "notices"}
+    | {"subscriptions", "watches", "notifications", "notices", "writes"}
 )
 """Tables that grow with what calendars hold, or with time."""
 
@@ -83,7 +84,12 @@ def use_everything(bench: StoreBench) -> None:
     store.load_due(NOW, "shape", NOW)
     intent = bench.claim()[0]
     bench.record(Outcome(intent.id, OutcomeStatus.RETRY, retry_after=1))
-    bench.record(Outcome(intent.id, OutcomeStatus.DONE))
+    writing = store.save_run(SyncReport(SyncType.FULL, NOW)).key
+    bench.record(Outcome(intent.id, OutcomeStatus.DONE), run_id=writing)
+    store.load_run(writing)
+    store.load_writes(writing)
+    store.save_mode("ana", Mode.OBSERVE)
+    store.load_mode("ana")
     store.count_deleted(source.key, NOW)
     store.count_live(source.key, NOW)
     renewing = bench.lease(f"credential:{bench.account.key}")

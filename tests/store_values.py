@@ -25,6 +25,7 @@ from calsync_core.models import (
     Moment,
     Notification,
     NotificationStatus,
+    Observation,
     Operation,
     OperationKind,
     PushKind,
@@ -39,6 +40,7 @@ from calsync_core.models import (
     SyncType,
     Tag,
     Watch,
+    Written,
 )
 
 ZONES = ("Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Pacific/Apia", "Asia/Kathmandu", "UTC")
@@ -144,6 +146,25 @@ operations = st.builds(
     decided_at=instants,
     etag=st.none() | text,
     source_id=st.none() | ids,
+    before=st.none() | contents,
+)
+
+written = st.builds(
+    Written,
+    kind=st.sampled_from(OperationKind),
+    ref=text,
+    target_id=ids,
+    before=st.none() | contents,
+    after=st.none() | contents,
+    seen=st.none() | contents,
+)
+
+observations = st.builds(
+    Observation.of,
+    st.lists(names, max_size=2),
+    st.lists(operations, max_size=3),
+    held=st.integers(0, 9),
+    unsettled=st.integers(0, 9),
 )
 
 rules = st.builds(
@@ -170,6 +191,8 @@ reports = st.builds(
     notified_at=st.none() | instants,
     reading_calls=st.integers(0, 9),
     time_window=st.none() | st.tuples(text, text),
+    observed=st.none() | observations,
+    undoes=st.none() | ids,
     errors=st.lists(st.builds(SyncFailure, text, st.none() | text, text, text), max_size=2).map(tuple),
     id=st.none() | ids,
 )
@@ -277,6 +300,7 @@ VALUES = {
     Event: events(),
     BlockContent: contents,
     Operation: operations,
+    Written: written,
     Block: blocks,
     SyncReport: reports,
     MirrorRule: rules,

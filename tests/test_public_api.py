@@ -26,14 +26,16 @@ PACKAGE = Path(inspect.getfile(calsync_core)).parent
 PUBLIC = {
     # the engine and its words
     *("SyncEngine", "SyncPolicy", "MirrorRule", "Account", "Calendar", "Plan", "Notice", "NoticeKind", "Progress"),
+    "Mode",
     # what it answers
     *("SyncReport", "SyncType", "SyncFailure", "AuditReport", "PurgeReport", "HeldDeletion", "BusyTime"),
     *("Explanation", "HealthReport", "InboxReport", "Metrics", "PushReceipt", "SubscriptionReport", "Vitals"),
+    *("Observation", "UndoReport"),
     # what it is given
     *("Password", "BearerToken", "OAuthClient", "OAuthGrant", "ServiceAccountGrant", "StaticTokens", "SystemClock"),
     # what it raises
     *("CalsyncError", "UsageError", "InvalidValue", "ConfigurationError", "UnknownAccount", "UnknownCalendar"),
-    *("StoreError", "ProviderError", "AuthExpired", "IdentityChanged", "Unavailable"),
+    *("StoreError", "ProviderError", "AuthExpired", "IdentityChanged", "Unavailable", "UnknownRun"),
     "__version__",
 }
 """Written out, so that adding or losing a public name is a decision somebody makes here."""

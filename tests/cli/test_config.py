@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from calsync_core.cli.config import Config, load_config
 from calsync_core.credentials import new_key
 from calsync_core.errors import ConfigurationError
-from calsync_core.models import BearerToken, OAuthGrant, Password, ServiceAccountGrant, SyncPolicy
+from calsync_core.models import BearerToken, Mode, OAuthGrant, Password, ServiceAccountGrant, SyncPolicy
 
 HEAD = '[installation]\nsecret = "a-secret-of-this-installation"\n\n[store]\nurl = "sqlite:///calsync.db"\n'
 ACCOUNT = """
@@ -39,6 +39,11 @@ def complaint(folder: Path, text: str) -> str:
     file = str(folder / "calsync.toml")
     assert message.startswith(f"{file}: ")
     return message.removeprefix(f"{file}: ")
+
+
+def test_an_owner_is_written_for_unless_the_file_says_otherwise(tmp_path: Path) -> None:
+    assert load(tmp_path, HEAD + ACCOUNT).modes == {"ana": Mode.WRITE}
+    assert load(tmp_path, HEAD + ACCOUNT + '[owners.ana]\nmode = "observe"\n').modes == {"ana": Mode.OBSERVE}
 
 
 def test_a_whole_file_becomes_values(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,6 +149,11 @@ def test_a_list_of_secrets_rotates(tmp_path: Path) -> None:
             "[webhooks]: public_url: plain http:// is accepted",
         ),
         (HEAD + '[webhooks]\nurl = "https://example.com/"\n', "[webhooks]: url: unknown key"),
+        (HEAD + ACCOUNT + '[owners.anna]\nmode = "observe"\n', '[owners]: anna: unknown key (did you mean "ana"?)'),
+        (HEAD + ACCOUNT + '[owners.ana]\nmod = "observe"\n', '[owners.ana]: mod: unknown key (did you mean "mode"?)'),
+        (HEAD + ACCOUNT + '[owners.ana]\nmode = "x"\n', '[owners.ana]: mode: must be "write" or "observe", got \'x\''),
+        (HEAD + ACCOUNT + "[owners.ana]\nmode = true\n", "[owners.ana]: mode: must be a text in quotes, not true or"),
+        (HEAD + ACCOUNT + '[owners]\nana = "observe"\n', "[owners.ana]: must be a table"),
         (HEAD + "[accounts]\nname = 'x'\n", "top level: accounts: must be written as [[accounts]]"),
         (HEAD + "[[accounts]]\nowner = 'x'\n", "accounts[0]: name: is missing"),
     ],

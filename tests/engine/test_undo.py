@@ -8,10 +8,13 @@ from datetime import timedelta
 from typing import cast
 
 import pytest
+from attrs import evolve
 
 from calsync_core.errors import UnknownRun
-from calsync_core.models import BlockState, MirrorRule, Mode, Reason, SyncPolicy, SyncReport, UndoReport
+from calsync_core.models import BlockState, Mark, MirrorRule, Mode, Reason, SyncPolicy, SyncReport, UndoReport
 from calsync_core.protocols import Store
+from calsync_core.providers.memory import MemoryService
+from calsync_core.stores import MemoryStore
 from calsync_core.testing.deaths import Died, DyingStore, Toll
 from calsync_core.testing.faults import Fault, FaultKind, FaultyProvider
 from world import World, at
@@ -162,9 +165,11 @@ def test_what_was_changed_since_is_left_and_named(world: World) -> None:  # I-02
     service.adorn(remote["work"], adorned.key)
     removed = next(item for item in by_name["club"] if item.events[0].span.start == at(6))
     service.remove(remote["club"], removed.key)
+    unwanted = next(item for item in by_name["home"] if item.events[0].span.start == at(5))
+    service.remove(remote["home"], unwanted.key)
     world.clock.advance(timedelta(minutes=10))
     report = world.engine.undo(run.key)
-    assert done(report) == (1, 0, 2)
+    assert (done(report), report.already) == ((0, 0, 2), 1)
     assert sorted(left.why for left in report.left) == ["changed", "changed", "taken"]
     assert {left.calendar for left in report.left} == {world.id(name) for name in ("work", "home", "club")}
     assert [item.events[0].title for item in world.blocks("home") if item.key == moved.key] == ["Lunch"]
@@ -291,6 +296,64 @@ def test_a_run_that_died_can_be_undone(world: World) -> None:
     world.service.move(world.remote["work"], "a", at(2))
     world.sync()
     assert shown(world) == before
+
+
+def test_what_was_decided_before_does_not_keep_an_undo_waiting(world: World) -> None:
+    """Two deletions wait that the rules asked for: of an observed owner they are not written, and the order is."""
+    run = world.engine.runs()[0]
+    world.service.remove(world.remote["work"], "a")
+    dying = world.worker(store=cast("Store", DyingStore(world.store, DiesAt("after save_plan"))))
+    with pytest.raises(Died):
+        dying.sync_calendars_needing_polling()
+    assert [intent.attempts for intent in world.store.load_intents("ana")] == [0, 0]
+    world.clock.advance(timedelta(minutes=2))
+    assert done(world.engine.undo(run.key)) == (6, 0, 0)
+    assert world.store.load_intents("ana") == []
+
+
+def test_a_normalised_title_is_known_for_what_the_run_wrote() -> None:
+    """Also while the next plan waits: then the record says what shall be there, and not what is."""
+    world = World(("work", "home"), service=MemoryService(renormalise_titles=True))
+    world.book("work", "a", at(2))
+    world.sync()
+    before = shown(world)
+    world.engine.set_rules("ana", [MirrorRule(title="Somewhere else")])
+    wrong = world.sync()
+    world.engine.set_rules("ana", [MirrorRule(title="Away for long")])
+    dying = world.worker(store=cast("Store", DyingStore(world.store, DiesAt("after save_plan"))))
+    with pytest.raises(Died):
+        dying.sync_calendars_needing_polling()
+    world.clock.advance(timedelta(minutes=2))
+    assert done(world.engine.undo(wrong.key)) == (0, 1, 0)
+    assert shown(world) == before
+
+
+def test_an_older_systems_block_that_ours_replaced_stands_again() -> None:  # I-17
+    """By its times: it is ours now, since its text can't be written."""
+    world = World(("work", "home"))
+    account = world.store.load_account(world.calendars["work"].account_id)
+    world.store.save_account(evolve(account, email="ana@example.com"))
+    world.book("work", "a", at(2))
+    mark = Mark(f"ana@example.com:{world.remote['work']}:a", 0, None, textual=True)
+    old = world.service.event("old", at(2, 12), at(2, 13), title="Busy")
+    world.service.put(world.remote["home"], evolve(old, mark=mark))
+    run = world.sync()
+    assert (run.busy_blocks_created, run.busy_blocks_deleted) == (1, 1)
+    report = world.engine.undo(run.key)
+    assert (done(report), report.left) == ((1, 0, 1), ())
+    assert world.starts("home") == [at(2, 12)]
+
+
+def test_what_an_older_version_planned_is_not_guessed_at(world: World) -> None:
+    """It did not say what stood there before."""
+    run = change_everything(world)
+    after = shown(world)
+    assert isinstance(world.store, MemoryStore)
+    writes = world.store._rows.writes
+    writes.update({key: evolve(each, before=None) for key, each in writes.items() if each.kind == "update"})
+    report = world.engine.undo(run.key)
+    assert (done(report), [left.why for left in report.left]) == ((2, 0, 2), ["unknown", "unknown"])
+    assert shown(world)["club"] != after["club"]
 
 
 def test_the_next_sync_goes_on_where_an_undo_was_put_off(world: World) -> None:

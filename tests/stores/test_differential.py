@@ -34,6 +34,7 @@ from calsync_core.models import (
     Intent,
     Lease,
     MirrorRule,
+    Mode,
     Operation,
     OperationKind,
     Outcome,
@@ -159,8 +160,11 @@ class Both(RuleBasedStateMachine):
     def save_rules(self, owner: str, title: str | None) -> None:
         self.both(lambda store, _: store.save_rules(owner, [MirrorRule(title=title)]))
 
+    def save_mode(self, owner: str, *, observe: bool) -> None:
+        self.both(lambda store, _: store.save_mode(owner, Mode.OBSERVE if observe else Mode.WRITE))
+
     @rule(
-        job=st.integers(0, 10),
+        job=st.integers(0, 11),
         pick=picks,
         owner=st.sampled_from(OWNERS),
         word=st.sampled_from([None, "a", "b"]),
@@ -177,6 +181,7 @@ class Both(RuleBasedStateMachine):
             lambda: self.change_calendar(pick, owner, None, enabled=enabled),
             lambda: self.delete_account(pick),
             lambda: self.save_rules(owner, word),
+            lambda: self.save_mode(owner, observe=enabled),
             lambda: self.reset_plan(word or owner),
             lambda: self.save_run(pick, at if enabled else None),
             lambda: self.cleanup(at),
@@ -266,6 +271,7 @@ class Both(RuleBasedStateMachine):
         at=moments,
         shape=st.sampled_from([None, "s"]),
         late=st.booleans(),
+        why=st.sampled_from([Reason.BOOKED, Reason.UNDONE]),
     )
     def save_plan(
         self,
@@ -279,13 +285,14 @@ class Both(RuleBasedStateMachine):
         at: datetime,
         shape: str | None,
         late: bool,
+        why: Reason,
     ) -> None:
         held = self.lease(f"owner:{owner}", lease)
 
         def save(store: Store, side: int) -> None:
             found = [self.block(side, number, pick, content=content) for number, pick in numbers]
             operations = tuple(
-                Operation(kind, one.ref, one.target_id, one.native_id, content, Tag("i", "o", "s"), Reason.BOOKED, NOW)
+                Operation(kind, one.ref, one.target_id, one.native_id, content, Tag("i", "o", "s"), why, NOW)
                 for one in found
             )
             upto = self.uptos[side] if late else store.load_unplanned(owner).upto
@@ -320,6 +327,7 @@ class Both(RuleBasedStateMachine):
         moved=st.sampled_from([None, "n1", "new"]),
         seen=st.none() | contents,
         wait=st.sampled_from([None, 0.0, 3600.0]),
+        run=st.none() | st.integers(0, 2),
     )
     def record(
         self,
@@ -331,13 +339,16 @@ class Both(RuleBasedStateMachine):
         moved: str | None,
         seen: BlockContent | None,
         wait: float | None,
+        run: int | None,
     ) -> None:
         held = self.lease(f"calendar:{pick % len(self.calendars)}", lease)
 
         def record(store: Store, side: int) -> None:
             ids = [(self.intents[-1 - number % len(self.intents)][side].id, status) for number, status in outcomes]
             told = [Outcome(key, status, "w", seen, moved, wait, "because") for key, status in ids]
-            store.record_outcomes(held, self.calendar(pick, side).key, told, at)
+            runs = [4711, *(report.key for report in reversed(store.load_runs()))]
+            run_id = None if run is None else runs[run % len(runs)]
+            store.record_outcomes(held, self.calendar(pick, side).key, told, at, run_id=run_id)
 
         self.both(record)
 
@@ -402,7 +413,7 @@ class Both(RuleBasedStateMachine):
         for owner in OWNERS:
             yield [account.name for account in store.load_accounts(owner)]
             yield [names[calendar.key] for calendar in store.load_calendars(owner=owner)]
-            yield store.load_rules(owner), store.load_plan_state(owner)
+            yield store.load_rules(owner), store.load_plan_state(owner), store.load_mode(owner)
             yield self.plain(store.load_unplanned(owner), side)
             for uids in (None, ["u0"]):
                 yield [self.plain(block, side) for block in store.load_blocks(owner, uids)]
@@ -417,6 +428,8 @@ class Both(RuleBasedStateMachine):
         yield [self.plain(block, side) for block in store.load_blocks_by_key(["k0", "k2"])]
         yield [self.plain(run, side) for run in store.load_runs()]
         yield [self.plain(run, side) for run in store.load_runs(since=NOW + HOUR)]
+        for run in store.load_runs():
+            yield [(names[each.target_id], evolve(each, target_id=0)) for each in store.load_writes(run.key)]
         for calendar in store.load_calendars():
             yield store.load_read_state(calendar.key)
             yield store.load_items(calendar.key), store.load_items(calendar.key, KEYS[:2])

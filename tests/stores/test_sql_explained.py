@@ -49,6 +49,7 @@ FILL: dict[str, tuple[int, str, str]] = {
     ),
     "notices": (10_000, "owner, due_at, attempts, value", "concat('o', {c}), {t}, 0, :notice"),
     "runs": (30_000, "finished_at, value", "{t}, :run"),
+    "writes": (30_000, "run_id, intent_id, target_id, value", "{n} + 1, {n}, {c}, '{{}}'"),
     "run_calendars": (30_000, "calendar_id, run_id", "{c}, {n} + 1"),
     "read_states": (2_000, "calendar_id, due_at, value, failures", "{c}, {t}, '{{}}', 0"),
     "watches": (2_000, "calendar_id, due_at, check_at, state, value", "{c}, {t}, {t}, 'active', :watch"),

@@ -24,8 +24,11 @@ from calsync_core.models import (
     AccountStatus,
     Debt,
     MirrorRule,
+    Mode,
     Notice,
     NoticeKind,
+    Outcome,
+    OutcomeStatus,
     SyncReport,
     SyncType,
 )
@@ -87,13 +90,19 @@ def use(store: SQLStore) -> None:
     store.save_read_state(bench.lease_of(bench.source), bench.source.key, evolve(state, failures=2), NOW)
     block, held = a_block(bench.source, bench.target), a_block(bench.source, bench.target, "k2", held_since=NOW)
     bench.plan(an_operation(block), records=(block, held), unsettled=frozenset({"u"}))
-    bench.claim()
+    [intent] = bench.claim()
+    written = a_block(bench.source, bench.target, "k3")
+    bench.plan(an_operation(written), records=(written,), upto=0)
+    writing = store.save_run(SyncReport(SyncType.POLLING, NOW, NOW)).key
+    bench.record(*(Outcome(each.id, OutcomeStatus.DONE) for each in bench.claim()), run_id=writing)
+    assert (intent.attempts, len(store.load_writes(writing))) == (1, 1)
     store.save_run(SyncReport(SyncType.FULL, NOW, NOW, calendars=(bench.source.key,)))
     store.save_credential(bench.lease("credential"), bench.account.key, "sealed", NOW)
     bench.watch(bench.source)
     store.save_subscription(bench.lease("x"), a_subscription(bench.source), NOW)
     store.save_notifications([a_notification(bench.source)])
     store.save_notice(Notice(NoticeKind.SYNC_FAILED, "ana", NOW))
+    store.save_mode("bo", Mode.OBSERVE)
 
 
 def copy(store: SQLStore, url: str) -> None:
@@ -159,6 +168,10 @@ def test_an_older_database_is_brought_up_to_date_with_all_that_is_in_it(fresh: s
     assert store.load_notifications() == before.load_notifications()
     assert store.load_notices() == before.load_notices()
     assert store.load_watches(range(9)) == before.load_watches(range(9))
+    runs = [run.key for run in before.load_runs()]
+    kept = before if revision == "0003" else SQLStore("sqlite:///:memory:")  # earlier ones knew of neither
+    assert store.load_mode("bo") == kept.load_mode("bo")
+    assert [store.load_writes(run) for run in runs] == [kept.load_writes(run) for run in runs]
     store.close()
     before.close()
 

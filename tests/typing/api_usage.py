@@ -18,10 +18,12 @@ from calsync_core import (
     HeldDeletion,
     Metrics,
     MirrorRule,
+    Mode,
     Notice,
     NoticeKind,
     OAuthClient,
     OAuthGrant,
+    Observation,
     Password,
     Plan,
     Progress,
@@ -33,6 +35,7 @@ from calsync_core import (
     SyncPolicy,
     SyncReport,
     SystemClock,
+    UndoReport,
     UnknownCalendar,
 )
 from calsync_core.credentials import new_key
@@ -176,6 +179,11 @@ def whole_life(store: Store, providers: Mapping[str, Provider], now: datetime) -
     engine.pause(account.key)
     engine.resume(account.key)
     assert_type(engine.disable(calendar.key), Calendar)
+    engine.set_mode("ana", "observe")
+    engine.set_mode("ana", Mode.WRITE)
+    assert_type(engine.mode("ana"), Mode)
+    assert_type(engine.runs()[0].observed, Observation | None)
+    assert_type(engine.undo(engine.runs()[0].key), UndoReport)
     assert_type(engine.purge(account_id=account.key), PurgeReport)
     assert_type(engine.disconnect(account.key), PurgeReport)
 

@@ -56,11 +56,8 @@ def undo(situation: Situation, writes: Sequence[Written], under_way: frozenset[s
     run: dict[str, list[Written]] = {}
     for each in writes:
         run.setdefault(each.ref, []).append(each)
-    # First what stands and goes: what was deleted may be made again in its place.
-    for deleted in (False, True):
-        for ref, history in run.items():
-            if (history[-1].kind is OperationKind.DELETE) is deleted:
-                making.judge(history, known.get(ref), known)
+    for ref, history in run.items():
+        making.judge(history, known.get(ref), known)
     return Undoing(
         plan=making.draft.finish(),
         already=frozenset(making.already),
@@ -115,6 +112,9 @@ class _Making:
             self.already.add(last.ref)
         elif last.after is not None and (sighting.content == last.seen or _shows(sighting, block, last.after)):
             self._write_back(goal, evolve(block, native_id=sighting.event.id), sighting)
+        elif goal is None and block.ref != last.ref:
+            # What the run made is gone; what stands there now is something else.
+            self.already.add(last.ref)
         else:
             self._leave(last, "changed" if block.ref == last.ref else "replaced")
 

@@ -30,6 +30,7 @@ from calsync_core.testing.store_contract.notices import NoticesContract, VitalsC
 from calsync_core.testing.store_contract.outcomes import OutcomesContract
 from calsync_core.testing.store_contract.plans import PlansContract
 from calsync_core.testing.store_contract.push import SubscriptionsContract, WatchesContract
+from calsync_core.testing.store_contract.trying import TryingContract
 from calsync_core.testing.store_contract.work import LeasesContract, RunsContract
 
 __all__ = [
@@ -53,6 +54,7 @@ class StoreContract(
     BlockStoreContract,
     PlansContract,
     OutcomesContract,
+    TryingContract,
     SubscriptionsContract,
     WatchesContract,
     InboxContract,

@@ -224,9 +224,9 @@ class StoreBench:
         """Claim intents for the target."""
         return self.store.claim_intents(self.lease_of(self.target), self.target.key, limit, at)
 
-    def record(self, *outcomes: Outcome, at: datetime = NOW) -> None:
+    def record(self, *outcomes: Outcome, at: datetime = NOW, run_id: int | None = None) -> None:
         """Record outcomes of the target's intents."""
-        self.store.record_outcomes(self.lease_of(self.target), self.target.key, outcomes, at)
+        self.store.record_outcomes(self.lease_of(self.target), self.target.key, outcomes, at, run_id=run_id)
 
     def write(self, block: Block, kind: OperationKind = OperationKind.CREATE, **outcome: Any) -> None:
         """Plan, claim and record one write; DONE unless said otherwise."""
