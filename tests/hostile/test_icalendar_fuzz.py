@@ -16,10 +16,10 @@ from calsync_core.core.extent import reach
 from calsync_core.core.identity import Keyring
 from calsync_core.core.occurrences import bounds, expand
 from calsync_core.core.reading import relevant
+from calsync_core.icalendar import components
+from calsync_core.icalendar.components import MAX_TEXT, parse_components
+from calsync_core.icalendar.reader import MAX_EVENTS, Reader, parse_zone_name
 from calsync_core.models import Item, Window
-from calsync_core.providers.caldav import components
-from calsync_core.providers.caldav.components import MAX_TEXT, parse_components
-from calsync_core.providers.caldav.ical import MAX_EVENTS, Reader, parse_zone_name
 from confined import confined
 from enemy import TITLE, Enemy
 

@@ -17,7 +17,7 @@ class HttpxConnection:
     """One httpx client with one credential.
 
     Args:
-        credential: A bearer token, or a user name and password for basic authentication.
+        credential: A bearer token, or a user name and password for basic authentication; None: none is sent.
         timeout: Seconds between two bytes; the deadline of the whole request is ``Link``'s.
         transport: For services that are not across a network: a simulator's.
         headers: That belong to the credential and go out with it.
@@ -25,7 +25,7 @@ class HttpxConnection:
 
     def __init__(
         self,
-        credential: Credential,
+        credential: Credential | None,
         timeout: float,
         transport: httpx.BaseTransport | None = None,
         headers: Mapping[str, str] | None = None,
@@ -34,7 +34,7 @@ class HttpxConnection:
         self._headers = dict(headers or {})
         if isinstance(credential, BearerToken):
             self._headers["Authorization"] = f"Bearer {credential.token}"
-        else:
+        elif credential is not None:
             self._auth = httpx.BasicAuth(credential.username, credential.password)
         self._client = httpx.Client(timeout=timeout, transport=transport, follow_redirects=False)
         # Sockets are closed when the connection is dropped, wherever that happens: account gone, provider gone, exit.
