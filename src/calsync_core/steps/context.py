@@ -210,9 +210,8 @@ class Context:
         """The same, to write with. Raises ConfigurationError: none, or one that only publishes."""
         provider = self.provider_of(account)
         if not isinstance(provider, Provider):
-            raise ConfigurationError(
-                f"provider: account {account.name!r} has a calendar that receives, and {account.provider!r} only publishes"
-            )
+            message = f"provider: a calendar of {account.name!r} receives, and {account.provider!r} only publishes"
+            raise ConfigurationError(message)
         return provider
 
     def session(self, account: Account, meter: RequestMeter, lease: HeldLease | None = None) -> Session:
