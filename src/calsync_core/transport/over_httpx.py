@@ -21,6 +21,8 @@ class HttpxConnection:
         timeout: Seconds between two bytes; the deadline of the whole request is ``Link``'s.
         transport: For services that are not across a network: a simulator's.
         headers: That belong to the credential and go out with it.
+        secret_paths: The URLs themselves are secrets. httpx writes each URL to its log, so it is told the host, and the
+            path beside it.
     """
 
     def __init__(
@@ -29,7 +31,10 @@ class HttpxConnection:
         timeout: float,
         transport: httpx.BaseTransport | None = None,
         headers: Mapping[str, str] | None = None,
+        *,
+        secret_paths: bool = False,
     ) -> None:
+        self._secret_paths = secret_paths
         self._auth: httpx.Auth | None = None
         self._headers = dict(headers or {})
         if isinstance(credential, BearerToken):
@@ -43,7 +48,12 @@ class HttpxConnection:
     def exchange(self, method: str, url: str, headers: Mapping[str, str], body: bytes, timeout: float) -> Answer:
         """See ``Connection``."""
         sent = {**headers, **self._headers}
-        with self._client.stream(method, url, headers=sent, content=body or None, auth=self._auth) as response:
+        asked, target = httpx.URL(url), {}
+        if self._secret_paths:
+            asked, target = asked.copy_with(raw_path=b"/"), {"target": asked.raw_path}
+        with self._client.stream(
+            method, asked, headers=sent, content=body or None, auth=self._auth, extensions=target
+        ) as response:
             content = gather(response.iter_bytes(), timeout, response.headers.get("content-encoding", ""))
         received = {name.lower(): value for name, value in response.headers.items()}
         return Answer(response.status_code, received, content, url)

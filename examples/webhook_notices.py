@@ -1,0 +1,43 @@
+"""A notifier that posts: each notice goes to an address of the host's as JSON, or to a chat as a line of text.
+
+A notice is delivered at least once. Its ``id`` is the same each time and goes out as the ``Idempotency-Key``: whoever
+receives it twice keeps it once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import httpx
+from attrs import field, frozen
+
+from calsync_core import Notice
+
+__all__ = ["WebhookNotifier", "chat_line"]
+
+
+def chat_line(notice: Notice) -> dict[str, str]:
+    """What Slack's incoming webhooks take, and those of most chats. Ids, no titles: a notice has none."""
+    where = "" if notice.calendar is None else f", calendar {notice.calendar}"
+    return {"text": f"calsync: {notice.kind} ({notice.owner}{where})"}
+
+
+@frozen
+class WebhookNotifier:
+    """Posts each notice.
+
+    Attributes:
+        url: Where to. Whoever knows it may post there, so it is in no repr.
+        body: What is posted; the whole notice unless said.
+        timeout: Seconds for each step of a request. Later notices wait meanwhile.
+    """
+
+    url: str = field(repr=False)
+    body: Callable[[Notice], Mapping[str, Any]] = Notice.as_dict
+    timeout: float = 10.0
+
+    def notify(self, notice: Notice) -> None:
+        """See ``Notifier``. Raises httpx.HTTPError: the notice comes again later."""
+        headers = {"Idempotency-Key": f"calsync-{notice.id}"}
+        httpx.post(self.url, json=self.body(notice), headers=headers, timeout=self.timeout).raise_for_status()
