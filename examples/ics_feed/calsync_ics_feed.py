@@ -86,7 +86,7 @@ class IcsFeedProvider:
         feed = _parsed(self._ask(session, calendar), session, calendar)
         items = tuple(item for item in feed.items if item.key in keys)
         unreadable = tuple(each for each in feed.unreadable if each.key in keys)
-        there = {each.key for each in (*items, *unreadable)}
+        there = {item.key for item in items} | {each.key for each in unreadable}
         return Lookup(items, tuple(key for key in dict.fromkeys(keys) if key not in there), unreadable)
 
     def _ask(

@@ -41,7 +41,7 @@ class FeedServer:
                 if found and not known:
                     self.wfile.write(body)
 
-            def log_message(self, *_: object) -> None:
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002  (the base class's name)
                 """Keep quiet: the path is a secret."""
 
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
