@@ -1,7 +1,7 @@
-"""A notifier that posts: each notice goes to an address of the host's as JSON, or to a chat as a line of text.
+"""A notifier that posts: each notice goes to an address as JSON, or to a chat as a line.
 
-A notice is delivered at least once. Its ``id`` is the same each time and goes out as the ``Idempotency-Key``: whoever
-receives it twice keeps it once.
+A notice is delivered at least once. Its ``id`` is the same each time and goes out as the
+``Idempotency-Key``: whoever receives it twice keeps it once.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ["WebhookNotifier", "chat_line"]
 
 
 def chat_line(notice: Notice) -> dict[str, str]:
-    """What Slack's incoming webhooks take, and those of most chats. Ids, no titles: a notice has none."""
+    """What Slack's incoming webhooks take, and those of most chats."""
     where = "" if notice.calendar is None else f", calendar {notice.calendar}"
     return {"text": f"calsync: {notice.kind} ({notice.owner}{where})"}
 
@@ -30,7 +30,7 @@ class WebhookNotifier:
     Attributes:
         url: Where to. Whoever knows it may post there, so it is in no repr.
         body: What is posted; the whole notice unless said.
-        timeout: Seconds for each step of a request. Later notices wait meanwhile.
+        timeout: Seconds for each step of a request; later notices wait meanwhile.
     """
 
     url: str = field(repr=False)
@@ -40,4 +40,6 @@ class WebhookNotifier:
     def notify(self, notice: Notice) -> None:
         """See ``Notifier``. Raises httpx.HTTPError: the notice comes again later."""
         headers = {"Idempotency-Key": f"calsync-{notice.id}"}
-        httpx.post(self.url, json=self.body(notice), headers=headers, timeout=self.timeout).raise_for_status()
+        body = self.body(notice)
+        answer = httpx.post(self.url, json=body, headers=headers, timeout=self.timeout)
+        answer.raise_for_status()

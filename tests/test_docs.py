@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import tomllib
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,6 +14,7 @@ import attrs
 import click
 import pytest
 import yaml
+from examples.two_servers import two_servers
 from prometheus_client.parser import text_string_to_metric_families
 
 from calsync_core import SyncPolicy
@@ -22,7 +22,6 @@ from calsync_core.cli.application import calsync
 from calsync_core.cli.config import load_config
 from calsync_core.credentials import new_key
 from calsync_core.models import Metrics, Vitals
-from calsync_core.testing.servers import RadicaleServer
 from calsync_core.web.exposition import expose
 from documented import Block, find_blocks, run_page
 
@@ -51,47 +50,13 @@ def test_the_python_examples_run(page: Path, tmp_path: Path, monkeypatch: pytest
     assert run_page(page) > 0
 
 
-@pytest.fixture
-def two_servers() -> Iterator[dict[str, str]]:
-    """Ana at home and at work, each with one calendar and one meeting on it; as environment variables."""
-    environment = {"CALSYNC_SECRET": "a secret of 16 letters or more"}
-    with RadicaleServer({"ana": "home sweet home"}) as home, RadicaleServer({"ana": "9 to 5"}) as work:
-        for days, (name, server) in enumerate({"HOME": home, "WORK": work}.items(), start=1):
-            calendar = server.add_calendar("ana", "calendar", name=name.title())
-            start = datetime.now(UTC).replace(hour=12, minute=0, second=0) + timedelta(days=days)
-            server.put(calendar, "meeting.ics", meeting(f"{name}@example.com", start))
-            environment |= {f"{name}_URL": server.base_url, f"{name}_PASSWORD": server.users["ana"]}
-        yield environment
-
-
-def meeting(uid: str, start: datetime) -> str:
-    stamps = [f"{moment:%Y%m%dT%H%M%SZ}" for moment in (start, start + timedelta(hours=1))]
-    return "\r\n".join(
-        (
-            "BEGIN:VCALENDAR",
-            "VERSION:2.0",
-            "PRODID:-//calsync//documentation//EN",
-            "BEGIN:VEVENT",
-            f"UID:{uid}",
-            f"DTSTAMP:{stamps[0]}",
-            f"DTSTART:{stamps[0]}",
-            f"DTEND:{stamps[1]}",
-            "SUMMARY:Meeting",
-            "END:VEVENT",
-            "END:VCALENDAR",
-            "",
-        )
-    )
-
-
 @pytest.mark.server
-def test_the_quickstart_runs_against_real_servers(
-    two_servers: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_quickstart_runs_against_real_servers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    for name, value in two_servers.items():
-        monkeypatch.setenv(name, value)
-    assert run_page(ROOT / "docs" / "quickstart.md") > 0
+    with two_servers() as variables:
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        assert run_page(ROOT / "docs" / "quickstart.md") > 0
 
 
 def test_every_page_with_python_is_run_by_one_of_the_tests_above() -> None:

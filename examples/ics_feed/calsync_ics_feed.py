@@ -1,6 +1,7 @@
-"""Calendars that are published as iCalendar feeds: a provider that reads and never writes.
+"""Calendars that are published as iCalendar feeds: read and never written.
 
-A roster, a school's calendar, the secret address that a service gives out: one URL, one text, one calendar.
+A roster, a school's calendar, the secret address that a service gives out: one URL, one
+text, one calendar.
 """
 
 from __future__ import annotations
@@ -32,12 +33,21 @@ from calsync_core.models import (
     RemoteCalendar,
 )
 from calsync_core.protocols import ReadRequest, Session
-from calsync_core.transport import Answer, Connections, HttpxConnection, Link, Permitted, problem_with, seconds_asked
+from calsync_core.transport import (
+    Answer,
+    Connections,
+    HttpxConnection,
+    Link,
+    Permitted,
+    problem_with,
+    seconds_asked,
+)
 
 __all__ = ["IcsFeedProvider"]
 
 FORMAT = 1
-"""Of the cursor and of what is read from a feed. Raised when either changes, so that all is read afresh (I-12)."""
+"""Of the cursor and of what is read from a feed. Raised when either changes, so that
+all is read afresh (I-12)."""
 
 PAGE_SIZE = 250
 
@@ -45,54 +55,81 @@ PAGE_SIZE = 250
 class IcsFeedProvider:
     """Calendars that are published as iCalendar feeds.
 
-    A feed's address is its login: ``BearerToken("https://…/roster.ics")``. Whoever knows a secret address may read the
-    calendar, so it is kept, shown and replaced as a password is.
+    A feed's address is its login: ``BearerToken("https://…/roster.ics")``. Whoever
+    knows a secret address may read the calendar, so it is kept, shown and replaced as
+    a password is.
 
     Args:
         timeout: Seconds one request may take in all.
-        allowed_hosts: Where a feed's server may redirect to, besides itself; ``*.example.com`` for all hosts below one.
+        allowed_hosts: Where a feed's server may redirect to, besides itself;
+            ``*.example.com`` for all hosts below one.
     """
 
-    def __init__(self, *, timeout: float = 60, allowed_hosts: Collection[str] = ()) -> None:
+    def __init__(
+        self, *, timeout: float = 60, allowed_hosts: Collection[str] = ()
+    ) -> None:
         self._timeout = timeout
         self._allowed_hosts = tuple(allowed_hosts)
-        self._connections = Connections(lambda _login, seconds: HttpxConnection(None, seconds, secret_paths=True))
+        self._connections = Connections(
+            lambda _login, seconds: HttpxConnection(None, seconds, secret_paths=True)
+        )
 
     def identify(self, session: Session) -> Identity:
-        """The feed's server. A new address on it may take the old one's place; one elsewhere is another login."""
+        """The feed's server. A new address there may take the old one's place."""
         self._ask(session)
         return Identity(subject=urlsplit(_address(session)).netloc)
 
     def list_calendars(self, session: Session) -> Sequence[RemoteCalendar]:
-        """One, which goes by its account's name, and shows as what the feed calls itself."""
+        """One. It goes by its account's name, and is shown as the feed calls itself."""
         feed = _parsed(self._ask(session), session)
         name = session.account.name
-        return [RemoteCalendar(name, feed.name or name, CalendarRole.READER, timezone=feed.timezone, primary=True)]
+        return [
+            RemoteCalendar(
+                name,
+                feed.name or name,
+                CalendarRole.READER,
+                timezone=feed.timezone,
+                primary=True,
+            )
+        ]
 
-    def fetch_changes(self, session: Session, request: ReadRequest) -> Iterator[ChangePage]:
-        """Nothing, if the server says that nothing changed; else everything, compared with what is known."""
+    def fetch_changes(
+        self, session: Session, request: ReadRequest
+    ) -> Iterator[ChangePage]:
+        """Nothing, if the server says that nothing changed; else everything."""
         shape = _shape(session, request.calendar)
-        answer = self._ask(session, request.calendar, _conditions(request.cursor, shape))
+        answer = self._ask(
+            session, request.calendar, _conditions(request.cursor, shape)
+        )
         if answer.status == 304:
             yield ChangePage(cursor=request.cursor)
             return
         feed = _parsed(answer, session, request.calendar)
         yield from _pages(feed, request.known(None), _cursor(answer, shape))
 
-    def fetch_items(self, session: Session, calendar: Calendar, keys: Sequence[str]) -> Lookup:
-        """Whatever is asked for, the feed is read once and as a whole: it has no other way in."""
+    def fetch_items(
+        self, session: Session, calendar: Calendar, keys: Sequence[str]
+    ) -> Lookup:
+        """The feed is read once and as a whole, whatever is asked for."""
         if not keys:
             return Lookup()
         feed = _parsed(self._ask(session, calendar), session, calendar)
         items = tuple(item for item in feed.items if item.key in keys)
         unreadable = tuple(each for each in feed.unreadable if each.key in keys)
         there = {item.key for item in items} | {each.key for each in unreadable}
-        return Lookup(items, tuple(key for key in dict.fromkeys(keys) if key not in there), unreadable)
+        return Lookup(
+            items,
+            tuple(key for key in dict.fromkeys(keys) if key not in there),
+            unreadable,
+        )
 
     def _ask(
-        self, session: Session, calendar: Calendar | None = None, conditions: Mapping[str, str] | None = None
+        self,
+        session: Session,
+        calendar: Calendar | None = None,
+        conditions: Mapping[str, str] | None = None,
     ) -> Answer:
-        """One request: the feed, or 304 if it is as it was when the conditions were made.
+        """One request: the feed, or 304 if nothing is newer than the conditions.
 
         Raises:
             AuthExpired: the address is no longer good.
@@ -102,16 +139,26 @@ class IcsFeedProvider:
         if calendar is not None and calendar.remote_id != session.account.name:
             raise NotFound("there is no such calendar")
 
-        def judge(answer: Answer, _reading: bool) -> None:  # noqa: FBT001  (as ``transport.Judge`` has it)
+        def judge(answer: Answer, _reading: bool) -> None:  # noqa: FBT001  (transport's)
             if answer.status == 429:
-                raise RateLimited("the server asks to wait", retry_after=seconds_asked(answer, session.clock))
+                raise RateLimited(
+                    "the server asks to wait",
+                    retry_after=seconds_asked(answer, session.clock),
+                )
             if answer.status >= 500:
                 raise Unavailable(f"the server failed ({answer.status})")
 
         address = _address(session)
         permitted = Permitted(address, self._allowed_hosts)
         headers = {"Accept": "text/calendar"}
-        link = Link(session, self._connections, permitted, self._timeout, judge=judge, headers=headers)
+        link = Link(
+            session,
+            self._connections,
+            permitted,
+            self._timeout,
+            judge=judge,
+            headers=headers,
+        )
         answer = link.send("GET", address, headers=conditions, reading=True)
         if answer.status in {403, 404, 410}:
             raise AuthExpired(f"the feed's address is no longer good ({answer.status})")
@@ -124,7 +171,9 @@ def _address(session: Session) -> str:
     """The feed's address, which is the login."""
     login = session.tokens.credential()
     if not isinstance(login, BearerToken):
-        raise InvalidValue("credentials: a feed's login is a bearer token that holds its address")
+        raise InvalidValue(
+            "credentials: a feed's login is a bearer token that holds its address"
+        )
     address = login.token.strip()
     if address.startswith("webcal://"):
         address = "https" + address.removeprefix("webcal")
@@ -135,7 +184,7 @@ def _address(session: Session) -> str:
 
 
 def _parsed(answer: Answer, session: Session, calendar: Calendar | None = None) -> Feed:
-    """The feed's events. An answer that is none (an error page, half a file) says nothing of any event (I-07)."""
+    """The feed's events. What is no calendar says nothing of any event (I-07)."""
     email = session.account.email
     try:
         return parse_feed(
@@ -153,13 +202,21 @@ def _zone(session: Session, calendar: Calendar | None) -> ZoneInfo | None:
     return ZoneInfo(name) if name else None
 
 
-def _pages(feed: Feed, known: Mapping[str, KnownItem], cursor: Cursor) -> Iterator[ChangePage]:
-    """Everything that is there, unchanged items by name only; the cursor last, when all the rest is said."""
-    present = tuple(item.key for item in feed.items if item.key in known and known[item.key].etag == item.etag)
+def _pages(
+    feed: Feed, known: Mapping[str, KnownItem], cursor: Cursor
+) -> Iterator[ChangePage]:
+    """Everything that is there, unchanged items by name only. The cursor comes last."""
+    present = tuple(
+        item.key
+        for item in feed.items
+        if item.key in known and known[item.key].etag == item.etag
+    )
     changed = [item for item in feed.items if item.key not in set(present)]
     for start in range(0, len(changed), PAGE_SIZE):
         yield ChangePage(items=tuple(changed[start : start + PAGE_SIZE]), snapshot=True)
-    yield ChangePage(present=present, unreadable=feed.unreadable, snapshot=True, cursor=cursor)
+    yield ChangePage(
+        present=present, unreadable=feed.unreadable, snapshot=True, cursor=cursor
+    )
 
 
 def _shape(session: Session, calendar: Calendar) -> str:
@@ -170,8 +227,13 @@ def _shape(session: Session, calendar: Calendar) -> str:
 
 def _cursor(answer: Answer, shape: str) -> Cursor:
     """By what the server would know this very text again."""
-    told = {"If-None-Match": answer.headers.get("etag"), "If-Modified-Since": answer.headers.get("last-modified")}
-    return Cursor(json.dumps({name: value for name, value in told.items() if value}), shape)
+    told = {
+        "If-None-Match": answer.headers.get("etag"),
+        "If-Modified-Since": answer.headers.get("last-modified"),
+    }
+    return Cursor(
+        json.dumps({name: value for name, value in told.items() if value}), shape
+    )
 
 
 def _conditions(cursor: Cursor | None, shape: str) -> Mapping[str, str]:

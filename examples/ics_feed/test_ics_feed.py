@@ -1,4 +1,4 @@
-"""The provider's contract, kept: calsync's own tests against a feed on this machine."""
+"""The provider's contract, kept: calsync's own tests, a feed on this machine."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PATH = "/roster-4f9c2ab1d07e.ics"
 
 
 class FeedServer:
-    """Publishes one calendar, at an address that is hard to guess; and the hands of whoever keeps that calendar."""
+    """Publishes one calendar, and is the hands of whoever keeps that calendar."""
 
     def __init__(self) -> None:
         self.events: dict[str, str] = {}
@@ -33,10 +33,15 @@ class FeedServer:
             def do_GET(self) -> None:
                 body = outer.text().encode()
                 etag = f'"{hashlib.sha256(body).hexdigest()}"'
-                known, found = self.headers.get("If-None-Match") == etag, self.path == outer.path
+                known, found = (
+                    self.headers.get("If-None-Match") == etag,
+                    self.path == outer.path,
+                )
                 self.send_response((304 if known else 200) if found else 404)
                 self.send_header("ETag", etag)
-                self.send_header("Content-Length", str(len(body)) if found and not known else "0")
+                self.send_header(
+                    "Content-Length", str(len(body)) if found and not known else "0"
+                )
                 self.end_headers()
                 if found and not known:
                     self.wfile.write(body)
@@ -45,7 +50,9 @@ class FeedServer:
                 """Keep quiet: the path is a secret."""
 
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.01})
+        self._thread = threading.Thread(
+            target=self._http.serve_forever, kwargs={"poll_interval": 0.01}
+        )
         self._thread.start()
 
     @property
@@ -62,7 +69,7 @@ class FeedServer:
         self._thread.join()
         self._http.server_close()
 
-    # -- RemoteHands and CorruptingHands of the kit -------------------------------------------------------------------
+    # -- the kit's RemoteHands and CorruptingHands -------------------------------------
 
     def put(self, *events: Event) -> str:
         key = str(events[0].uid)
@@ -97,11 +104,19 @@ class TestIcsFeed(PublishingContract):
     @pytest.fixture
     def session(self, server: FeedServer) -> Session:
         account = Account(owner="ana", provider="ics-feed", name="roster")
-        return Session(account, StaticTokens(BearerToken(server.address)), RequestMeter(), VirtualClock())
+        return Session(
+            account,
+            StaticTokens(BearerToken(server.address)),
+            RequestMeter(),
+            VirtualClock(),
+        )
 
     @pytest.fixture
     def wrong_session(self, session: Session, server: FeedServer) -> Session:
-        return evolve(session, tokens=StaticTokens(BearerToken(server.address.replace("4f9c", "0000"))))
+        return evolve(
+            session,
+            tokens=StaticTokens(BearerToken(server.address.replace("4f9c", "0000"))),
+        )
 
     @pytest.fixture
     def calendar(self) -> Calendar:

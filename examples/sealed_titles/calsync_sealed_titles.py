@@ -21,14 +21,16 @@ PREFIX = "sealed:"
 
 
 class SealedTitles:
-    """Hands everything to another store with each title sealed, and opens the titles in what comes back.
+    """Hands everything to another store with each title sealed, and opens them again.
 
-    The same title is always sealed to the same text: the store goes on comparing what it has with what it is given, so
-    that an unchanged event is no change. Who reads the database sees that two titles are equal, and about how long.
+    The same title is always sealed to the same text: the store goes on comparing what
+    it has with what it is given, so that an unchanged event is no change. Who reads
+    the database sees that two titles are equal, and about how long.
 
     Args:
         inner: Keeps everything.
-        key: As ``calsync_core.credentials.new_key`` makes them. With another one, no title can be read any more.
+        key: As ``calsync_core.credentials.new_key`` makes them. With another one, no
+            title can be read any more.
     """
 
     def __init__(self, inner: Store, key: str) -> None:
@@ -42,7 +44,9 @@ class SealedTitles:
 
         @wraps(theirs)
         def call(*args: Any, **kwargs: Any) -> Any:
-            answer = theirs(*with_titles(args, self._seal), **with_titles(kwargs, self._seal))
+            answer = theirs(
+                *with_titles(args, self._seal), **with_titles(kwargs, self._seal)
+            )
             return with_titles(answer, self._open)
 
         return call
@@ -56,16 +60,15 @@ class SealedTitles:
     def _open(self, title: str) -> str:
         if not title.startswith(PREFIX):
             return title  # from before titles were sealed
+        sealed = urlsafe_b64decode(title.removeprefix(PREFIX))
         try:
-            return self._cipher.decrypt(urlsafe_b64decode(title.removeprefix(PREFIX)), None).decode(
-                "utf-8", "surrogatepass"
-            )
-        except (InvalidTag, ValueError):
-            raise StoreError("a title can't be opened: it was sealed with another key") from None
+            return self._cipher.decrypt(sealed, None).decode("utf-8", "surrogatepass")
+        except InvalidTag:
+            raise StoreError("a title was sealed with another key") from None
 
 
 def with_titles(value: Any, change: Callable[[str], str]) -> Any:
-    """The same value, with every title in it changed, however deep: in events, blocks, plans, intents, rules."""
+    """The same value, with every title in it changed, however deep it is."""
     if attrs.has(type(value)):
         changes: dict[str, Any] = {}
         for each in attrs.fields(type(value)):
@@ -88,7 +91,9 @@ def sealed(inner: Store, key: str) -> Store:
 
 
 def open_store(url: str) -> Store:
-    """``sealed+sqlite:////var/lib/calsync.db``: for ``calsync.toml``, with the key in ``CALSYNC_TITLE_KEY``.
+    """For ``calsync.toml``: ``sealed+sqlite:////var/lib/calsync.db``.
+
+    The key is in ``CALSYNC_TITLE_KEY``, in the environment.
 
     Raises:
         ConfigurationError: there is no key.

@@ -1,4 +1,4 @@
-"""The store's contract, kept: calsync's own tests with every title sealed on its way in."""
+"""The store's contract, kept: calsync's own tests, with every title sealed."""
 
 from __future__ import annotations
 
