@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 from calsync_ics_feed import IcsFeedProvider
 from calsync_sealed_titles import SealedTitles, sealed
 from click.testing import CliRunner
@@ -22,8 +23,8 @@ from calsync_core.cli.application import calsync
 from calsync_core.credentials import new_key
 from calsync_core.errors import IdentityChanged
 from calsync_core.extensions import known_providers, load_provider, load_store
-from calsync_core.models import Event, MirrorRule, Password, Span
-from calsync_core.protocols import Provider, PublishingProvider
+from calsync_core.models import CalendarRole, Event, MirrorRule, Password, RemoteCalendar, Span
+from calsync_core.protocols import Provider, PublishingProvider, Session
 from calsync_core.providers.memory import MemoryProvider, MemoryService
 from calsync_core.stores import MemoryStore
 from calsync_core.testing import GoogleSimulator, VirtualClock
@@ -180,6 +181,27 @@ def test_a_feed_blocks_what_receives_and_is_never_written(feeding: Feeding) -> N
     assert len(feeding.blocks()) == 1
     assert feeding.engine.audit("ana").ok
     assert feeding.engine.purge("ana").ok
+
+
+class Boasting(IcsFeedProvider):
+    """Says of its calendar that it could be written to."""
+
+    def list_calendars(self, session: Session) -> list[RemoteCalendar]:
+        return [evolve(each, role=CalendarRole.OWNER) for each in super().list_calendars(session)]
+
+
+def test_whoever_only_publishes_is_never_believed_to_receive(feeding: Feeding) -> None:  # I-42, I-44
+    """Neither by what it says of itself, nor by what was stored when it was another provider."""
+    boasting = SyncEngine(store=MemoryStore(), providers={"ics-feed": Boasting()}, secret=SECRET)
+    roster = Account(owner="ana", provider="ics-feed", name="roster")
+    account = boasting.connect(roster, BearerToken(feeding.server.address))
+    assert [calendar.role for calendar in boasting.discover(account.key)] == [CalendarRole.READER]
+
+    feeding.store.save_calendar(evolve(feeding.feed, enabled=True, receive=True, role=CalendarRole.OWNER))
+    feeding.memory.put(feeding.home.remote_id, lunch("at home", days=3))
+    [failure] = feeding.engine.sync_all_calendars().errors
+    assert failure.kind == "ConfigurationError"
+    assert failure.message == "provider: a calendar of 'roster' receives, and 'ics-feed' only publishes"
 
 
 def test_an_answer_that_is_no_calendar_deletes_nothing(feeding: Feeding) -> None:  # I-07

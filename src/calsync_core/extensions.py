@@ -63,6 +63,7 @@ def load_store(url: str) -> Store:
         sql_store: Store = _import_shipped("calsync_core.stores.sql", "SQLStore", "sql", "url")(url)
         return sql_store
     made = _made(_entry_point(STORE_GROUP, scheme, what), what, url)
+    # Not by its type: a store that passes everything on to another one has no methods of its own.
     missing = [name for name in ("load_accounts", "save_changes", "save_plan") if not hasattr(made, name)]
     if missing:
         raise ConfigurationError(f"{what}: its entry point made a {type(made).__name__}, not a store")
