@@ -29,6 +29,7 @@ nitpick_ignore_regex = [("py:.*", r"(?!calsync_core\b).*")]
 html_theme = "furo"
 html_title = "calsync-core"
 html_show_sourcelink = False
+html_show_copyright = False
 
 
 def _keep_enum_members(

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, date, datetime
 from itertools import count
-from zoneinfo import ZoneInfo
 
-from calsync_core.models import Account, Availability, Calendar, Event, Moment, Password, Response
+from calsync_core.models import Account, Calendar, Event, Password, Response
 from calsync_core.protocols import RequestMeter, Session
 from calsync_core.system import StaticTokens
 from calsync_core.testing import VirtualClock
 from calsync_core.testing.servers import CalDAVServer
+from calsync_core.testing.texts import icalendar_of, time_line, vevent_of
 from planted import DETAIL, PASSWORD
 
 USER = "ana"
@@ -21,9 +20,7 @@ _slugs = count(1)
 
 def ics(*events: str, zones: str = "") -> str:
     """A whole iCalendar file around VEVENT bodies given as plain lines."""
-    inner = "".join(f"BEGIN:VEVENT\n{event.strip()}\nEND:VEVENT\n" for event in events)
-    text = f"BEGIN:VCALENDAR\nVERSION:2.0\nPRODID:-//test//EN\n{zones}{inner}END:VCALENDAR\n"
-    return text.replace("\n", "\r\n")
+    return icalendar_of(*events, head=zones)
 
 
 def session_for(base_url: str, password: str = PASSWORD, *, email: str | None = None) -> Session:
@@ -85,33 +82,11 @@ class CarelessHands(Hands):
 
 def vevent(event: Event, own: str = "", organizer: str = "") -> str:
     """An event as an app stores it; with an answer, it is the organizer's, and the answer that of the own address."""
-    lines = [
-        f"UID:{event.uid}",
-        "DTSTAMP:20260301T000000Z",
-        line("DTSTART", event.span.start),
-        line("DTEND", event.span.end),
-        f"SUMMARY:{re.sub(rf'([;,]|{re.escape(chr(92))})', rf'{chr(92) * 3}1', event.title)}",
-        f"DESCRIPTION:{DETAIL}",
-        f"LOCATION:{DETAIL}",
-        "TRANSP:TRANSPARENT" if event.availability is Availability.FREE else "TRANSP:OPAQUE",
-        *event.recurrence,
-    ]
-    if event.private:
-        lines.append("CLASS:PRIVATE")
-    if event.original_start is not None:
-        lines.append(line("RECURRENCE-ID", event.original_start))
-    if event.cancelled:
-        lines.append("STATUS:CANCELLED")
+    further = [f"DESCRIPTION:{DETAIL}", f"LOCATION:{DETAIL}"]
     if event.response is not Response.NONE:
         answer = {Response.NEEDS_ACTION: "NEEDS-ACTION"}.get(event.response, event.response.value.upper())
-        lines += [f"ORGANIZER:mailto:{organizer}", f"ATTENDEE;PARTSTAT={answer}:mailto:{own}"]
-    return "\n".join(lines)
+        further += [f"ORGANIZER:mailto:{organizer}", f"ATTENDEE;PARTSTAT={answer}:mailto:{own}"]
+    return vevent_of(event, *further)
 
 
-def line(name: str, moment: Moment | date) -> str:
-    """One property that is a time."""
-    if not isinstance(moment, datetime):
-        return f"{name};VALUE=DATE:{moment:%Y%m%d}"
-    if isinstance(moment.tzinfo, ZoneInfo) and moment.tzinfo.key != "UTC":
-        return f"{name};TZID={moment.tzinfo.key}:{moment:%Y%m%dT%H%M%S}"
-    return f"{name}:{moment.astimezone(UTC):%Y%m%dT%H%M%SZ}"
+line = time_line

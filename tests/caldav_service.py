@@ -17,11 +17,12 @@ from attrs import evolve
 
 from caldav_hands import ics, line, new_slug, vevent
 from calsync_core.errors import ConfigurationError, InvalidValue
+from calsync_core.icalendar.names import parse_block_name
+from calsync_core.icalendar.reader import Reader
 from calsync_core.models import CalendarRole, Event, Item, Moment, Password, Span
 from calsync_core.protocols import TokenSource
 from calsync_core.providers.caldav import CalDAVProvider
-from calsync_core.providers.caldav.ical import Reader
-from calsync_core.providers.caldav.names import collection_url, parse_block_name
+from calsync_core.providers.caldav.names import collection_url
 from calsync_core.providers.memory import MemoryService
 from calsync_core.testing import VirtualClock
 from calsync_core.testing.servers import RadicaleServer

@@ -6,10 +6,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from caldav_hands import ics
+from calsync_core.icalendar.reader import Reader
 from calsync_core.models import (
     Event,
 )
-from calsync_core.providers.caldav.ical import Reader
 
 STAMP = "DTSTAMP:20260301T000000Z"
 

@@ -58,7 +58,7 @@ class ScriptedServer:
                 outer.requests.append(request)
                 outer._write(self, outer.script(request))
 
-            do_GET = do_PUT = do_DELETE = do_PROPFIND = do_REPORT = _answer  # noqa: N815  (the base class's names)
+            do_GET = do_POST = do_PUT = do_DELETE = do_PROPFIND = do_REPORT = _answer  # noqa: N815  (the base class's names)
 
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002  (the base class's name)
                 """Keep quiet."""

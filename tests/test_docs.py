@@ -5,21 +5,24 @@ from __future__ import annotations
 import re
 import shlex
 import tomllib
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import attrs
 import click
 import pytest
 import yaml
+from examples.two_servers import two_servers
+from prometheus_client.parser import text_string_to_metric_families
 
 from calsync_core import SyncPolicy
 from calsync_core.cli.application import calsync
 from calsync_core.cli.config import load_config
 from calsync_core.credentials import new_key
-from calsync_core.testing.servers import RadicaleServer
+from calsync_core.models import Metrics, Vitals
+from calsync_core.web.exposition import expose
 from documented import Block, find_blocks, run_page
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -47,47 +50,13 @@ def test_the_python_examples_run(page: Path, tmp_path: Path, monkeypatch: pytest
     assert run_page(page) > 0
 
 
-@pytest.fixture
-def two_servers() -> Iterator[dict[str, str]]:
-    """Ana at home and at work, each with one calendar and one meeting on it; as environment variables."""
-    environment = {"CALSYNC_SECRET": "a secret of 16 letters or more"}
-    with RadicaleServer({"ana": "home sweet home"}) as home, RadicaleServer({"ana": "9 to 5"}) as work:
-        for days, (name, server) in enumerate({"HOME": home, "WORK": work}.items(), start=1):
-            calendar = server.add_calendar("ana", "calendar", name=name.title())
-            start = datetime.now(UTC).replace(hour=12, minute=0, second=0) + timedelta(days=days)
-            server.put(calendar, "meeting.ics", meeting(f"{name}@example.com", start))
-            environment |= {f"{name}_URL": server.base_url, f"{name}_PASSWORD": server.users["ana"]}
-        yield environment
-
-
-def meeting(uid: str, start: datetime) -> str:
-    stamps = [f"{moment:%Y%m%dT%H%M%SZ}" for moment in (start, start + timedelta(hours=1))]
-    return "\r\n".join(
-        (
-            "BEGIN:VCALENDAR",
-            "VERSION:2.0",
-            "PRODID:-//calsync//documentation//EN",
-            "BEGIN:VEVENT",
-            f"UID:{uid}",
-            f"DTSTAMP:{stamps[0]}",
-            f"DTSTART:{stamps[0]}",
-            f"DTEND:{stamps[1]}",
-            "SUMMARY:Meeting",
-            "END:VEVENT",
-            "END:VCALENDAR",
-            "",
-        )
-    )
-
-
 @pytest.mark.server
-def test_the_quickstart_runs_against_real_servers(
-    two_servers: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_quickstart_runs_against_real_servers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    for name, value in two_servers.items():
-        monkeypatch.setenv(name, value)
-    assert run_page(ROOT / "docs" / "quickstart.md") > 0
+    with two_servers() as variables:
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        assert run_page(ROOT / "docs" / "quickstart.md") > 0
 
 
 def test_every_page_with_python_is_run_by_one_of_the_tests_above() -> None:
@@ -123,12 +92,39 @@ def test_the_manifests_hang_together() -> None:
     kinds = {}
     for block in each_block("yaml"):
         manifest = yaml.safe_load(block.text)
+        if "kind" not in manifest:
+            continue
         kinds[manifest["kind"]] = manifest["spec"]
         [pod] = [template["spec"] for template in _found(manifest, "template")]
         [container] = pod["containers"]
         assert {mount["name"] for mount in container["volumeMounts"]} == {volume["name"] for volume in pod["volumes"]}
     assert kinds["CronJob"]["concurrencyPolicy"] == "Forbid"
     assert kinds["Deployment"]["selector"]["matchLabels"] == kinds["Deployment"]["template"]["metadata"]["labels"]
+
+
+def test_the_alerts_ask_for_what_is_measured() -> None:
+    [rules] = [
+        group["rules"] for block in each_block("yaml") for group in (yaml.safe_load(block.text).get("groups") or [])
+    ]
+    now = datetime(2026, 11, 24, tzinfo=UTC)
+    totals = Metrics(24, latency={"p50": 1.0, "p95": 2.0, "p99": 3.0}, success_rate=1.0).as_dict()
+    families = text_string_to_metric_families(expose(Vitals(), totals, now))
+    samples = [sample for family in families for sample in family.samples]
+    measured = {sample.name for sample in samples}
+    labelled = {(sample.name, *label) for sample in samples for label in sample.labels.items()}
+    for rule in rules:
+        assert set(rule) == {"alert", "expr", "for", "labels", "annotations"}, rule
+        assert re.fullmatch(r"[A-Z][A-Za-z]+", rule["alert"])
+        assert re.fullmatch(r"\d+[mh]", rule["for"])
+        assert rule["labels"]["severity"] in {"page", "ticket"}
+        assert set(rule["annotations"]) == {"summary", "action"}
+        asked = re.findall(r"(calsync_\w+)(?:\{([^}]*)\})?", rule["expr"])
+        assert asked
+        assert {name for name, _ in asked} <= measured, rule["alert"]
+        for name, selector in asked:
+            for label, _, values in re.findall(r'(\w+)(=~|!=|=)"([^"]*)"', selector):
+                assert {(name, label, value) for value in values.split("|")} <= labelled, rule["alert"]
+    assert len({rule["alert"] for rule in rules}) == len(rules) >= 8
 
 
 def _found(value: Any, name: str) -> list[Any]:
@@ -184,6 +180,25 @@ def test_the_readme_sets_everything_up_in_one_command(purpose: str) -> None:
 def test_links_to_other_files_lead_somewhere(page: Path) -> None:
     links = re.findall(r"\]\((?!https?://|#)([^)#\s]+)", page.read_text("utf-8"))
     assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_links_to_the_world_are_whole_and_encrypted(page: Path) -> None:
+    """Nobody is asked whether the other end is there: that is for a person who writes "as of"."""
+    prose = re.sub(r"^```\w*\n.*?^```$", "", page.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
+    links = re.findall(r"\]\((\w+://[^)]*)\)|<(https?://[^>]*)>", prose)
+    for link in filter(None, (part for pair in links for part in pair)):
+        parts = urlsplit(link)
+        assert parts.scheme == "https", link
+        assert re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)+", parts.netloc), link
+        assert re.fullmatch(r"[!-~]+", link), link
+        assert not re.search(r"example\.|localhost", link), link
+
+
+def test_what_depends_on_the_day_says_which() -> None:
+    """Consoles change. A page that walks through one says as of when."""
+    for name in ("google", "microsoft", "icloud", "caldav"):
+        assert re.search(r"[Aa]s of\s+\w+ 20\d\d", (ROOT / "docs" / f"{name}.md").read_text("utf-8")), name
 
 
 def test_every_number_that_code_cites_is_explained() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import smtplib
 import socketserver
 import threading
@@ -10,8 +11,10 @@ from datetime import timedelta
 
 import pytest
 from examples.mail_notices import MailNotifier
+from examples.webhook_notices import WebhookNotifier, chat_line
 
-from calsync_core.models import NoticeKind
+from calsync_core.models import Notice, NoticeKind
+from scripted_server import Reply, Request, scripted
 from world import World
 
 
@@ -77,3 +80,33 @@ def test_what_needs_a_person_is_mailed_even_if_the_mail_server_was_full(post: Ma
     assert "Subject: calsync: an account must be connected again (ana)" in mail
     assert str(NoticeKind.REAUTHORIZATION_NEEDED) in mail
     assert world.engine.vitals().notices == 0
+
+
+def test_a_notice_whose_answer_was_lost_is_posted_again_under_the_same_key() -> None:
+    kept: dict[str, dict[str, object]] = {}
+
+    def receive(request: Request) -> Reply:
+        first = request.headers["idempotency-key"] not in kept
+        kept.setdefault(request.headers["idempotency-key"], json.loads(request.body))
+        return Reply(503 if first else 204)
+
+    with scripted(receive) as server:
+        world = World(("work", "home"))
+        world.engine._context.notifier = WebhookNotifier(f"{server.root}/calsync")
+        world.memory.set_password("ana-work", "another")
+        world.engine.sync_calendars_needing_polling()
+        waited = world.engine.vitals().notices
+        assert waited
+        for _ in range(2 * waited):
+            world.clock.advance(timedelta(minutes=5))
+            world.engine.deliver_notices()
+    assert world.engine.vitals().notices == 0
+    assert len(kept) == waited < len(server.requests)
+    assert str(NoticeKind.REAUTHORIZATION_NEEDED) in {notice["kind"] for notice in kept.values()}
+    assert {f"calsync-{notice['id']}" for notice in kept.values()} == set(kept)
+
+
+def test_a_chat_hears_ids_and_no_titles() -> None:
+    at = World(()).clock.now()
+    assert chat_line(Notice(NoticeKind.TARGET_READ_ONLY, "ana", at, calendar=3))["text"].endswith("(ana, calendar 3)")
+    assert chat_line(Notice(NoticeKind.AUDIT_FAILED, "ana", at)) == {"text": "calsync: audit_failed (ana)"}

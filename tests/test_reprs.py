@@ -14,10 +14,10 @@ import attrs
 import calsync_core
 from caldav_hands import ics, session_for
 from calsync_core.credentials import new_key
+from calsync_core.icalendar.components import parse_components
 from calsync_core.models import Calendar, Identity, Password, Response
 from calsync_core.protocols import ReadRequest, nothing_known
 from calsync_core.providers.caldav import CalDAVProvider
-from calsync_core.providers.caldav.components import parse_components
 from calsync_core.stores.sql import SQLStore
 from calsync_core.stores.sql.address import parse_address
 from calsync_core.testing.provider_contract.bench import WINDOW

@@ -88,9 +88,9 @@ class Mesh:
 
     def busy(self, name: str) -> list[Span]:
         """The blocks that a calendar shows, by a fresh listing."""
-        provider = self.engine._context.providers[name]
         calendar = self.calendars[name]
         account = self.engine._context.store.load_account(calendar.account_id)
+        provider = self.engine._context.writer_of(account)
         session = self.engine._context.session(account, RequestMeter())
         spans = [item.events[0].span for item in provider.find_blocks(session, calendar)]
         return sorted(spans, key=lambda span: span.edges(UTC))

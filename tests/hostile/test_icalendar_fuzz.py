@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
@@ -16,10 +17,10 @@ from calsync_core.core.extent import reach
 from calsync_core.core.identity import Keyring
 from calsync_core.core.occurrences import bounds, expand
 from calsync_core.core.reading import relevant
+from calsync_core.icalendar import components, parse_feed
+from calsync_core.icalendar.components import MAX_TEXT, parse_components
+from calsync_core.icalendar.reader import MAX_EVENTS, Reader, parse_zone_name
 from calsync_core.models import Item, Window
-from calsync_core.providers.caldav import components
-from calsync_core.providers.caldav.components import MAX_TEXT, parse_components
-from calsync_core.providers.caldav.ical import MAX_EVENTS, Reader, parse_zone_name
 from confined import confined
 from enemy import TITLE, Enemy
 
@@ -166,6 +167,17 @@ def test_any_file_is_an_item_or_a_debt(enemy: Enemy) -> None:
             item = read(reader, changed)
             if item is not None:
                 used(item)
+
+
+@given(enemies)
+def test_any_feed_is_items_and_debts_or_none(enemy: Enemy) -> None:
+    changed = enemy.lines(enemy.chance.choice(FILES), PIECES)
+    with suppress(ValueError):
+        feed = parse_feed(changed, floating=BERLIN)
+        assert parse_feed(changed, floating=BERLIN) == feed
+        assert not [debt for debt in feed.unreadable if TITLE in debt.reason or len(debt.reason) > 200]
+        for item in feed.items:
+            used(item)
 
 
 @given(enemies)

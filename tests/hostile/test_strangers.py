@@ -185,7 +185,7 @@ def everything(bench: Bench) -> None:
         lambda: provider.list_calendars(session),
         bench.read,
         lambda: bench.lookup("a.ics", "b.ics"),
-        lambda: list(provider.find_blocks(session, calendar)),
+        lambda: list(bench.writer.find_blocks(session, calendar)),
         *(partial(bench.apply, intent) for intent in kinds),
     ]
     for ask in asks:

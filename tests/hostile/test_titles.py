@@ -17,11 +17,12 @@ from hypothesis import strategies as st
 import google_hands
 import google_scripts
 import graph_scripts
+from calsync_core.icalendar.components import parse_components
+from calsync_core.icalendar.names import block_id
+from calsync_core.icalendar.reader import Reader
 from calsync_core.models import BlockContent, Mark, Operation, OperationKind, OutcomeStatus, Reason, SyncPolicy
 from calsync_core.providers.caldav.blocks import build_block
-from calsync_core.providers.caldav.components import parse_components
-from calsync_core.providers.caldav.ical import Reader
-from calsync_core.providers.caldav.names import block_id, quoted_etag
+from calsync_core.providers.caldav.names import quoted_etag
 from calsync_core.providers.google import wire as google_wire
 from calsync_core.providers.microsoft import wire as graph_wire
 from calsync_core.testing.provider_contract.bench import TAG

@@ -78,7 +78,7 @@ def everything(bench: Bench, keys: list[str], cursor: Cursor | None) -> None:
         lambda: bench.read(cursor),
         lambda: bench.lookup(*keys),
         lambda: bench.lookup(keys[0]),
-        lambda: list(provider.find_blocks(session, calendar)),
+        lambda: list(bench.writer.find_blocks(session, calendar)),
         lambda: bench.apply(*intents),
         lambda: bench.apply(unsure),
     ):

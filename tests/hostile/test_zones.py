@@ -20,7 +20,7 @@ import graph_scripts
 from caldav_hands import ics
 from calsync_core.core import zones
 from calsync_core.core.zones import resolve_zone
-from calsync_core.providers.caldav.ical import Reader
+from calsync_core.icalendar.reader import Reader
 from calsync_core.providers.google.wire import parse_item as parse_google
 from calsync_core.providers.microsoft.wire import parse_item as parse_graph
 from enemy import Enemy

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from caldav_texts import STAMP, one, parse, timed
 from calsync_core.errors import InvalidValue
+from calsync_core.icalendar.reader import Reader
 from calsync_core.models import (
     Availability,
     BlockContent,
@@ -25,7 +26,6 @@ from calsync_core.models import (
     Tag,
 )
 from calsync_core.providers.caldav.blocks import build_block
-from calsync_core.providers.caldav.ical import Reader
 
 TAG = Tag("1f1f", "2e2e", "3d3d")
 TAGGED = "X-CALSYNC-TAG:v1;i=1f1f;o=2e2e;s=3d3d;k={};g={}"

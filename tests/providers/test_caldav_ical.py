@@ -16,13 +16,13 @@ from hypothesis import strategies as st
 from caldav_hands import ics
 from caldav_texts import one, parse, timed
 from calsync_core.core.occurrences import expand
+from calsync_core.icalendar.reader import Reader, parse_zone_name
 from calsync_core.models import (
     Availability,
     Response,
     Span,
     Window,
 )
-from calsync_core.providers.caldav.ical import Reader, parse_zone_name
 
 BERLIN, UTC_ZONE = ZoneInfo("Europe/Berlin"), ZoneInfo("UTC")
 ZONES = ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kolkata", "Asia/Tokyo"]

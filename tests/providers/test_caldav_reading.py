@@ -191,7 +191,7 @@ def test_one_broken_file_among_good_ones() -> None:  # I-07, I-37
         assert [one.key for one in reading.unreadable] == ["b.ics"]
         assert [one.key for one in bench.lookup(*FILES).unreadable] == ["b.ics"]
         with pytest.raises(Unavailable):
-            list(bench.provider.find_blocks(bench.session, bench.calendar))
+            list(bench.writer.find_blocks(bench.session, bench.calendar))
 
 
 @pytest.mark.parametrize("inline", [False, True])

@@ -119,7 +119,7 @@ def test_nothing_foreign_escapes_and_nothing_is_concluded(nonsense: str) -> None
             lambda: provider.list_calendars(session),
             bench.read,
             lambda: bench.read(cursor),
-            lambda: list(provider.find_blocks(session, calendar)),
+            lambda: list(bench.writer.find_blocks(session, calendar)),
         ]
         for ask in reads:
             with pytest.raises(ProviderError):
@@ -141,7 +141,7 @@ def test_a_write_that_got_nonsense_is_not_called_done(nonsense: str) -> None:  #
             ]
             outcomes = []
             try:
-                for outcome in bench.provider.apply(bench.session, bench.calendar, intents):
+                for outcome in bench.writer.apply(bench.session, bench.calendar, intents):
                     outcomes.append(outcome.status)
             except ProviderError:
                 pass

@@ -12,15 +12,12 @@ from lxml import etree  # pyright: ignore[reportAttributeAccessIssue]  (a compil
 
 from calsync_core.core.tags import build_tag, parse_tag
 from calsync_core.errors import UnreadableAnswer
+from calsync_core.icalendar.names import block_id, block_uid, parse_block_name, parse_block_uid
 from calsync_core.models import Tag
 from calsync_core.providers.caldav.names import (
-    block_id,
-    block_uid,
     collection_url,
     is_collection,
     key_of,
-    parse_block_name,
-    parse_block_uid,
     quoted_etag,
     resource_url,
 )

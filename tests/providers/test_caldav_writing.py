@@ -159,7 +159,7 @@ def test_a_server_that_went_away_ends_the_batch() -> None:  # I-34
         intents = [bench.intent(OperationKind.CREATE, key, BUSY) for key in "abcdef"]
         outcomes: list[Outcome] = []
         with pytest.raises(Unavailable):
-            outcomes.extend(bench.provider.apply(bench.session, bench.calendar, intents))
+            outcomes.extend(bench.writer.apply(bench.session, bench.calendar, intents))
         assert len(server.requests) == 2
 
 

@@ -70,7 +70,7 @@ READING = [
 def test_what_a_refused_read_means(bench: Bench, status: int, reason: str, kind: type[ProviderError]) -> None:  # I-33
     """By status and reason, and the message is not passed on (I-39)."""
     failing(bench, refusal(status, reason, "no Dentist for you"))
-    for ask in (bench.read, lambda: list(bench.provider.find_blocks(bench.session, bench.calendar))):
+    for ask in (bench.read, lambda: list(bench.writer.find_blocks(bench.session, bench.calendar))):
         with pytest.raises(ProviderError) as refused:
             ask()
         assert type(refused.value) is kind

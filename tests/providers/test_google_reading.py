@@ -354,7 +354,7 @@ def test_find_blocks_shows_all_before_it_complains() -> None:  # I-43
     bench.create(KEY, BUSY)
     bench.create("v" * 32, BUSY)
     google.corrupt(bench.calendar.remote_id, bench.native_id(KEY), start=None)
-    blocks = bench.provider.find_blocks(bench.session, bench.calendar)
+    blocks = bench.writer.find_blocks(bench.session, bench.calendar)
     assert next(blocks).key == bench.native_id("v" * 32)
     with pytest.raises(Unavailable, match="1 block"):
         next(blocks)

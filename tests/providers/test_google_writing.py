@@ -45,7 +45,7 @@ def told(bench: Bench, *intents: Intent) -> tuple[list[Outcome], ProviderError |
     """What is told before it ends, well or not."""
     outcomes: list[Outcome] = []
     try:
-        for outcome in bench.provider.apply(bench.session, bench.calendar, intents):
+        for outcome in bench.writer.apply(bench.session, bench.calendar, intents):
             outcomes.append(outcome)  # noqa: PERF402  (what came before it fails is kept)
     except ProviderError as error:
         return outcomes, error

@@ -102,7 +102,7 @@ def test_every_request_says_the_same_again() -> None:  # I-12
     bench.create(KEY, BUSY)
     bench.hands.put(series("s0", 3))
     bench.read(cursor)
-    list(bench.provider.find_blocks(bench.session, bench.calendar))
+    list(bench.writer.find_blocks(bench.session, bench.calendar))
     log = [one for one in simulator_of(bench).log if one.inner or not one.path.endswith("$batch")]
     assert len(log) > 20
     for logged in log:

@@ -268,7 +268,7 @@ def test_find_blocks_shows_all_before_it_complains() -> None:  # I-43
     bench.create(OTHER_KEY, BUSY)
     bench.hands.put(meeting("a"))
     simulator_of(bench).corrupt(bench.standing(KEY), {"start": None})
-    found = bench.provider.find_blocks(bench.session, bench.calendar)
+    found = bench.writer.find_blocks(bench.session, bench.calendar)
     assert next(found).key == bench.standing(OTHER_KEY)
     with pytest.raises(Unavailable, match="1 block"):
         next(found)

@@ -64,7 +64,7 @@ def test_never_more_than_four_at_a_time() -> None:  # I-33
             bench.read()
             for turn in range(3):
                 key = f"{number:016d}{turn:016d}"
-                done = bench.provider.apply(
+                done = bench.writer.apply(
                     bench.session, bench.calendar, [bench.intent(OperationKind.CREATE, key, BUSY)]
                 )
                 assert [one.status for one in done] == ["done"]

@@ -406,7 +406,7 @@ def _tried(bench: Bench) -> OutcomeStatus:
 
 def _tell(bench: Bench, intents: list[Intent], found: list[Outcome]) -> None:
     """Apply, and keep what was told before an error."""
-    found.extend(bench.provider.apply(bench.session, bench.calendar, intents))
+    found.extend(bench.writer.apply(bench.session, bench.calendar, intents))
 
 
 def _utc(day: int, hour: int) -> dict[str, str]:

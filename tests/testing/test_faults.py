@@ -57,7 +57,7 @@ class Scene:
     def __init__(self, **options: Any) -> None:
         self.service = MemoryService(page_size=1, **options)
         self.well = bench_of(self.service)
-        self.faulty = FaultyProvider(self.well.provider)
+        self.faulty = FaultyProvider(self.well.writer)
         self.ill = evolve(self.well, provider=self.faulty)
         self.keys = {self.well.hands.put(meeting(uid)) for uid in ("a", "b", "c")}
 
@@ -73,7 +73,7 @@ def calls(bench: Bench) -> dict[str, Callable[[], object]]:
         "list_calendars": lambda: bench.provider.list_calendars(bench.session),
         "fetch_changes": bench.read,
         "fetch_items": lambda: bench.lookup("a"),
-        "find_blocks": lambda: list(bench.provider.find_blocks(bench.session, bench.calendar)),
+        "find_blocks": lambda: list(bench.writer.find_blocks(bench.session, bench.calendar)),
         "apply": lambda: bench.create(KEY, BUSY),
     }
 
@@ -333,7 +333,7 @@ def test_impossible_faults_are_refused() -> None:  # I-44
 
 def die_at(n: int | None, attempt: Callable[[Bench], object]) -> tuple[Scene, Toll]:
     scene, toll = Scene(), Toll(n)
-    bench = evolve(scene.well, provider=DyingProvider(scene.well.provider, toll))
+    bench = evolve(scene.well, provider=DyingProvider(scene.well.writer, toll))
     if n is None:
         attempt(bench)
     else:
@@ -355,7 +355,7 @@ def test_every_boundary_of_a_whole_visit_kills() -> None:  # I-05
         for ask in calls(bench).values():
             ask()
         bench.update(KEY, BUSY, None)
-        list(bench.provider.find_blocks(bench.session, bench.calendar))
+        list(bench.writer.find_blocks(bench.session, bench.calendar))
 
     whole = die_at(None, visit)[1].crossed
     assert {where.removeprefix("after ") for where in whole} == {"request", *calls(Scene().well)}
@@ -384,7 +384,7 @@ def test_subscriptions_are_mortal_and_what_comes_in_is_not() -> None:  # I-05
 
 def test_the_dead_stay_dead_on_every_wrapper_and_thread() -> None:
     scene, toll = Scene(), Toll(1)
-    provider, store = DyingProvider(scene.well.provider, toll), DyingStore(MemoryStore(), toll)
+    provider, store = DyingProvider(scene.well.writer, toll), DyingStore(MemoryStore(), toll)
     with pytest.raises(Died):
         provider.identify(scene.well.session)
     raised: list[BaseException] = []

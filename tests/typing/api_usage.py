@@ -39,6 +39,7 @@ from calsync_core import (
     UnknownCalendar,
 )
 from calsync_core.credentials import new_key
+from calsync_core.extensions import load_provider
 from calsync_core.models import (
     ChangePage,
     Credential,
@@ -56,6 +57,7 @@ from calsync_core.protocols import (
     Notifier,
     PasswordProvider,
     Provider,
+    PublishingProvider,
     PushProvider,
     ReadRequest,
     Session,
@@ -115,13 +117,30 @@ class Service:
         yield from ()
 
 
+class Feed:
+    """A host's own provider of calendars that are only read."""
+
+    def identify(self, session: Session) -> Identity:
+        return Identity(session.account.name)
+
+    def list_calendars(self, session: Session) -> Sequence[RemoteCalendar]:
+        return []
+
+    def fetch_changes(self, session: Session, request: ReadRequest) -> Iterator[ChangePage]:
+        yield ChangePage(cursor=request.cursor)
+
+    def fetch_items(self, session: Session, calendar: Calendar, keys: Sequence[str]) -> Lookup:
+        return Lookup(gone=tuple(keys))
+
+
 def parts_fit_their_ports() -> None:
     clock: Clock = SystemClock()
     sources: list[TokenSource] = [Vault(), StaticTokens(Password("ana", "secret"))]
     notifier: Notifier = Inbox()
     stores: list[Store] = [MemoryStore(), SQLStore("sqlite:///calsync.db")]
     providers: list[Provider] = [Service(), CalDAVProvider(), ICloudProvider(), MemoryProvider(MemoryService())]
-    print(clock, sources, notifier, stores, providers)  # noqa: T201  (never run)
+    published: list[PublishingProvider] = [Feed(), *providers, load_provider("another")]
+    print(clock, sources, notifier, stores, published)  # noqa: T201  (never run)
 
 
 def can_push(provider: Provider) -> bool:

@@ -8,10 +8,10 @@ from typing import cast
 from attrs import define, field
 
 from calsync_core.cli.config import Config
-from calsync_core.cli.registry import build_provider, build_store
 from calsync_core.cli.writes import WitnessedStore
 from calsync_core.engine import SyncEngine
 from calsync_core.errors import ConfigurationError
+from calsync_core.extensions import load_provider, load_store
 from calsync_core.models import Account, Login, Operation, Parked, Progress, SyncFailure
 from calsync_core.notifiers import StructlogNotifier
 from calsync_core.protocols import Store
@@ -101,7 +101,7 @@ def build_installation(
         StoreError: the database can't be used now.
     """
     try:
-        witness = WitnessedStore(build_store(config.store_url))
+        witness = WitnessedStore(load_store(config.store_url))
         store = witness.inner if lasting else cast("Store", witness)
         stored = {account.provider for account in store.load_accounts()}
     except ConfigurationError as error:
@@ -109,7 +109,7 @@ def build_installation(
     named = {each.account.provider for each in config.accounts}
     engine = SyncEngine(
         store=store,
-        providers={name: build_provider(name) for name in sorted(named | stored)},
+        providers={name: load_provider(name) for name in sorted(named | stored)},
         secret=config.secrets,
         notifier=StructlogNotifier(),
         policy=config.policy,

@@ -27,7 +27,7 @@ from calsync_core.models import (
     Password,
     ServiceAccountGrant,
 )
-from calsync_core.protocols import Clock, Provider, Store, TokenSource
+from calsync_core.protocols import Clock, PublishingProvider, Store, TokenSource
 from calsync_core.system import StaticTokens
 
 __all__ = ["Ask", "Credentials", "Logins"]
@@ -49,7 +49,7 @@ class Logins:
     """
 
     store: Store
-    providers: Mapping[str, Provider]
+    providers: Mapping[str, PublishingProvider]
     keyring: Keyring = field(repr=False)
     clock: Clock
     vault: Vault | None = field(repr=False)

@@ -45,7 +45,7 @@ from calsync_core.models import (
     SyncType,
     Watch,
 )
-from calsync_core.protocols import Clock, Notifier, Provider, PushRequest, Store
+from calsync_core.protocols import Clock, Notifier, PublishingProvider, PushRequest, Store
 from calsync_core.steps.context import Context
 from calsync_core.steps.due import agenda, put_off, to_read
 from calsync_core.steps.fingerprint import plan_shape
@@ -94,7 +94,7 @@ class SyncEngine(Accounts, Looking, Trying):
         self,
         *,
         store: Store,
-        providers: Mapping[str, Provider],
+        providers: Mapping[str, PublishingProvider],
         secret: str | Sequence[str],
         notifier: Notifier | None = None,
         policy: SyncPolicy | None = None,

@@ -41,7 +41,13 @@ class NoticeKind(StrEnum):
 
 @frozen
 class Notice:
-    """One outbound message to the host. Ids yes, titles never."""
+    """One outbound message to the host. Ids yes, titles never.
+
+    Attributes:
+        at: When it came to be.
+        id: Given by the store when the notice is delivered, and the same each time it is offered again: what a receiver
+            knows a repetition by.
+    """
 
     kind: NoticeKind
     owner: str
@@ -49,6 +55,7 @@ class Notice:
     account: AccountId | None = None
     calendar: CalendarId | None = None
     detail: dict[str, Any] = field(factory=dict)
+    id: int | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready."""

@@ -46,6 +46,7 @@ __all__ = [
     "GrantingProvider",
     "KnownItems",
     "Provider",
+    "PublishingProvider",
     "Push",
     "PushProvider",
     "PushRequest",
@@ -99,16 +100,12 @@ class ReadRequest:
 
 
 @runtime_checkable
-class Provider(Protocol):
-    """A calendar service.
+class PublishingProvider(Protocol):
+    """A calendar service that can be read: its calendars publish. One that can be written to as well is a ``Provider``.
 
-    Attributes:
-        batch_size: How many intents the engine hands to one ``apply`` at the most.
-        shows_tentative: Whether a block can say "tentative" there; otherwise the planner asks for "busy".
+    The engine takes every calendar of such a service for read-only, whatever role the service tells: to ``enable`` one
+    with ``receive`` is refused before any request.
     """
-
-    batch_size: int
-    shows_tentative: bool
 
     def identify(self, session: Session) -> Identity:
         """Ask the service who this login is.
@@ -120,14 +117,6 @@ class Provider(Protocol):
 
     def list_calendars(self, session: Session) -> Sequence[RemoteCalendar]:
         """All calendars the login can see that can hold events, in the service's order."""
-
-    def native_id(self, calendar: Calendar, key: str, generation: int) -> str:
-        """The id (as in ``Item.key``) that a block will have there. Pure, and injective in (key, generation).
-
-        Carries the provider's public constant, so that any reader of the calendar knows a block when it sees one. A
-        service that gives ids itself keeps this one beside its own (Graph's ``transactionId``): ``apply`` then says in
-        ``Outcome.native_id`` where the block stands, and this name is what a create in doubt is looked for by.
-        """
 
     def fetch_changes(self, session: Session, request: ReadRequest) -> Iterator[ChangePage]:
         """Read what changed since the cursor, or everything.
@@ -156,6 +145,27 @@ class Provider(Protocol):
             NotFound: there is no such calendar (any more).
         """
 
+
+@runtime_checkable
+class Provider(PublishingProvider, Protocol):
+    """A calendar service whose calendars publish and receive.
+
+    Attributes:
+        batch_size: How many intents the engine hands to one ``apply`` at the most.
+        shows_tentative: Whether a block can say "tentative" there; otherwise the planner asks for "busy".
+    """
+
+    batch_size: int
+    shows_tentative: bool
+
+    def native_id(self, calendar: Calendar, key: str, generation: int) -> str:
+        """The id (as in ``Item.key``) that a block will have there. Pure, and injective in (key, generation).
+
+        Carries the provider's public constant, so that any reader of the calendar knows a block when it sees one. A
+        service that gives ids itself keeps this one beside its own (Graph's ``transactionId``): ``apply`` then says in
+        ``Outcome.native_id`` where the block stands, and this name is what a create in doubt is looked for by.
+        """
+
     def find_blocks(self, session: Session, calendar: Calendar) -> Iterator[Item]:
         """Every item that carries the public constant, past ones included, whoever's it is.
 
@@ -181,7 +191,7 @@ class Provider(Protocol):
 
 
 @runtime_checkable
-class ExclusiveProvider(Provider, Protocol):
+class ExclusiveProvider(PublishingProvider, Protocol):
     """A calendar service that admits few requests at a time to one login, over all processes together.
 
     Attributes:
@@ -193,7 +203,7 @@ class ExclusiveProvider(Provider, Protocol):
 
 
 @runtime_checkable
-class GrantingProvider(Provider, Protocol):
+class GrantingProvider(PublishingProvider, Protocol):
     """A calendar service whose access tokens end and are renewed with a ``Grant``."""
 
     def renew_grant(self, account: Account, grant: Grant, clock: Clock) -> Grant:
@@ -266,7 +276,7 @@ class Subscription:
 
 
 @runtime_checkable
-class PushProvider(Provider, Protocol):
+class PushProvider(PublishingProvider, Protocol):
     """A calendar service that can push. Providers without push simply don't have these methods."""
 
     def subscribe(

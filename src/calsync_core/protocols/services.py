@@ -56,8 +56,8 @@ class Notifier(Protocol):
     def notify(self, notice: Notice) -> None:
         """Deliver one notice. May be called from several threads, but for one owner's notices only one after another.
 
-        Each is delivered at least once, and a calendar's in the order in which they came to be. What this raises is
-        logged; that notice, and later ones of its calendar, are delivered again later.
+        Each is delivered at least once, always with its ``id``, and a calendar's in the order in which they came to be.
+        What this raises is logged; that notice, and later ones of its calendar, are delivered again later.
         """
 
 

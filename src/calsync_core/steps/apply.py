@@ -47,7 +47,7 @@ def apply_intents(context: Context, run: Run, account: Account, calendar: Calend
     """
     with context.at_work(account, calendar) as lease:
         session = context.session(account, run.meter, lease)
-        limit = context.provider_of(account).batch_size
+        limit = context.writer_of(account).batch_size
         done = 0
         conflicts = False
         since = context.clock.now()
@@ -84,7 +84,7 @@ class _Batch:
         """Record outcomes soon after they come, those of one answer together; an intent without one may have happened
         and is looked up next time.
         """
-        provider = self.context.provider_of(self.session.account)
+        provider = self.context.writer_of(self.session.account)
         outcomes: list[Outcome] = []
         recorded, since = 0, self.context.clock.monotonic()
         try:

@@ -6,8 +6,8 @@ from attrs import evolve
 
 from calsync_core.credentials import Credentials
 from calsync_core.errors import IdentityChanged, InvalidValue
-from calsync_core.models import Account, AccountStatus, Calendar, Identity, NoticeKind
-from calsync_core.protocols import RequestMeter, Session, TokenSource
+from calsync_core.models import Account, AccountStatus, Calendar, CalendarRole, Identity, NoticeKind
+from calsync_core.protocols import Provider, RequestMeter, Session, TokenSource
 from calsync_core.steps.context import Context
 
 __all__ = ["connect", "discover", "enable", "identify"]
@@ -72,15 +72,16 @@ def _same_account(context: Context, account: Account) -> Account | None:
 def discover(context: Context, account: Account) -> list[Calendar]:
     """List the account's calendars at its provider and keep what is known of them up to date; new ones are disabled."""
     session = context.session(account, RequestMeter())
+    provider = context.provider_of(account)
     known = {calendar.remote_id: calendar for calendar in context.store.load_calendars(account_id=account.key)}
     found = []
-    for remote in context.provider_of(account).list_calendars(session):
+    for remote in provider.list_calendars(session):
         fresh = Calendar(
             account_id=account.key,
             owner=account.owner,
             remote_id=remote.remote_id,
             name=remote.name,
-            role=remote.role,
+            role=remote.role if isinstance(provider, Provider) or not remote.role.writable else CalendarRole.READER,
             timezone=remote.timezone or account.timezone,
             primary=remote.primary,
         )

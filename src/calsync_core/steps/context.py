@@ -18,7 +18,16 @@ from calsync_core.credentials import Ask, Logins, Vault
 from calsync_core.errors import ConfigurationError, LeaseBusy, LeaseLost, Stopped, StoreError
 from calsync_core.log import Logger
 from calsync_core.models import Account, Calendar, Lease, Notice, NoticeKind, Progress, SyncPolicy, Window
-from calsync_core.protocols import Clock, ExclusiveProvider, Notifier, Provider, RequestMeter, Session, Store
+from calsync_core.protocols import (
+    Clock,
+    ExclusiveProvider,
+    Notifier,
+    Provider,
+    PublishingProvider,
+    RequestMeter,
+    Session,
+    Store,
+)
 
 __all__ = ["LEASE_SECONDS", "Context", "HeldLease"]
 
@@ -154,7 +163,7 @@ class Context:
     """
 
     store: Store
-    providers: Mapping[str, Provider]
+    providers: Mapping[str, PublishingProvider]
     keyring: Keyring
     policy: SyncPolicy
     clock: Clock
@@ -188,7 +197,7 @@ class Context:
         """Who holds our leases: host, engine and process, for people who look into the table."""
         return f"{self._name}/{os.getpid()}"
 
-    def provider_of(self, account: Account) -> Provider:
+    def provider_of(self, account: Account) -> PublishingProvider:
         """The provider of an account. Raises ConfigurationError, naming it and those there are."""
         try:
             return self.providers[account.provider]
@@ -196,6 +205,14 @@ class Context:
             known = ", ".join(sorted(self.providers)) or "none"
             message = f"provider: account {account.name!r} needs {account.provider!r}; this engine has: {known}"
             raise ConfigurationError(message) from None
+
+    def writer_of(self, account: Account) -> Provider:
+        """The same, to write with. Raises ConfigurationError: none, or one that only publishes."""
+        provider = self.provider_of(account)
+        if not isinstance(provider, Provider):
+            message = f"provider: a calendar of {account.name!r} receives, and {account.provider!r} only publishes"
+            raise ConfigurationError(message)
+        return provider
 
     def session(self, account: Account, meter: RequestMeter, lease: HeldLease | None = None) -> Session:
         """An account in use; a lease given is kept by its requests, and without it no more are sent.

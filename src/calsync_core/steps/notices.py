@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from calsync_core.errors import LeaseBusy, LeaseLost
 from calsync_core.log import Logger
@@ -76,7 +76,7 @@ class _Delivery:
         if waiting.due_at > now:
             return False
         try:
-            self.notifier.notify(waiting.notice)
+            self.notifier.notify(evolve(waiting.notice, id=waiting.id))
         except Exception as error:  # noqa: BLE001  (the host's code may raise anything)
             kind, attempts = str(waiting.notice.kind), waiting.attempts + 1
             given_up = attempts >= _MOST_ATTEMPTS

@@ -234,7 +234,7 @@ def _native_ids(context: Context, scene: Scene) -> NativeId:
 
     def native_id(target_id: CalendarId, key: str, generation: int) -> str:
         calendar = scene.calendars[target_id]
-        return context.provider_of(accounts[calendar.account_id]).native_id(calendar, key, generation)
+        return context.writer_of(accounts[calendar.account_id]).native_id(calendar, key, generation)
 
     return native_id
 

@@ -136,7 +136,7 @@ def _clear(context: Context, run: Run, account: Account, search: _Search) -> lis
 def _take_back(context: Context, run: Run, account: Account, search: _Search) -> list[str]:
     """Delete whatever the search finds in a listing, list again, and name what is left."""
     calendar = search.calendar
-    provider = context.provider_of(account)
+    provider = context.writer_of(account)
     with context.at_work(account, calendar) as lease:
         session = context.session(account, run.meter, lease)
 

@@ -1,4 +1,4 @@
-"""For hosts' tests and for authors of extensions: a virtual clock, a browser, faults, deaths, contract kits.
+"""For hosts' tests and for authors of extensions: clock, browser, faults, deaths, contract kits, calendar texts.
 
 Exported here is what needs nothing but the base install. The kits need pytest and are imported by their own path::
 
@@ -11,6 +11,7 @@ from calsync_core.testing.clock import VirtualClock
 from calsync_core.testing.faults import Died, DyingProvider, DyingStore, Fault, FaultKind, FaultyProvider, Toll
 from calsync_core.testing.simulators.google import GoogleSimulator
 from calsync_core.testing.simulators.graph import GraphSimulator
+from calsync_core.testing.texts import icalendar_of, vevent_of
 
 __all__ = [
     "Died",
@@ -23,4 +24,6 @@ __all__ = [
     "GraphSimulator",
     "Toll",
     "VirtualClock",
+    "icalendar_of",
+    "vevent_of",
 ]

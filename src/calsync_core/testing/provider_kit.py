@@ -18,6 +18,8 @@
         @pytest.fixture
         def remote(self, calendar): ...     # RemoteHands: what the user does in an app
 
+A provider that only publishes keeps ``PublishingContract``, with the same fixtures.
+
 A provider that pushes keeps ``PushContract`` as well: subclass both, and give the fixtures ``endpoint`` (PushHands:
 what arrives at the host's address; EchoHands too, where the service asks for a handshake) and ``other_calendar``.
 
@@ -38,11 +40,16 @@ __all__ = [
     "CorruptingHands",
     "EchoHands",
     "ProviderContract",
+    "PublishingContract",
     "PushContract",
     "PushHands",
     "RemoteHands",
 ]
 
 
-class ProviderContract(LoginsContract, ReadingContract, EventsContract, BlocksContract, TamperingContract):
-    """Everything that holds of every provider. Subclass it, give the fixtures, name the subclass ``Test…``."""
+class PublishingContract(LoginsContract, ReadingContract, EventsContract):
+    """Everything that holds of every provider, whether it can be written to or not. Subclass it, give the fixtures."""
+
+
+class ProviderContract(PublishingContract, BlocksContract, TamperingContract):
+    """Everything that holds of a ``Provider``. Subclass it, give the fixtures, name the subclass ``Test…``."""

@@ -17,24 +17,29 @@ class HttpxConnection:
     """One httpx client with one credential.
 
     Args:
-        credential: A bearer token, or a user name and password for basic authentication.
+        credential: A bearer token, or a user name and password for basic authentication; None: none is sent.
         timeout: Seconds between two bytes; the deadline of the whole request is ``Link``'s.
         transport: For services that are not across a network: a simulator's.
         headers: That belong to the credential and go out with it.
+        secret_paths: The URLs themselves are secrets. httpx writes each URL to its log, so it is told the host, and the
+            path beside it.
     """
 
     def __init__(
         self,
-        credential: Credential,
+        credential: Credential | None,
         timeout: float,
         transport: httpx.BaseTransport | None = None,
         headers: Mapping[str, str] | None = None,
+        *,
+        secret_paths: bool = False,
     ) -> None:
+        self._secret_paths = secret_paths
         self._auth: httpx.Auth | None = None
         self._headers = dict(headers or {})
         if isinstance(credential, BearerToken):
             self._headers["Authorization"] = f"Bearer {credential.token}"
-        else:
+        elif credential is not None:
             self._auth = httpx.BasicAuth(credential.username, credential.password)
         self._client = httpx.Client(timeout=timeout, transport=transport, follow_redirects=False)
         # Sockets are closed when the connection is dropped, wherever that happens: account gone, provider gone, exit.
@@ -43,7 +48,12 @@ class HttpxConnection:
     def exchange(self, method: str, url: str, headers: Mapping[str, str], body: bytes, timeout: float) -> Answer:
         """See ``Connection``."""
         sent = {**headers, **self._headers}
-        with self._client.stream(method, url, headers=sent, content=body or None, auth=self._auth) as response:
+        asked, target = httpx.URL(url), {}
+        if self._secret_paths:
+            asked, target = asked.copy_with(raw_path=b"/"), {"target": asked.raw_path}
+        with self._client.stream(
+            method, asked, headers=sent, content=body or None, auth=self._auth, extensions=target
+        ) as response:
             content = gather(response.iter_bytes(), timeout, response.headers.get("content-encoding", ""))
         received = {name.lower(): value for name, value in response.headers.items()}
         return Answer(response.status_code, received, content, url)

@@ -10,6 +10,8 @@ from weakref import WeakKeyDictionary
 from zoneinfo import ZoneInfo
 
 from calsync_core.errors import InvalidValue, Unavailable
+from calsync_core.icalendar.names import block_id
+from calsync_core.icalendar.reader import Reader
 from calsync_core.models import (
     Calendar,
     ChangePage,
@@ -24,8 +26,7 @@ from calsync_core.models import (
 )
 from calsync_core.protocols import ReadRequest, Session, TokenSource
 from calsync_core.providers.caldav.discovery import find_principal, list_collections
-from calsync_core.providers.caldav.ical import Reader
-from calsync_core.providers.caldav.names import block_id, collection_url
+from calsync_core.providers.caldav.names import collection_url
 from calsync_core.providers.caldav.reading import Collection, Quirks
 from calsync_core.providers.caldav.transport import DavConnection, DavLink, base_of
 from calsync_core.providers.caldav.writing import BlockWriter

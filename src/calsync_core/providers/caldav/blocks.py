@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 from calsync_core.core.tags import build_tag
 from calsync_core.errors import InvalidValue
+from calsync_core.icalendar.names import TAG_PROPERTY, block_uid, parse_block_name
 from calsync_core.models import Availability, BlockContent, Moment, Operation
-from calsync_core.providers.caldav.names import TAG_PROPERTY, block_uid, parse_block_name
 
 __all__ = ["build_block"]
 

@@ -8,8 +8,8 @@ from urllib.parse import unquote, urljoin, urlsplit
 from attrs import frozen
 
 from calsync_core.errors import AuthExpired, NotFound, Rejected, Unavailable, UnreadableAnswer
+from calsync_core.icalendar.reader import parse_zone_name
 from calsync_core.models import CalendarRole, RemoteCalendar
-from calsync_core.providers.caldav.ical import parse_zone_name
 from calsync_core.providers.caldav.names import collection_url
 from calsync_core.providers.caldav.transport import DavLink
 from calsync_core.providers.caldav.wire import (

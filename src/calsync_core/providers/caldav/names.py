@@ -1,49 +1,20 @@
-"""Names on a CalDAV server: resources, hrefs, entity tags, and the two names every block of ours carries. Pure."""
+"""Names on a CalDAV server: resources, hrefs, entity tags. Pure."""
 
 from __future__ import annotations
 
-import re
 from urllib.parse import quote, unquote, urljoin, urlsplit, urlunsplit
 
 from calsync_core.transport import sendable_etag
 
 __all__ = [
-    "TAG_PROPERTY",
-    "block_id",
-    "block_uid",
     "collection_url",
     "is_collection",
     "key_of",
-    "parse_block_name",
-    "parse_block_uid",
     "quoted_etag",
     "resource_url",
 ]
 
-TAG_PROPERTY = "X-CALSYNC-TAG"
-_UID = re.compile(r"calsync-([0-9a-v]+)-([0-9]{1,9})", re.ASCII)
-_NAME = re.compile(r"calsync-([0-9a-v]+)-([0-9]{1,9})\.ics", re.ASCII)
 _SAFE = "-._~!$&'()*+,;=:@"
-
-
-def block_uid(key: str, generation: int) -> str:
-    """The iCalendar UID of a block: the public constant, its key and its generation."""
-    return f"calsync-{key}-{generation}"
-
-
-def block_id(key: str, generation: int) -> str:
-    """The resource name of a block."""
-    return f"{block_uid(key, generation)}.ics"
-
-
-def parse_block_uid(uid: str) -> tuple[str, int] | None:
-    """Key and generation if the UID is that of a block, whoever's."""
-    return _named(_UID.fullmatch(uid))
-
-
-def parse_block_name(name: str) -> tuple[str, int] | None:
-    """Key and generation if the resource name is that of a block, whoever's."""
-    return _named(_NAME.fullmatch(name))
 
 
 def collection_url(base: str, href: str) -> str:
@@ -81,7 +52,3 @@ def quoted_etag(etag: str | None) -> str | None:
     if etag is None:
         return None
     return etag if etag.startswith(('"', "W/")) else f'"{etag}"'
-
-
-def _named(match: re.Match[str] | None) -> tuple[str, int] | None:
-    return (match[1], int(match[2])) if match else None

@@ -13,9 +13,9 @@ from datetime import datetime, timedelta
 from attrs import define, evolve, frozen
 
 from calsync_core.errors import AuthExpired, CursorExpired, NotFound, Unavailable, Unreachable, UnreadableAnswer
+from calsync_core.icalendar.reader import Reader
 from calsync_core.models import ChangePage, Cursor, Item, KnownItem, Lookup, Unreadable
 from calsync_core.protocols import KnownItems, ReadRequest
-from calsync_core.providers.caldav.ical import Reader
 from calsync_core.providers.caldav.listing import Listed, Listing
 from calsync_core.providers.caldav.names import collection_url, is_collection, key_of, quoted_etag, resource_url
 from calsync_core.providers.caldav.transport import DavLink

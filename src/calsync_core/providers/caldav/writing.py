@@ -8,11 +8,12 @@ from functools import partial
 from attrs import define, frozen
 
 from calsync_core.errors import NotFound, ReadOnly, Unavailable
+from calsync_core.icalendar.names import parse_block_name
 from calsync_core.models import BlockContent, Event, Intent, Item, Lookup, Operation, OperationKind, Outcome
 from calsync_core.models import OutcomeStatus as Status
 from calsync_core.providers.caldav.blocks import build_block
 from calsync_core.providers.caldav.discovery import role_of
-from calsync_core.providers.caldav.names import parse_block_name, quoted_etag, resource_url
+from calsync_core.providers.caldav.names import quoted_etag, resource_url
 from calsync_core.providers.caldav.reading import Collection
 from calsync_core.providers.caldav.wire import DAV, Entry, build_propfind, parse_multistatus, parse_preconditions
 from calsync_core.transport import Answer

@@ -27,7 +27,7 @@ from calsync_core.models import (
     Unreadable,
     Window,
 )
-from calsync_core.protocols import KnownItems, Provider, ReadRequest, Session, nothing_known
+from calsync_core.protocols import KnownItems, Provider, PublishingProvider, ReadRequest, Session, nothing_known
 
 __all__ = [
     "START",
@@ -121,6 +121,11 @@ class Reading:
         """Nothing is reported as new, changed or gone."""
         return not (self.items or self.removed or self.unreadable)
 
+    def tells_gone(self, key: str) -> bool:
+        """Whether it says that the item is gone: it names it, or lists everything else."""
+        listed = self.keys() | {*self.present} | {one.key for one in self.unreadable}
+        return key in self.removed or (self.snapshot and key not in listed)
+
     def keys(self) -> set[str]:
         """Of all items that it shows."""
         return {item.key for item in self.items}
@@ -139,13 +144,28 @@ class Bench:
         window: The horizon of every read.
     """
 
-    provider: Provider
+    provider: PublishingProvider
     session: Session
     calendar: Calendar
     hands: RemoteHands
     window: Window = WINDOW
     _numbers: count[int] = field(factory=lambda: count(1), repr=False)
     _places: dict[str, str] = field(factory=dict, repr=False)
+
+    @property
+    def writer(self) -> Provider:
+        """The provider, to write with."""
+        assert isinstance(self.provider, Provider), "this provider only publishes"
+        return self.provider
+
+    @property
+    def publishes_only(self) -> bool:
+        """Whether nothing can be written there."""
+        return not isinstance(self.provider, Provider)
+
+    def absent(self, number: int) -> str:
+        """The key of an item that is not there."""
+        return f"absent-{number}" if self.publishes_only else self.native_id(f"{number:032d}")
 
     def read(self, cursor: Cursor | None = None, known: KnownItems = nothing_known) -> Reading:
         """Read to the end, and check what holds of the pages of every read."""
@@ -189,7 +209,7 @@ class Bench:
 
     def native_id(self, key: str, generation: int = 0) -> str:
         """What this block is called on the bench's calendar; its id, unless the service gives ids itself."""
-        return self.provider.native_id(self.calendar, key, generation)
+        return self.writer.native_id(self.calendar, key, generation)
 
     def standing(self, key: str, generation: int = 0) -> str:
         """The id of this block as a store would know it: where the outcomes of its writes said, else its name."""
@@ -221,7 +241,7 @@ class Bench:
 
     def apply(self, *intents: Intent) -> list[Outcome]:
         """Write, and check that every intent has its outcome."""
-        outcomes = list(self.provider.apply(self.session, self.calendar, intents))
+        outcomes = list(self.writer.apply(self.session, self.calendar, intents))
         assert sorted(outcome.intent_id for outcome in outcomes) == sorted(intent.id for intent in intents)
         by_id = {outcome.intent_id: outcome for outcome in outcomes}
         for intent in intents:

@@ -41,11 +41,15 @@ __all__ = ["BlocksContract", "TamperingContract"]
 class BlocksContract(Fixtures):
     """Our own blocks: written, read back, rewritten, taken back."""
 
+    def test_it_can_be_written(self, bench: Bench) -> None:
+        """The port's methods and attributes are there."""
+        assert bench.writer.batch_size >= 1
+
     @pytest.mark.parametrize("name", CONTENTS)
     def test_round_trip(self, bench: Bench, name: str) -> None:  # I-18
         """What is written is read back, and what the answer to the write says is what is read."""
         wanted = CONTENTS[name]
-        if wanted.show_as is Availability.TENTATIVE and not bench.provider.shows_tentative:
+        if wanted.show_as is Availability.TENTATIVE and not bench.writer.shows_tentative:
             pytest.skip("this service can't show a block as tentative")
         outcome = bench.create(KEY, wanted)
         assert outcome.status is OutcomeStatus.DONE
@@ -177,7 +181,7 @@ class BlocksContract(Fixtures):
     def test_a_whole_batch(self, bench: Bench) -> None:  # I-37
         """Each intent has its own outcome; one that fails stops none."""
         bench.create(KEY, BUSY)
-        free = [f"{number:032d}" for number in range(min(bench.provider.batch_size, 8) - 1)]
+        free = [f"{number:032d}" for number in range(min(bench.writer.batch_size, 8) - 1)]
         intents = [bench.intent(OperationKind.CREATE, key, BUSY) for key in ([*free[:2], KEY, *free[2:]])]
         statuses = [outcome.status for outcome in bench.apply(*intents)]
         assert statuses.pop(2) in self.replayed
@@ -196,7 +200,7 @@ class BlocksContract(Fixtures):
         bench.create(KEY, BUSY)
         bench.create(OTHER_KEY, past)
         bench.hands.put(meeting("a", title="🔒 Busy"))
-        found = {item.key for item in bench.provider.find_blocks(bench.session, bench.calendar)}
+        found = {item.key for item in bench.writer.find_blocks(bench.session, bench.calendar)}
         assert found == {bench.standing(KEY), bench.standing(OTHER_KEY)}
 
     def test_the_user_s_events_are_left_alone(self, bench: Bench) -> None:  # I-02
@@ -245,7 +249,7 @@ class TamperingContract(Fixtures):
         """Under another id it is the user's."""
         copy = tampering.copy_block(bench.standing(KEY))
         assert [event.mark for event in bench.lookup(copy).items[0].events] == [None]
-        assert {item.key for item in bench.provider.find_blocks(bench.session, bench.calendar)} == {bench.standing(KEY)}
+        assert {item.key for item in bench.writer.find_blocks(bench.session, bench.calendar)} == {bench.standing(KEY)}
 
     def test_invited_people_adorn_a_block(self, bench: Bench, tampering: BlockHands) -> None:  # I-45
         """It says so, and what we knew of it no longer lets us write it."""

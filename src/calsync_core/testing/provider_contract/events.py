@@ -107,4 +107,4 @@ class EventsContract(Fixtures):
         key = bench.hands.put(Event("s", "s", Span(first, first + HOUR), recurrence=("RRULE:FREQ=DAILY;COUNT=5",)))
         reading = bench.read()
         bench.hands.remove(key)
-        assert key in bench.read(reading.cursor).removed
+        assert bench.read(reading.cursor).tells_gone(key)

@@ -15,7 +15,7 @@ from calsync_core.models import (
     OutcomeStatus,
     Span,
 )
-from calsync_core.protocols import Provider, Session
+from calsync_core.protocols import PublishingProvider, Session
 from calsync_core.testing.provider_contract.bench import (
     START,
     Bench,
@@ -60,7 +60,7 @@ class Fixtures:
     forbidden_words: tuple[str, ...] = ("attendee", "organizer", "valarm", "location", "conference")
 
     @pytest.fixture
-    def provider(self) -> Provider:
+    def provider(self) -> PublishingProvider:
         """The adapter under test."""
         raise NotImplementedError("give a fixture 'provider'")
 
@@ -95,7 +95,7 @@ class Fixtures:
         pytest.skip("no read-only calendar on this service")
 
     @pytest.fixture
-    def bench(self, provider: Provider, session: Session, calendar: Calendar, remote: RemoteHands) -> Bench:
+    def bench(self, provider: PublishingProvider, session: Session, calendar: Calendar, remote: RemoteHands) -> Bench:
         """All of it together."""
         return Bench(provider, session, calendar, remote)
 

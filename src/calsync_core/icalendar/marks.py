@@ -6,9 +6,9 @@ import re
 from collections.abc import Collection
 
 from calsync_core.core.tags import find_textual_tag, parse_tag
+from calsync_core.icalendar.components import Component, Property, unescape
+from calsync_core.icalendar.names import TAG_PROPERTY, parse_block_name, parse_block_uid
 from calsync_core.models import Mark
-from calsync_core.providers.caldav.components import Component, Property, unescape
-from calsync_core.providers.caldav.names import TAG_PROPERTY, parse_block_name, parse_block_uid
 
 __all__ = ["find_mark", "is_adorned", "is_self"]
 

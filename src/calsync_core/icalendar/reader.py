@@ -1,4 +1,4 @@
-"""iCalendar resources read into items (RFC 5545). Pure.
+"""Single iCalendar resources read into items (RFC 5545). Pure.
 
 No description, location or attendee is kept: they are looked at and forgotten (decision 7).
 """
@@ -11,15 +11,16 @@ from zoneinfo import ZoneInfo
 
 from attrs import evolve, frozen
 
+from calsync_core.icalendar.components import Component, Property, parse_components
+from calsync_core.icalendar.marks import find_mark, is_adorned, is_self
+from calsync_core.icalendar.places import Places, Unplaceable, parse_duration, parse_local
+from calsync_core.icalendar.recurrence import parse_recurrence
 from calsync_core.models import Availability, Event, Item, Moment, Response, Span
-from calsync_core.providers.caldav.components import Component, Property, parse_components
-from calsync_core.providers.caldav.marks import find_mark, is_adorned, is_self
-from calsync_core.providers.caldav.places import Places, Unplaceable, parse_duration, parse_local
-from calsync_core.providers.caldav.recurrence import parse_recurrence
 
-__all__ = ["Reader", "parse_zone_name"]
+__all__ = ["MAX_EVENTS", "Reader", "distinct", "parse_zone_name"]
 
 MAX_EVENTS = 5_000
+"""In one resource, or of one UID."""
 _LONGEST = timedelta(days=366)
 _ONE_DAY = timedelta(days=1)
 _RESPONSES = {
@@ -73,11 +74,22 @@ class Reader:
         events: list[Event] = []
         for number, group in enumerate(_by_uid(components)):
             base = key if number == 0 else f"{key}#{group[0][0]}"
-            events += self._group(key, base, [component for _, component in group], places)
-        return Item(key, tuple(_distinct(events)), etag)
+            events += self.read_group(key, base, [component for _, component in group], places)
+        return Item(key, distinct(events), etag)
 
-    def _group(self, key: str, base: str, components: Collection[Component], places: Places) -> list[Event]:
-        """One UID: its masters, then its exceptions."""
+    def read_group(self, key: str, base: str, components: Collection[Component], places: Places) -> list[Event]:
+        """The events of one UID: its masters, then its exceptions.
+
+        Args:
+            key: Name of the resource.
+            base: Id of the first master.
+            components: Its VEVENTs.
+            places: The zones of the file they are in.
+
+        Raises:
+            ValueError: one lacks a usable start.
+            Unplaceable: a date or time beyond all calendars; OverflowError as well.
+        """
         masters = [each for each in components if each.first("RECURRENCE-ID") is None]
         exceptions = [each for each in components if each.first("RECURRENCE-ID") is not None]
         exceptions.sort(key=_sequence)
@@ -155,9 +167,9 @@ def _by_uid(components: Iterable[Component]) -> list[list[tuple[str, Component]]
     return list(groups.values())
 
 
-def _distinct(events: Iterable[Event]) -> list[Event]:
+def distinct(events: Iterable[Event]) -> tuple[Event, ...]:
     """Of two exceptions for one occurrence the later revision counts; they come in order of SEQUENCE."""
-    return list({event.id: event for event in events}.values())
+    return tuple({event.id: event for event in events}.values())
 
 
 def _sequence(component: Component) -> int:

@@ -18,7 +18,7 @@ from calsync_core.core.occurrences.instances import instances
 from calsync_core.core.occurrences.rule import Rule, parse_rule
 from calsync_core.core.occurrences.walls import Steps
 from calsync_core.core.zones import resolve_zone
-from calsync_core.providers.caldav.components import Component
+from calsync_core.icalendar.components import Component
 
 __all__ = ["CustomZone", "build_custom_zone", "matching_zone", "named_zone"]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
+from calsync_core.icalendar.components import Component, Property
+from calsync_core.icalendar.places import Places, Unplaceable, instant_in, parse_local
+from calsync_core.icalendar.vtimezones import CustomZone
 from calsync_core.models import Moment
-from calsync_core.providers.caldav.components import Component, Property
-from calsync_core.providers.caldav.places import Places, Unplaceable, instant_in, parse_local
-from calsync_core.providers.caldav.vtimezones import CustomZone
 
 __all__ = ["parse_recurrence"]
 

@@ -11,9 +11,9 @@ from attrs import define, field
 
 from calsync_core.core.occurrences.walls import Steps, Unusable
 from calsync_core.core.zones import resolve_zone
+from calsync_core.icalendar.components import Component, Property
+from calsync_core.icalendar.vtimezones import CustomZone, build_custom_zone, matching_zone, named_zone
 from calsync_core.models import Moment
-from calsync_core.providers.caldav.components import Component, Property
-from calsync_core.providers.caldav.vtimezones import CustomZone, build_custom_zone, matching_zone, named_zone
 
 __all__ = ["Places", "Unplaceable", "instant_in", "parse_duration", "parse_local"]
 
