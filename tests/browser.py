@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
@@ -62,15 +62,20 @@ def prefer(driver: WebDriver, scheme: Literal["light", "dark"]) -> None:
     driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [wish]})
 
 
+def _told(driver: WebDriver, kind: str) -> Any:
+    untyped: Any = driver
+    return untyped.get_log(kind)
+
+
 def asked(driver: WebDriver) -> list[str]:
     """Every address that its pages asked for since this was last asked."""
-    told = [json.loads(entry["message"])["message"] for entry in driver.get_log("performance")]
+    told = [json.loads(entry["message"])["message"] for entry in _told(driver, "performance")]
     return [each["params"]["request"]["url"] for each in told if each["method"] == "Network.requestWillBeSent"]
 
 
 def complaints(driver: WebDriver) -> list[str]:
     """What its console says since this was last asked."""
-    return [entry["message"] for entry in driver.get_log("browser")]
+    return [entry["message"] for entry in _told(driver, "browser")]
 
 
 def resize(driver: WebDriver, width: int, height: int = 900) -> None:
