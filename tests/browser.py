@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
 if TYPE_CHECKING:
     from selenium.webdriver.chrome.webdriver import WebDriver
 
-__all__ = ["WAIT_SECONDS", "chromium", "prefer"]
+__all__ = ["WAIT_SECONDS", "asked", "chromium", "complaints", "picture", "prefer", "resize"]
 
 WAIT_SECONDS = 20
 """Never reached where all is well."""
@@ -44,6 +47,7 @@ def chromium(*, scripts: bool = True) -> Iterator[WebDriver]:
         options.add_argument(argument)
     if not scripts:
         options.add_experimental_option("prefs", {"profile.managed_default_content_settings.javascript": 2})
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     driver = Chrome(options=options, service=Service(str(paths[1])))
     try:
         driver.set_page_load_timeout(WAIT_SECONDS)
@@ -56,3 +60,34 @@ def prefer(driver: WebDriver, scheme: Literal["light", "dark"]) -> None:
     """Have its user prefer pages to be light or dark, from now on."""
     wish = {"name": "prefers-color-scheme", "value": scheme}
     driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [wish]})
+
+
+def _told(driver: WebDriver, kind: str) -> Any:
+    untyped: Any = driver
+    return untyped.get_log(kind)
+
+
+def asked(driver: WebDriver) -> list[str]:
+    """Every address that its pages asked for since this was last asked."""
+    told = [json.loads(entry["message"])["message"] for entry in _told(driver, "performance")]
+    return [each["params"]["request"]["url"] for each in told if each["method"] == "Network.requestWillBeSent"]
+
+
+def complaints(driver: WebDriver) -> list[str]:
+    """What its console says since this was last asked."""
+    return [entry["message"] for entry in _told(driver, "browser")]
+
+
+def resize(driver: WebDriver, width: int, height: int = 900) -> None:
+    """Have pages that wide from now on, without the width of a scroll bar."""
+    screen = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+    driver.execute_cdp_cmd("Emulation.setScrollbarsHidden", {"hidden": True})
+
+
+def picture(driver: WebDriver, path: Path, height: int | None = None) -> None:
+    """The page as PNG: all of it, or so many pixels from its top."""
+    whole = driver.execute_cdp_cmd("Page.getLayoutMetrics", {})["cssContentSize"]
+    clip = {**whole, "height": min(height or whole["height"], whole["height"]), "scale": 1}
+    taken = driver.execute_cdp_cmd("Page.captureScreenshot", {"captureBeyondViewport": True, "clip": clip})
+    path.write_bytes(base64.b64decode(taken["data"]))

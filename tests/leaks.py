@@ -162,7 +162,9 @@ def _watch_answers(patch: pytest.MonkeyPatch) -> None:
 def _answered(received: Received, reply: Reply) -> tuple[str, bytes]:
     """A handshake's answer is its sender's own words."""
     route = received.path.strip("/")
-    return (f"the answer of /{route}", reply.body) if route in {"health", "metrics"} else ("a web answer", b"")
+    return (
+        (f"the answer of /{route}", reply.body) if route in {"health", "metrics", "status"} else ("a web answer", b"")
+    )
 
 
 def _printed(_runner: object, _args: object, result: Any) -> Iterable[tuple[str, Any]]:

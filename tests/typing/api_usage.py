@@ -41,6 +41,7 @@ from calsync_core import (
 from calsync_core.credentials import new_key
 from calsync_core.extensions import load_provider
 from calsync_core.models import (
+    CalendarHealth,
     ChangePage,
     Credential,
     Identity,
@@ -190,6 +191,7 @@ def whole_life(store: Store, providers: Mapping[str, Provider], now: datetime) -
     assert_type(engine.busy("ana", now, now), list[BusyTime])
     assert_type(engine.runs(calendar.key, limit=5), list[SyncReport])
     assert_type(engine.health(), HealthReport)
+    assert_type(engine.calendar_health(limit=50, offset=50), list[CalendarHealth])
     assert_type(engine.metrics(hours=1), Metrics)
     assert_type(engine.held(), list[HeldDeletion])
     assert_type(engine.approve(["key.0"]), int)

@@ -131,7 +131,7 @@ class SyncEngine(Accounts, Looking, Trying):
         return self._context.clock
 
     @property
-    def providers(self) -> Mapping[str, Provider]:
+    def providers(self) -> Mapping[str, PublishingProvider]:
         """As they were given, by the name that accounts use."""
         return MappingProxyType(self._context.providers)
 

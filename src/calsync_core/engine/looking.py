@@ -12,6 +12,7 @@ from calsync_core.errors import InvalidValue
 from calsync_core.models import (
     AuditReport,
     BusyTime,
+    CalendarHealth,
     CalendarId,
     Explanation,
     HealthReport,
@@ -95,6 +96,18 @@ class Looking(Part):
     def health(self, owner: str | None = None) -> HealthReport:
         """The state of every enabled calendar, and what waits."""
         return overview.health(self._context, owner)
+
+    def calendar_health(self, *, limit: int = 50, offset: int = 0) -> list[CalendarHealth]:
+        """A page of what ``health`` lists, those in trouble first, then by id. In a few looks at the store, however
+        many calendars there are.
+
+        Raises:
+            InvalidValue: ``limit`` or ``offset`` is negative.
+        """
+        for name, value in (("limit", limit), ("offset", offset)):
+            if value < 0:
+                raise InvalidValue(f"{name}: must not be negative, got {value!r}")
+        return overview.calendar_health(self._context, limit=limit, offset=offset)
 
     def metrics(self, hours: float = 24) -> Metrics:
         """What the runs of the last hours add up to."""

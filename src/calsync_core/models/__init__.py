@@ -93,7 +93,7 @@ from calsync_core.models.reports import (
     SyncType,
     UndoReport,
 )
-from calsync_core.models.stored import ChangeCount, Changes, Debt, Due, Lease, ReadState, StoredEvent
+from calsync_core.models.stored import ChangeCount, Changes, Debt, Due, Lease, ReadState, Standing, StoredEvent
 from calsync_core.models.time import Moment, Span, Window, is_all_day, require_utc, slot_of
 
 __all__ = [
@@ -173,6 +173,7 @@ __all__ = [
     "ServiceAccountGrant",
     "Sighting",
     "Span",
+    "Standing",
     "StoredEvent",
     "StoredNotice",
     "StoredSubscription",

@@ -6,10 +6,11 @@ from datetime import datetime
 
 from attrs import frozen
 
-from calsync_core.models.accounts import CalendarId
+from calsync_core.models.accounts import Account, Calendar, CalendarId, Mode
 from calsync_core.models.events import Cursor, Event, Item
+from calsync_core.models.push import Watch
 
-__all__ = ["ChangeCount", "Changes", "Debt", "Due", "Lease", "ReadState", "StoredEvent"]
+__all__ = ["ChangeCount", "Changes", "Debt", "Due", "Lease", "ReadState", "Standing", "StoredEvent"]
 
 
 @frozen
@@ -76,6 +77,26 @@ class ReadState:
     def resyncing(self) -> bool:
         """It was complete once and lost its cursor: a snapshot is under way (I-10)."""
         return self.complete and self.cursor is None
+
+
+@frozen
+class Standing:
+    """An enabled calendar, and what a store knows of how it is.
+
+    Attributes:
+        watch: None: there is none yet.
+        debts: Items of it that are owed.
+        blocks: Live blocks of ours on it.
+        mode: Its owner's.
+    """
+
+    account: Account
+    calendar: Calendar
+    state: ReadState = ReadState()
+    watch: Watch | None = None
+    debts: int = 0
+    blocks: int = 0
+    mode: Mode = Mode.WRITE
 
 
 @frozen

@@ -42,6 +42,7 @@ from calsync_core.models import (
     PlanState,
     ReadState,
     Sighting,
+    Standing,
     StoredEvent,
     SyncReport,
     Unplanned,
@@ -355,6 +356,14 @@ class RunStore(Protocol):
 
     def load_vitals(self) -> Vitals:
         """Count what is needed to say whether the installation is alive, without reading whole tables of events."""
+
+    def load_standings(self, owner: str | None = None, *, limit: int | None = None, offset: int = 0) -> list[Standing]:
+        """Enabled calendars, all or one owner's, with what is known of each: those in trouble first, then by id; so
+        many of them, from that place on. In a few looks, however many there are.
+
+        In trouble: its account is neither ACTIVE nor PAUSED, its own status is not OK, its last read failed, or the
+        state that its Watch was last saved with is FAILING or SUSPENDED.
+        """
 
     def cleanup(self, before: datetime) -> int:
         """Forget runs finished, records of blocks whose slot ended, and notifications COMPLETED or FAILED, before the

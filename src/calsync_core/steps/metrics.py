@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from calsync_core.core.latency import quantiles, waits
 from calsync_core.errors import InvalidValue
 from calsync_core.models import Metrics, SyncReport, SyncType
 from calsync_core.steps.context import Context
@@ -44,7 +44,7 @@ def metrics(context: Context, hours: float) -> Metrics:
         reads=dict(+reads),
         news=dict(+news),
         webhook_share=news[str(SyncType.WEBHOOK)] / news.total() if news.total() else None,
-        latency=_latency(runs),
+        latency=quantiles(waits(runs)),
         api_calls=sum(run.api_calls for run in runs),
         reading_calls=spent,
         polling_calls=polling,
@@ -65,14 +65,3 @@ def _polling_calls(context: Context, runs: Sequence[SyncReport], hours: float, n
     lived = min(hours, (now - since).total_seconds() / 3600)
     enabled = sum(calendar.enabled for calendar in context.store.load_calendars())
     return round(enabled * lived * _POLLS_PER_HOUR)
-
-
-def _latency(runs: Sequence[SyncReport]) -> dict[str, float]:
-    waited = sorted(
-        (run.finished_at - run.notified_at).total_seconds()
-        for run in runs
-        if run.notified_at is not None and run.finished_at is not None and run.writes
-    )
-    if not waited:
-        return {}
-    return {f"p{share}": waited[math.ceil(len(waited) * share / 100) - 1] for share in (50, 95, 99)}

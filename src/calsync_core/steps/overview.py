@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import Any
@@ -25,44 +24,36 @@ from calsync_core.models import (
     Plan,
     PushState,
     ReadState,
+    Standing,
     SyncType,
     Watch,
 )
 from calsync_core.steps.context import Context
 
-__all__ = ["approve", "concerning", "drop", "health", "held", "merged"]
+__all__ = ["approve", "calendar_health", "concerning", "drop", "health", "held", "merged"]
 
 
 def health(context: Context, owner: str | None) -> HealthReport:
     """The state of every enabled calendar."""
-    accounts = {account.key: account for account in context.store.load_accounts(owner)}
-    calendars = [calendar for calendar in context.store.load_calendars(owner=owner) if calendar.enabled]
-    watches = context.store.load_watches([calendar.key for calendar in calendars])
-    owners = {calendar.owner for calendar in calendars}
-    blocks = Counter(
-        block.target_id
-        for name in owners
-        for block in context.store.load_blocks(name)
-        if block.state is BlockState.LIVE
-    )
-    modes = {name: context.store.load_mode(name) for name in owners}
+    calendars = sorted(calendar_health(context, owner), key=lambda each: each.calendar)
+    owners = {each.owner for each in calendars}
     return HealthReport(
-        calendars=tuple(
-            evolve(
-                _calendar_health(context, accounts[calendar.account_id], calendar, blocks[calendar.key]),
-                mode=modes[calendar.owner],
-                **_push_health(watches.get(calendar.key), context.clock.now()),
-            )
-            for calendar in calendars
-        ),
+        calendars=tuple(calendars),
         held=len(context.store.load_held(owner)),
         open_intents=sum(len(context.store.load_intents(name)) for name in owners),
     )
 
 
-def _calendar_health(context: Context, account: Account, calendar: Calendar, blocks: int) -> CalendarHealth:
-    state = context.store.load_read_state(calendar.key)
-    staleness = None if state.read_at is None else (context.clock.now() - state.read_at).total_seconds()
+def calendar_health(
+    context: Context, owner: str | None = None, *, limit: int | None = None, offset: int = 0
+) -> list[CalendarHealth]:
+    """The states of enabled calendars, those in trouble first, then by id; so many of them, from that place on."""
+    now = context.clock.now()
+    return [_health_of(each, now) for each in context.store.load_standings(owner, limit=limit, offset=offset)]
+
+
+def _health_of(standing: Standing, now: datetime) -> CalendarHealth:
+    account, calendar, state = standing.account, standing.calendar, standing.state
     return CalendarHealth(
         calendar=calendar.key,
         name=calendar.name,
@@ -73,11 +64,13 @@ def _calendar_health(context: Context, account: Account, calendar: Calendar, blo
         receive=calendar.receive,
         state=_state_name(account, calendar, state),
         read_at=state.read_at,
-        staleness=staleness,
+        staleness=None if state.read_at is None else (now - state.read_at).total_seconds(),
         failures=state.failures,
         last_error=state.last_error,
-        debts=len(context.store.load_debts(calendar.key)),
-        blocks=blocks,
+        debts=standing.debts,
+        blocks=standing.blocks,
+        mode=standing.mode,
+        **_push_health(standing.watch, now),
     )
 
 

@@ -30,6 +30,7 @@ from calsync_core.testing.store_contract.notices import NoticesContract, VitalsC
 from calsync_core.testing.store_contract.outcomes import OutcomesContract
 from calsync_core.testing.store_contract.plans import PlansContract
 from calsync_core.testing.store_contract.push import SubscriptionsContract, WatchesContract
+from calsync_core.testing.store_contract.standings import StandingsContract
 from calsync_core.testing.store_contract.trying import TryingContract
 from calsync_core.testing.store_contract.work import LeasesContract, RunsContract
 
@@ -60,6 +61,7 @@ class StoreContract(
     InboxContract,
     NoticesContract,
     VitalsContract,
+    StandingsContract,
     LeasesContract,
     CredentialsContract,
     RunsContract,

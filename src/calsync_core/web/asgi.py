@@ -19,8 +19,8 @@ from calsync_core.engine import SyncEngine
 from calsync_core.errors import ConfigurationError
 from calsync_core.models import OAuthClient
 from calsync_core.web.connect import Connector, OwnerOf, Pages
-from calsync_core.web.messages import Answering
-from calsync_core.web.receiver import MAX_BODY, OnAccepted, Received, Receiver, Reply
+from calsync_core.web.messages import Answering, Route, find_route
+from calsync_core.web.receiver import MAX_BODY, Admits, OnAccepted, Received, Receiver, Reply
 
 __all__ = ["Application", "connect_app", "webhook_app"]
 
@@ -41,6 +41,8 @@ def webhook_app(
     *,
     drain: bool = True,
     metrics: bool = False,
+    status: Admits | None = None,
+    status_names: bool = False,
     max_body: int = MAX_BODY,
     rate_limit: int | None = None,
     max_waiting: int = 1_000,
@@ -55,6 +57,8 @@ def webhook_app(
         drain: Start a thread in each process that works the inbox off: with the server's lifespan, or where a mounted
             application sees none of it, on first use. False: the host calls ``engine.process_notifications()`` itself.
         metrics: Serve ``/metrics``.
+        status: See ``Receiver``.
+        status_names: See ``Receiver``.
         max_body: Bytes that a body may have; more is answered 413.
         rate_limit: See ``Receiver``. The server must know the client's address.
         max_waiting: Requests that may wait for a thread; one more is answered 503 at once.
@@ -65,11 +69,21 @@ def webhook_app(
     """
     waiting = _checked(max_waiting)
     receiver = Receiver(
-        engine, drain=drain, metrics=metrics, max_body=max_body, rate_limit=rate_limit, on_accepted=on_accepted
+        engine,
+        drain=drain,
+        metrics=metrics,
+        status=status,
+        status_names=status_names,
+        max_body=max_body,
+        rate_limit=rate_limit,
+        on_accepted=on_accepted,
     )
-    # A probe is answered while all the others wait for the store.
+    # A probe is answered while all the others wait for the store, or for the host's check of who may see the page.
     return _Application(
-        receiver, posts=_Threads("calsync-push", _THREADS, waiting), gets=_Threads("calsync-probe", 1, waiting)
+        receiver,
+        posts=_Threads("calsync-push", _THREADS, waiting),
+        gets=_Threads("calsync-probe", 1, waiting),
+        pages=_Threads("calsync-page", 1, waiting),
     )
 
 
@@ -133,12 +147,13 @@ class _GoneError(Exception):
 
 
 class _Application:
-    """Moves bytes. What has a body, and what has none, may wait in threads of its own."""
+    """Moves bytes. What has a body, what has none, and the status page may each wait in threads of their own."""
 
-    def __init__(self, answering: Answering, *, posts: _Threads, gets: _Threads) -> None:
+    def __init__(self, answering: Answering, *, posts: _Threads, gets: _Threads, pages: _Threads | None = None) -> None:
         self._answering = answering
         self._posts = posts
         self._gets = gets
+        self._pages = pages or gets
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         match scope["type"]:
@@ -167,7 +182,7 @@ class _Application:
         if early is not None:
             return early, not unread
         if head.method != "POST":
-            return await self._in_thread(self._gets, head), not unread
+            return await self._in_thread(self._threads_for(head), head), not unread
         try:
             async with asyncio.timeout(BODY_SECONDS):
                 body = await _read(receive, self._answering.max_body)
@@ -176,6 +191,10 @@ class _Application:
         except _TooLargeError:
             return self._answering.refused(head, 413), False
         return await self._in_thread(self._posts, evolve(head, body=body)), True
+
+    def _threads_for(self, head: Received) -> _Threads:
+        asked = find_route(head.path)
+        return self._pages if asked is not None and asked[0] is Route.STATUS else self._gets
 
     async def _in_thread(self, threads: _Threads, received: Received) -> Reply:
         future = threads.submit(lambda: self._answering.answer(received))
@@ -189,8 +208,8 @@ class _Application:
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
                 await asyncio.to_thread(self._answering.stop)
-                self._posts.close()
-                self._gets.close()
+                for threads in (self._posts, self._gets, self._pages):
+                    threads.close()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
 

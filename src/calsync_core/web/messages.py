@@ -155,6 +155,7 @@ class Route(Enum):
     PUSH = auto()
     HEALTH = auto()
     METRICS = auto()
+    STATUS = auto()
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -169,6 +170,8 @@ def find_route(path: str) -> tuple[Route, str] | None:
             return Route.HEALTH, ""
         case ["metrics"]:
             return Route.METRICS, ""
+        case ["status"]:
+            return Route.STATUS, ""
         case [name] | [name, "lifecycle"] if NAME.fullmatch(name):
             return Route.PUSH, name
     return None

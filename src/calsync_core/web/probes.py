@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 from calsync_core.core.vitality import Vitality, judge
 from calsync_core.engine import SyncEngine
 from calsync_core.log import Logger
+from calsync_core.models import Vitals
 from calsync_core.protocols import Clock
 from calsync_core.web.drain import Drain
 from calsync_core.web.exposition import HOURS, expose
 
-__all__ = ["Probes"]
+__all__ = ["Kept", "Probes", "drain_state", "verdict"]
 
 _log = Logger("calsync_core.web")
 
@@ -22,8 +24,18 @@ _KEPT_SECONDS = 5.0
 T = TypeVar("T")
 
 
-class _Kept(Generic[T]):
-    """The last answer, while it is fresh. Who asks meanwhile waits for the one who is finding it out."""
+def drain_state(drain: Drain | None) -> str:
+    """``off``, ``running`` or ``stopped``: the thread of this process that works the inbox off."""
+    return "off" if drain is None else "running" if drain.alive else "stopped"
+
+
+def verdict(vitals: Vitals, now: datetime, drain: str) -> Vitality:
+    """How an installation with these vitals is, seen from a process whose thread is in this state."""
+    return judge(vitals, now) if drain != "stopped" else Vitality.UNHEALTHY
+
+
+class Kept(Generic[T]):
+    """The last answer, while it is fresh. Who asks meanwhile waits for the one who is finding it out. Thread-safe."""
 
     def __init__(self, find: Callable[[], T], clock: Clock) -> None:
         self._find = find
@@ -32,6 +44,7 @@ class _Kept(Generic[T]):
         self._found: tuple[float, T] | None = None
 
     def get(self) -> T:
+        """What was found, or is found now."""
         with self._lock:
             found = self._found
             if found is None or self._clock.monotonic() - found[0] >= _KEPT_SECONDS:
@@ -51,8 +64,8 @@ class Probes:
         self._engine = engine
         self._clock = clock = engine.clock
         self._drain = drain
-        self._health = _Kept(self._look, clock)
-        self._page = _Kept(self._expose, clock)
+        self._health = Kept(self._look, clock)
+        self._page = Kept(self._expose, clock)
 
     def health(self) -> dict[str, Any]:
         """The vitals, and ``status``: ``healthy``, ``degraded`` or ``unhealthy``. Raises nothing."""
@@ -67,13 +80,13 @@ class Probes:
         return self._page.get()
 
     def _look(self) -> dict[str, Any]:
-        drain = "off" if self._drain is None else "running" if self._drain.alive else "stopped"
+        drain = drain_state(self._drain)
         try:
             vitals = self._engine.vitals()
         except Exception as error:  # noqa: BLE001  (whatever it is: the store can't be asked)
             _log.warning("health_unknown", kind=type(error).__name__)
             return {"status": str(Vitality.UNHEALTHY), "drain": drain, "store": "unavailable"}
-        status = judge(vitals, self._clock.now()) if drain != "stopped" else Vitality.UNHEALTHY
+        status = verdict(vitals, self._clock.now(), drain)
         return {"status": str(status), "drain": drain, "store": "available", **vitals.as_dict()}
 
     def _expose(self) -> str:

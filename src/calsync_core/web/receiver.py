@@ -11,6 +11,7 @@
         503  not stored: send it again. Never 2xx before it is durable (I-28)
     GET /health    200 healthy or degraded, 503 unhealthy; JSON without names
     GET /metrics   Prometheus' text, if wanted
+    GET /status    a page for whoever looks after it, if wanted, and to whom the host's check lets see it; 404 to others
 
 Providers take any other status than those for a failed delivery and may give the endpoint up, so that a push is refused
 only if sending it again would never help.
@@ -33,8 +34,10 @@ from calsync_core.web.exposition import CONTENT_TYPE
 from calsync_core.web.limits import Limiter
 from calsync_core.web.messages import Received, Reply, Route, find_route, place_of, text_reply
 from calsync_core.web.probes import Probes
+from calsync_core.web.status import HEADERS, Admits, StatusPage
+from calsync_core.web.status.page import unavailable
 
-__all__ = ["MAX_BODY", "OnAccepted", "Received", "Receiver", "Reply"]
+__all__ = ["MAX_BODY", "Admits", "OnAccepted", "Received", "Receiver", "Reply"]
 
 OnAccepted: TypeAlias = Callable[[PushReceipt], object]
 
@@ -66,6 +69,9 @@ class Receiver:
         engine: Takes in what comes.
         drain: Start a thread in this process, on first use, that works the inbox off. False: the host does.
         metrics: Serve ``/metrics``.
+        status: Serve ``/status`` to whomever this lets see it: called with each request for it, in the thread that
+            answers; True admits. What else it returns, and what it raises, is answered 404, as if there were no page.
+        status_names: Show there what calendars and accounts are called: often somebody's address.
         max_body: Bytes that a body may have.
         rate_limit: How many requests a minute one client address may send that are refused or dropped, before it is
             answered 429 for a while. Authentic pushes never count. None: no limit.
@@ -82,6 +88,8 @@ class Receiver:
         *,
         drain: bool = False,
         metrics: bool = False,
+        status: Admits | None = None,
+        status_names: bool = False,
         max_body: int = MAX_BODY,
         rate_limit: int | None = None,
         on_accepted: OnAccepted | None = None,
@@ -97,6 +105,7 @@ class Receiver:
         self._on_accepted = on_accepted
         self._drain = Drain(engine) if drain else None
         self._probes = Probes(engine, self._drain)
+        self._status = None if status is None else StatusPage(engine, status, names=status_names, drain=self._drain)
 
     def start(self) -> None:
         """Start the thread that drains, if there is to be one. The first request does it otherwise."""
@@ -111,12 +120,17 @@ class Receiver:
     def precheck(self, received: Received) -> Reply | None:
         """What to answer before the body is read, if that is clear already. Looks into no store."""
         found = find_route(received.path)
-        if found is None or (found[0] is Route.METRICS and not self._metrics):
+        if found is None or not self._serves(found[0]):
             return self.refused(received, 404)
         route = found[0]
         if received.method not in route.methods:
+            if route is Route.STATUS:  # Whether there is one is nobody's business whom it is not shown to.
+                return self.refused(received, 404)
             return text_reply(405, _TEXTS[405], ("Allow", ", ".join(route.methods)))
         return self._precheck_push(received) if route is Route.PUSH else None
+
+    def _serves(self, route: Route) -> bool:
+        return {Route.METRICS: self._metrics, Route.STATUS: self._status is not None}.get(route, True)
 
     def _precheck_push(self, received: Received) -> Reply | None:
         wait = 0.0 if self._limiter is None else self._limiter.wait(received.client)
@@ -138,9 +152,14 @@ class Receiver:
             return early
         self.start()
         route, name = find_route(received.path) or (Route.HEALTH, "")
-        if route is Route.HEALTH:
-            return self._health()
-        return self._page(received) if route is Route.METRICS else self._push(received, name)
+        match route:
+            case Route.HEALTH:
+                return self._health()
+            case Route.METRICS:
+                return self._page(received)
+            case Route.STATUS if self._status is not None:
+                return self._show(self._status, received)
+        return self._push(received, name)
 
     def refused(self, received: Received, status: int, reason: str = "", **ids: object) -> Reply:
         """The answer to what can't be taken; logged, and charged to its sender if that is to blame."""
@@ -197,6 +216,20 @@ class Receiver:
             return text_reply(200, self._probes.metrics(), ("Content-Type", CONTENT_TYPE))
         except Exception as error:  # noqa: BLE001  (a scraper is told to come again, whatever it is)
             return self._failed(received, error)
+
+    def _show(self, status: StatusPage, received: Received) -> Reply:
+        try:
+            admitted = status.admits(received)
+        except Exception as error:  # noqa: BLE001  (the host's code may raise anything)
+            log.warning("status_check_failed", kind=type(error).__name__, at=place_of(error.__traceback__))
+            admitted = False
+        if not admitted:
+            return self.refused(received, 404, "status_not_admitted")
+        try:
+            return text_reply(200, status.render(received), *HEADERS)
+        except Exception as error:  # noqa: BLE001  (whoever looks after it is told so, whatever it is)
+            log.error("request_failed", kind=type(error).__name__, at=place_of(error.__traceback__))  # noqa: TRY400  (I-39)
+            return text_reply(503, unavailable(self._engine.clock.now(), type(error).__name__), *HEADERS)
 
     def _failed(self, received: Received, error: Exception) -> Reply:
         """Its message may hold what must not be logged (I-39), so the log says where, not what."""

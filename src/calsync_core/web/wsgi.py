@@ -14,7 +14,7 @@ from calsync_core.errors import ConfigurationError
 from calsync_core.models import OAuthClient
 from calsync_core.web.connect import Connector, OwnerOf, Pages
 from calsync_core.web.messages import Answering
-from calsync_core.web.receiver import MAX_BODY, OnAccepted, Received, Receiver, Reply
+from calsync_core.web.receiver import MAX_BODY, Admits, OnAccepted, Received, Receiver, Reply
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication
@@ -29,6 +29,8 @@ def webhook_app(
     *,
     drain: bool = True,
     metrics: bool = False,
+    status: Admits | None = None,
+    status_names: bool = False,
     max_body: int = MAX_BODY,
     rate_limit: int | None = None,
     max_waiting: int = 1_000,
@@ -43,6 +45,8 @@ def webhook_app(
         drain: Start a thread in each process, on first use, that works the inbox off; it ends with the process. False:
             the host calls ``engine.process_notifications()`` itself.
         metrics: Serve ``/metrics``.
+        status: See ``Receiver``.
+        status_names: See ``Receiver``.
         max_body: Bytes that a body may have; more is answered 413.
         rate_limit: See ``Receiver``. The server must know the client's address (``REMOTE_ADDR``).
         max_waiting: Requests under way at a time; one more is answered 503 at once.
@@ -53,7 +57,14 @@ def webhook_app(
     """
     places = _checked(max_waiting)
     receiver = Receiver(
-        engine, drain=drain, metrics=metrics, max_body=max_body, rate_limit=rate_limit, on_accepted=on_accepted
+        engine,
+        drain=drain,
+        metrics=metrics,
+        status=status,
+        status_names=status_names,
+        max_body=max_body,
+        rate_limit=rate_limit,
+        on_accepted=on_accepted,
     )
     return _Application(receiver, places)
 

@@ -66,12 +66,8 @@ class MemoryPush(Role):
     def load_watches(self, calendar_ids: Collection[CalendarId]) -> Mapping[CalendarId, Watch]:
         """See ``PushStore.load_watches``."""
         with self._lock:
-            rows = self._rows
-            known = sorted(set(calendar_ids) & rows.watches.keys())
-            return {
-                key: evolve(rows.watches[key][0], pushed_at=rows.pushed.get(key), called=rows.called.get(key))
-                for key in known
-            }
+            found = {key: self._rows.watch(key) for key in sorted(set(calendar_ids))}
+        return {key: watch for key, watch in found.items() if watch is not None}
 
     def save_watch(
         self,

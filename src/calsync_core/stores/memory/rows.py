@@ -131,6 +131,13 @@ class Rows:
         """An owner's calendars, by id."""
         return [calendar for _, calendar in sorted(self.calendars.items()) if calendar.owner == owner]
 
+    def watch(self, calendar_id: CalendarId) -> Watch | None:
+        """A calendar's Watch, with what saving it never changes; None if there is none."""
+        if calendar_id not in self.watches:
+            return None
+        pushed_at, called = self.pushed.get(calendar_id), self.called.get(calendar_id)
+        return evolve(self.watches[calendar_id][0], pushed_at=pushed_at, called=called)
+
     def put_items(self, calendar_id: CalendarId, items: Collection[StoredItem]) -> None:
         """Insert or replace items with all their events."""
         # First what can fail, then what is changed: a half-written page must not be seen.

@@ -14,10 +14,15 @@ from calsync_core.errors import LeaseBusy, LeaseLost, UnknownAccount
 from calsync_core.models import (
     AccountId,
     AccountStatus,
+    BlockState,
     Calendar,
     CalendarId,
+    CalendarStatus,
     Lease,
+    Mode,
+    PushState,
     ReadState,
+    Standing,
     SyncReport,
     Vitals,
     Written,
@@ -143,6 +148,36 @@ class MemoryRuns(Role):
     def _fails(self, calendar: Calendar) -> bool:
         usable = self._rows.accounts[calendar.account_id].status in {AccountStatus.ACTIVE, AccountStatus.PAUSED}
         return not usable or self._rows.read_states.get(calendar.key, ReadState()).failures > 0
+
+    def load_standings(self, owner: str | None = None, *, limit: int | None = None, offset: int = 0) -> list[Standing]:
+        """See ``RunStore.load_standings``."""
+        with self._lock:
+            enabled = [
+                calendar
+                for calendar in self._rows.calendars.values()
+                if calendar.enabled and owner in {None, calendar.owner}
+            ]
+            enabled.sort(key=lambda calendar: (not self._troubled(calendar), calendar.key))
+            chosen = enabled[offset : None if limit is None else offset + limit]
+            blocks = Counter(block.target_id for block in self._rows.blocks.values() if block.state is BlockState.LIVE)
+            return [self._standing(calendar, blocks[calendar.key]) for calendar in chosen]
+
+    def _troubled(self, calendar: Calendar) -> bool:
+        push = self._rows.watches.get(calendar.key, (None, PushState.NONE))[1]
+        unwell = calendar.status is not CalendarStatus.OK or push in {PushState.FAILING, PushState.SUSPENDED}
+        return unwell or self._fails(calendar)
+
+    def _standing(self, calendar: Calendar, blocks: int) -> Standing:
+        rows, key = self._rows, calendar.key
+        return Standing(
+            account=rows.accounts[calendar.account_id],
+            calendar=calendar,
+            state=rows.read_states.get(key, ReadState()),
+            watch=rows.watch(key),
+            debts=len(rows.debts.get(key, ())),
+            blocks=blocks,
+            mode=rows.modes.get(calendar.owner, Mode.WRITE),
+        )
 
     def cleanup(self, before: datetime) -> int:
         """See ``RunStore.cleanup``."""

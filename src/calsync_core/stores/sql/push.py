@@ -14,7 +14,7 @@ from calsync_core.stores.sql import tables
 from calsync_core.stores.sql.codec import decode, digest, encode
 from calsync_core.stores.sql.rows import Role, chunks, fence, insert_one, require_calendar
 
-__all__ = ["SQLPush", "lock_watches"]
+__all__ = ["SQLPush", "lock_watches", "watch_of"]
 
 
 class SQLPush(Role):
@@ -72,7 +72,7 @@ class SQLPush(Role):
                 rows += connection.execute(
                     sa.select(table).where(table.c.calendar_id.in_(ids), table.c.state.is_not(None))
                 )
-        return {row.calendar_id: _watch(row) for row in sorted(rows, key=lambda row: row.calendar_id)}
+        return {row.calendar_id: watch_of(row) for row in sorted(rows, key=lambda row: row.calendar_id)}
 
     def save_watch(
         self,
@@ -137,6 +137,7 @@ def _value(watch: Watch) -> str:
     return encode(evolve(watch, due_at=None, check_at=None, pushed_at=None, called=None))
 
 
-def _watch(row: sa.Row[Any]) -> Watch:
+def watch_of(row: sa.Row[Any]) -> Watch:
+    """From a row that is a Watch."""
     kept = {"due_at": row.due_at, "check_at": row.check_at, "pushed_at": row.pushed_at, "called": row.called}
     return evolve(decode(Watch, row.value), **kept)

@@ -11,7 +11,7 @@ from calsync_core.stores.sql import tables
 from calsync_core.stores.sql.blocks import HELD
 from calsync_core.stores.sql.inbox import WAITING
 
-__all__ = ["count_vitals"]
+__all__ = ["count_vitals", "fails"]
 
 _USABLE = (str(AccountStatus.ACTIVE), str(AccountStatus.PAUSED))
 
@@ -48,8 +48,13 @@ def _failing() -> sa.Select[int]:
                 state, state.c.calendar_id == calendar.c.id
             )
         )
-        .where(calendar.c.enabled, account.c.status.not_in(_USABLE) | (state.c.failures > 0))
+        .where(calendar.c.enabled, fails())
     )
+
+
+def fails() -> sa.ColumnElement[bool]:
+    """Of an account and a read state, if there is one: the login is refused, or the last read failed."""
+    return tables.accounts.c.status.not_in(_USABLE) | (tables.read_states.c.failures > 0)
 
 
 def _by_push_state() -> sa.Select[str, int]:

@@ -9,11 +9,12 @@ from attrs import evolve
 
 from calsync_core.core.recording import is_newest
 from calsync_core.errors import LeaseBusy, LeaseLost
-from calsync_core.models import CalendarId, Lease, SyncReport, Vitals, Written, require_utc
+from calsync_core.models import CalendarId, Lease, Standing, SyncReport, Vitals, Written, require_utc
 from calsync_core.stores.sql import tables
 from calsync_core.stores.sql.codec import decode, encode
 from calsync_core.stores.sql.inbox import DONE
 from calsync_core.stores.sql.rows import Role, insert, insert_one, lease_now, require_run
+from calsync_core.stores.sql.standings import load_standings
 from calsync_core.stores.sql.vitals import count_vitals
 
 __all__ = ["SQLLeases", "SQLRuns"]
@@ -107,6 +108,11 @@ class SQLRuns(Role):
         """See ``RunStore.load_vitals``."""
         with self._database.reading() as connection:
             return count_vitals(connection)
+
+    def load_standings(self, owner: str | None = None, *, limit: int | None = None, offset: int = 0) -> list[Standing]:
+        """See ``RunStore.load_standings``."""
+        with self._database.reading() as connection:
+            return load_standings(connection, owner, limit, offset)
 
     def cleanup(self, before: datetime) -> int:
         """See ``RunStore.cleanup``."""
