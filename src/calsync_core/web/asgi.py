@@ -11,16 +11,18 @@ import os
 import threading
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from attrs import evolve
 
 from calsync_core.engine import SyncEngine
 from calsync_core.errors import ConfigurationError
 from calsync_core.models import OAuthClient
-from calsync_core.web.connect import Connector, OwnerOf, Pages
 from calsync_core.web.messages import Answering, Route, find_route
 from calsync_core.web.receiver import MAX_BODY, Admits, OnAccepted, Received, Receiver, Reply
+
+if TYPE_CHECKING:
+    from calsync_core.web.connect import OwnerOf, Pages
 
 __all__ = ["Application", "connect_app", "webhook_app"]
 
@@ -118,6 +120,8 @@ def connect_app(
     Raises:
         ConfigurationError: names the argument.
     """
+    from calsync_core.web.connect import Connector  # noqa: PLC0415  (an endpoint alone needs nothing that sends requests)
+
     connector = Connector(
         engine,
         public_url=public_url,

@@ -12,12 +12,13 @@ from attrs import evolve
 from calsync_core.engine import SyncEngine
 from calsync_core.errors import ConfigurationError
 from calsync_core.models import OAuthClient
-from calsync_core.web.connect import Connector, OwnerOf, Pages
 from calsync_core.web.messages import Answering
 from calsync_core.web.receiver import MAX_BODY, Admits, OnAccepted, Received, Receiver, Reply
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication
+
+    from calsync_core.web.connect import OwnerOf, Pages
 
 __all__ = ["connect_app", "webhook_app"]
 
@@ -100,6 +101,8 @@ def connect_app(
     Raises:
         ConfigurationError: names the argument.
     """
+    from calsync_core.web.connect import Connector  # noqa: PLC0415  (an endpoint alone needs nothing that sends requests)
+
     connector = Connector(
         engine,
         public_url=public_url,
