@@ -73,5 +73,5 @@ def choose(
             else:
                 engine.disable(calendar.key)
         except InvalidValue as error:
-            problems[calendar.key] = str(error).partition(": ")[2]
+            problems[calendar.key] = f"{str(error).partition(': ')[2]}."
     return problems

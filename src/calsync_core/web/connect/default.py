@@ -133,12 +133,17 @@ def _page(title: str, body: str) -> str:
 
 
 def _account(line: AccountLine) -> str:
-    links = f'<a href="{escape(line.calendars)}">Calendars</a>'
+    links = _link(line.calendars, "Calendars", line.name)
     if line.reconnect is not None:
-        links += f'<a href="{escape(line.reconnect)}">Connect again</a>'
+        links += _link(line.reconnect, "Connect again", line.name)
     broken = '<span class="warn">No longer connected: connect it again.</span>' if line.broken else ""
     name = f'<span class="name">{escape(line.name)}</span> <span class="soft">{escape(line.provider)}</span>'
     return f'<li><span>{name}</span><span class="links">{links}</span>{broken}</li>'
+
+
+def _link(href: str, words: str, whose: str) -> str:
+    """A link that is read aloud with what it is about."""
+    return f'<a href="{escape(href)}" aria-label="{words}: {escape(whose)}">{words}</a>'
 
 
 def _offer(offer: Offer) -> str:

@@ -100,8 +100,8 @@ class StartPage(Page):
 
     Attributes:
         account: It is connected again.
-        username: As typed, or as known.
-        address: As typed, or as known.
+        username: As typed.
+        address: As typed.
         hint: What to know before a password is typed.
         problem: Why it did not work the last time, in a sentence.
     """
