@@ -99,13 +99,14 @@ class _Making:
 
     def _settle(self, goal: BlockContent | None, last: Written, block: Block) -> None:
         sighting = self.draft.sighting(block)
+        otherwise = "changed" if block.ref == last.ref else "replaced"
         if sighting is None:
             if goal is None:
                 self.already.add(last.ref)
             elif last.after is None and block.ref == last.ref:
                 self._make_again(goal, block)
             else:
-                self._leave(last, "changed")
+                self._leave(last, otherwise)
         elif sighting.event.adorned:
             self._leave(last, "taken")
         elif goal is not None and _shows(sighting, block, goal):
@@ -116,7 +117,7 @@ class _Making:
             # What the run made is gone; what stands there now is something else.
             self.already.add(last.ref)
         else:
-            self._leave(last, "changed" if block.ref == last.ref else "replaced")
+            self._leave(last, otherwise)
 
     def _write_back(self, goal: BlockContent | None, block: Block, sighting: Sighting) -> None:
         if goal is None:
