@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import tomllib
@@ -97,10 +98,10 @@ def test_the_table_of_the_policy_is_the_policy() -> None:
     assert {row[1]: row[2] for row in rows} == defaults
     for _, name, _, allowed, *_ in rows:
         for limit in re.findall(r"[\d.]+", allowed):
-            SyncPolicy(**{name: type(getattr(SyncPolicy(), name))(float(limit))})
+            SyncPolicy(**{name: json.loads(limit)})
         for low in re.findall(r"^([\d.]+) …", allowed):
             with pytest.raises(InvalidValue):
-                SyncPolicy(**{name: float(low) - 0.001})
+                SyncPolicy(**{name: json.loads(low) - 1})
 
 
 def test_the_manifests_hang_together() -> None:
