@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import tomllib
@@ -17,7 +18,7 @@ import yaml
 from examples.two_servers import two_servers
 from prometheus_client.parser import text_string_to_metric_families
 
-from calsync_core import SyncPolicy
+from calsync_core import InvalidValue, SyncPolicy
 from calsync_core.cli.application import calsync
 from calsync_core.cli.config import load_config
 from calsync_core.credentials import new_key
@@ -86,6 +87,21 @@ def test_the_policy_shown_as_default_is_the_default(tmp_path: Path, monkeypatch:
     assert load_config(full).policy == load_config(bare).policy
     shown = set(tomllib.loads(block.text)["policy"])
     assert shown == {attribute.name for attribute in attrs.fields(SyncPolicy)}
+
+
+def test_the_table_of_the_policy_is_the_policy() -> None:
+    page = (ROOT / "docs" / "rules.md").read_text("utf-8").partition("## Policy")[2]
+    rows = [
+        [cell.strip().strip("`") for cell in line.split("|")] for line in page.splitlines() if line.startswith("| `")
+    ]
+    defaults = {field.name: str(field.default) for field in attrs.fields(SyncPolicy)}
+    assert {row[1]: row[2] for row in rows} == defaults
+    for _, name, _, allowed, *_ in rows:
+        for limit in re.findall(r"[\d.]+", allowed):
+            SyncPolicy(**{name: json.loads(limit)})
+        for low in re.findall(r"^([\d.]+) …", allowed):
+            with pytest.raises(InvalidValue):
+                SyncPolicy(**{name: json.loads(low) - 1})
 
 
 def test_the_manifests_hang_together() -> None:
