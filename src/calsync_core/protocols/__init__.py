@@ -26,6 +26,7 @@ from calsync_core.protocols.store import (
     PlanStore,
     RunStore,
     Store,
+    TransactionStore,
 )
 
 __all__ = [
@@ -56,5 +57,6 @@ __all__ = [
     "Store",
     "Subscription",
     "TokenSource",
+    "TransactionStore",
     "nothing_known",
 ]

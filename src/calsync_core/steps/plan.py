@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, timedelta
+from functools import partial
 
 from attrs import evolve, frozen
 
@@ -21,6 +22,7 @@ from calsync_core.models import (
     BlockState,
     CalendarId,
     Event,
+    Lease,
     NoticeKind,
     Occurrence,
     OperationKind,
@@ -34,9 +36,11 @@ from calsync_core.models import (
     Wanted,
     Window,
 )
-from calsync_core.steps.context import Context
+from calsync_core.steps.context import Context, HeldLease
 
 __all__ = ["Unfolded", "gather", "plan_owner", "preview_owner", "stage", "unfold"]
+
+_LOOKS_AGAIN = 2
 
 
 def plan_owner(context: Context, owner: str) -> Plan:
@@ -48,33 +52,49 @@ def plan_owner(context: Context, owner: str) -> Plan:
     if not _is_due(context, owner):
         return Plan(owner)
     with context.lease(f"owner:{owner}") as lease:
-        for last_try in (False, False, True):
-            # Both before what they speak of: what changes from here on is for the next plan.
-            unplanned, before = context.store.load_unplanned(owner), context.store.load_plan_state(owner)
-            situation = gather(context, owner, unplanned, before)
-            after = evolve(before, shape=context.shape, horizon_end=situation.horizon.end)
-            made = plan(situation)
-            _tell(context, owner, made, {block.ref: block for block in (*situation.blocks, *situation.others)})
+        for _ in range(_LOOKS_AGAIN):
             try:
-                now = context.clock.now()
-                context.store.save_plan(lease.current(), made, upto=unplanned.upto, state=after, at=now)
-                break
+                return _planned(context, owner, lease)
             except LeaseBusy:
                 # Another worker began to write one of these blocks meanwhile: look again.
-                if last_try:
-                    raise
+                continue
+        return _planned(context, owner, lease)
+
+
+def _planned(context: Context, owner: str, lease: HeldLease) -> Plan:
+    """Make the plan, and store it with what the host is to be told of it."""
+    unplanned, before, situation = context.store.together(partial(_look, context, owner), writes=False)
+    after = evolve(before, shape=context.shape, horizon_end=situation.horizon.end)
+    made = plan(situation)
+
+    def save(lease: Lease) -> None:
+        _tell(context, owner, made, {block.ref: block for block in (*situation.blocks, *situation.others)})
+        context.store.save_plan(lease, made, upto=unplanned.upto, state=after, at=context.clock.now())
+
+    lease.last(save)
     return made
 
 
+def _look(context: Context, owner: str) -> tuple[Unplanned, PlanState, Situation]:
+    unplanned, before = _progress(context, owner)
+    return unplanned, before, gather(context, owner, unplanned, before)
+
+
+def _progress(context: Context, owner: str) -> tuple[Unplanned, PlanState]:
+    # Both before what they speak of: what changes from here on is for the next plan.
+    return context.store.load_unplanned(owner), context.store.load_plan_state(owner)
+
+
 def _is_due(context: Context, owner: str) -> bool:
-    unplanned, state = context.store.load_unplanned(owner), context.store.load_plan_state(owner)
+    unplanned, state = context.store.together(partial(_progress, context, owner), writes=False)
     planned = (state.shape, state.horizon_end) == (context.shape, context.horizon().end)
     return bool(unplanned.uids or unplanned.keys) or not planned
 
 
 def preview_owner(context: Context, owner: str) -> Plan:
     """The plan that would be stored now; nothing is."""
-    return plan(gather(context, owner, context.store.load_unplanned(owner), context.store.load_plan_state(owner)))
+    _, _, situation = context.store.together(partial(_look, context, owner), writes=False)
+    return plan(situation)
 
 
 def stage(context: Context, owner: str) -> Scene:

@@ -30,6 +30,7 @@ from calsync_core.testing.store_contract.notices import NoticesContract, VitalsC
 from calsync_core.testing.store_contract.outcomes import OutcomesContract
 from calsync_core.testing.store_contract.plans import PlansContract
 from calsync_core.testing.store_contract.push import SubscriptionsContract, WatchesContract
+from calsync_core.testing.store_contract.together import TogetherContract
 from calsync_core.testing.store_contract.work import LeasesContract, RunsContract
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
 
 
 class StoreContract(
+    TogetherContract,
     DirectoryContract,
     AbsorbingContract,
     JournalContract,

@@ -64,6 +64,10 @@ class Role:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    def together(self, call: Callable[[], T], *, writes: bool = True) -> T:
+        """See ``TransactionStore.together``."""
+        return self._database.together(call, writes=writes)
+
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         for name, method in list(vars(cls).items()):
@@ -79,6 +83,8 @@ def _repeated(method: Callable[..., T]) -> Callable[..., T]:
                 raise InsideTransaction(
                     f"{method.__name__}: inside the host's transaction, only a push can be taken in"
                 )
+            return method(self, *values, **named)
+        if self._database.is_part:
             return method(self, *values, **named)
         return self._database.repeat(partial(method, self, *values, **named))
 
