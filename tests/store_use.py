@@ -84,8 +84,8 @@ def use_everything(bench: StoreBench) -> None:
     intent = bench.claim()[0]
     bench.record(Outcome(intent.id, OutcomeStatus.RETRY, retry_after=1))
     bench.record(Outcome(intent.id, OutcomeStatus.DONE))
-    store.count_deleted(source.key, NOW)
-    store.count_live(source.key, NOW)
+    store.count_deleted([source.key], NOW)
+    store.count_live([source.key], NOW)
     renewing = bench.lease(f"credential:{bench.account.key}")
     store.save_credential(renewing, bench.account.key, "sealed", NOW)
     store.load_credential(bench.account.key)

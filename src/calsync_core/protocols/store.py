@@ -216,13 +216,13 @@ class BlockStore(Protocol):
     def load_sightings(self, owner: str, keys: Collection[str] | None = None) -> list[Sighting]:
         """Events with a mark of one of these keys on the owner's calendars (disabled ones included), or all."""
 
-    def count_deleted(self, source_id: CalendarId, since: datetime) -> int:
-        """How many blocks for this source were deleted for a suspicious reason (state DELETED, ``deleted_for``
-        suspicious, ``changed_at`` at or after ``since``).
+    def count_deleted(self, source_ids: Collection[CalendarId], since: datetime) -> Mapping[CalendarId, int]:
+        """How many blocks for each of these sources were deleted for a suspicious reason (state DELETED,
+        ``deleted_for`` suspicious, ``changed_at`` at or after ``since``); 0 where there are none.
         """
 
-    def count_live(self, source_id: CalendarId, after: datetime) -> int:
-        """How many blocks of this source are LIVE and end after the instant."""
+    def count_live(self, source_ids: Collection[CalendarId], after: datetime) -> Mapping[CalendarId, int]:
+        """How many blocks of each of these sources are LIVE and end after the instant; 0 where there are none."""
 
 
 @runtime_checkable

@@ -17,6 +17,8 @@ from calsync_core.core.reading import EXPANSION_MARGIN, earliest
 from calsync_core.core.rules import Scene, wanted
 from calsync_core.errors import LeaseBusy
 from calsync_core.models import (
+    Account,
+    AccountId,
     AccountStatus,
     Block,
     BlockState,
@@ -158,10 +160,11 @@ def gather(context: Context, owner: str, unplanned: Unplanned, before: PlanState
     intents = store.load_intents(owner, refs)
     states = {key: store.load_read_state(key) for key, calendar in scene.calendars.items() if calendar.enabled}
     owed = {key: store.load_debts(key) for key in scene.calendars}
+    accounts = {account.key: account for account in store.load_accounts(owner)}
     return Situation(
         scene=scene,
         keyring=context.keyring,
-        native_id=_native_ids(context, scene),
+        native_id=_native_ids(context, scene, accounts),
         now=context.clock.now(),
         horizon=horizon,
         guard=_guard(context, scene, states),
@@ -175,7 +178,7 @@ def gather(context: Context, owner: str, unplanned: Unplanned, before: PlanState
         doubtful=frozenset((key, debt.key) for key, debts in owed.items() for debt in debts),
         unread=frozenset(key for key, state in states.items() if not state.complete),
         judgeable=frozenset(key for key, state in states.items() if state.complete and state.cursor and not owed[key]),
-        barred=_barred(context, owner, scene),
+        barred=_barred(context, scene, accounts),
         parked=unfolded.parked,
     )
 
@@ -220,9 +223,7 @@ def _wishes(unfolded: Unfolded, scene: Scene, horizon: Window) -> list[Wanted]:
     return [*here, *(wish for wish in beyond if (wish.uid, wish.slot, wish.target_id) not in names)]
 
 
-def _native_ids(context: Context, scene: Scene) -> NativeId:
-    accounts = {account.key: account for account in context.store.load_accounts(scene.owner)}
-
+def _native_ids(context: Context, scene: Scene, accounts: Mapping[AccountId, Account]) -> NativeId:
     def native_id(target_id: CalendarId, key: str, generation: int) -> str:
         calendar = scene.calendars[target_id]
         return context.provider_of(accounts[calendar.account_id]).native_id(calendar, key, generation)
@@ -237,23 +238,22 @@ def _guard(context: Context, scene: Scene, states: Mapping[CalendarId, ReadState
         for intent in context.store.load_intents(scene.owner)
         if intent.operation.kind is OperationKind.DELETE and intent.operation.reason.suspicious
     )
+    deleted = context.store.count_deleted(scene.calendars, now - timedelta(hours=24))
+    live = context.store.count_live(scene.calendars, now)
     return Guard(
         most=context.policy.guard_max,
         share=context.policy.guard_share,
-        deleted={
-            key: context.store.count_deleted(key, now - timedelta(hours=24)) + about_to_go[key]
-            for key in scene.calendars
-        },
-        live={key: context.store.count_live(key, now) - about_to_go[key] for key in scene.calendars},
+        deleted={key: count + about_to_go[key] for key, count in deleted.items()},
+        live={key: count - about_to_go[key] for key, count in live.items()},
         emptied=frozenset(key for key, state in states.items() if state.emptied),
     )
 
 
-def _barred(context: Context, owner: str, scene: Scene) -> frozenset[CalendarId]:
+def _barred(context: Context, scene: Scene, accounts: Mapping[AccountId, Account]) -> frozenset[CalendarId]:
     """Targets whose login is somebody else's, or whose provider this process does not have."""
     barred = {
         account.key
-        for account in context.store.load_accounts(owner)
+        for account in accounts.values()
         if account.status is AccountStatus.IDENTITY_CHANGED or account.provider not in context.providers
     }
     return frozenset(key for key, calendar in scene.calendars.items() if calendar.account_id in barred)

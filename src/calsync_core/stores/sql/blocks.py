@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -35,23 +35,23 @@ _CALENDARS = sa.select(_CALENDAR.c.id).where(_CALENDAR.c.owner == sa.bindparam("
 _SIGHTINGS = (
     sa.select(_EVENT.c.calendar_id, _ITEM.c.key, _ITEM.c.etag, _EVENT.c.position, _EVENT.c.value)
     .join(_ITEM, (_ITEM.c.calendar_id == _EVENT.c.calendar_id) & (_ITEM.c.key_hash == _EVENT.c.key_hash))
-    .where(_EVENT.c.calendar_id == sa.bindparam("calendar_id"))
+    .where(_EVENT.c.calendar_id.in_(some("ids")))
 )
 _ALL_SIGHTINGS = _SIGHTINGS.where(_EVENT.c.mark_hash > "")
 _SIGHTINGS_BY_KEY = _SIGHTINGS.where(_EVENT.c.mark_hash.in_(some("hashes")))
-_DELETED = sa.select(_BLOCK.c.value).where(
-    _BLOCK.c.source_id == sa.bindparam("source_id"),
+_DELETED = sa.select(_BLOCK.c.source_id, _BLOCK.c.value).where(
+    _BLOCK.c.source_id.in_(some("ids")),
     _BLOCK.c.state == str(BlockState.DELETED),
     _BLOCK.c.changed_at >= sa.bindparam("since"),
 )
 _LIVE = (
-    sa.select(sa.func.count())
-    .select_from(_BLOCK)
+    sa.select(_BLOCK.c.source_id, sa.func.count().label("blocks"))
     .where(
-        _BLOCK.c.source_id == sa.bindparam("source_id"),
+        _BLOCK.c.source_id.in_(some("ids")),
         _BLOCK.c.state == str(BlockState.LIVE),
         _BLOCK.c.slot_end > sa.bindparam("after"),
     )
+    .group_by(_BLOCK.c.source_id)
 )
 
 
@@ -96,25 +96,30 @@ class SQLBlocks(Role):
         rows: list[Any] = []
         with self._database.reading() as connection:
             ids = list(connection.scalars(_CALENDARS, {"owner": owner}))
-            for calendar_id in ids:
-                here = {"calendar_id": calendar_id}
+            for part in chunks(ids):
                 if keys is None:
-                    rows.extend(connection.execute(_ALL_SIGHTINGS, here))
+                    rows.extend(connection.execute(_ALL_SIGHTINGS, {"ids": part}))
                 for hashes in chunks(map(digest, keys or ())):
-                    rows.extend(connection.execute(_SIGHTINGS_BY_KEY, {**here, "hashes": hashes}))
+                    rows.extend(connection.execute(_SIGHTINGS_BY_KEY, {"ids": part, "hashes": hashes}))
         rows.sort(key=lambda row: (row.calendar_id, row.key, row.position))
         return [Sighting(row.calendar_id, decode(Event, row.value), row.etag) for row in rows]
 
-    def count_deleted(self, source_id: CalendarId, since: datetime) -> int:
+    def count_deleted(self, source_ids: Collection[CalendarId], since: datetime) -> Mapping[CalendarId, int]:
         """See ``BlockStore.count_deleted``."""
+        found = dict.fromkeys(source_ids, 0)
         with self._database.reading() as connection:
-            values = connection.scalars(_DELETED, {"source_id": source_id, "since": since})
-            return sum(deleted_suspiciously(decode(Block, value)) for value in values)
+            for ids in chunks(source_ids):
+                for row in connection.execute(_DELETED, {"ids": ids, "since": since}):
+                    found[row.source_id] += deleted_suspiciously(decode(Block, row.value))
+        return found
 
-    def count_live(self, source_id: CalendarId, after: datetime) -> int:
+    def count_live(self, source_ids: Collection[CalendarId], after: datetime) -> Mapping[CalendarId, int]:
         """See ``BlockStore.count_live``."""
+        found = dict.fromkeys(source_ids, 0)
         with self._database.reading() as connection:
-            return int(connection.scalar(_LIVE, {"source_id": source_id, "after": after}) or 0)
+            for ids in chunks(source_ids):
+                found |= {row.source_id: row.blocks for row in connection.execute(_LIVE, {"ids": ids, "after": after})}
+        return found
 
 
 def replace_blocks(connection: sa.Connection, blocks: Iterable[Block]) -> None:

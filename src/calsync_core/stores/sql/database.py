@@ -18,7 +18,7 @@ from sqlalchemy import exc
 
 from calsync_core.errors import ConfigurationError, InsideTransaction, InvalidValue
 from calsync_core.stores.sql.address import check_engine, parse_address
-from calsync_core.stores.sql.opening import PROMISED, READS, WRITES, Opened, borrow, open_database
+from calsync_core.stores.sql.opening import LEASES, PROMISED, READS, WRITES, Opened, borrow, open_database
 from calsync_core.stores.sql.schema import bring_up_to_date
 from calsync_core.stores.sql.trouble import Contended, in_our_words
 
@@ -94,7 +94,7 @@ class Database:
                 yield around.admit(writes=writes, promised=promised)
                 return
             opened = self._open()
-            options = {WRITES: True, PROMISED: promised} if writes else _reading(opened.engine)
+            options = {WRITES: True, PROMISED: promised, LEASES: {}} if writes else _reading(opened.engine)
             with (
                 opened.writing if writes else opened.reading,
                 opened.connect() as connection,

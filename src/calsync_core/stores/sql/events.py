@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from calsync_core.core.absorbing import Known, absorb, named_keys
 from calsync_core.core.extent import carries
-from calsync_core.errors import InvalidValue
+from calsync_core.errors import InvalidValue, UnknownCalendar
 from calsync_core.models import (
     BlockState,
     CalendarId,
@@ -65,12 +65,17 @@ _ENABLED = _CALENDARS.where(_CALENDAR.c.enabled)
 _BY_IDENTITY = (
     sa.select(_EVENT.c.calendar_id, _ITEM.c.key, _EVENT.c.position, _EVENT.c.value)
     .join(_ITEM, _SAME)
-    .where(_EVENT.c.calendar_id == _HERE, _EVENT.c.identity_hash.in_(some("hashes")))
+    .where(_EVENT.c.calendar_id.in_(some("ids")), _EVENT.c.identity_hash.in_(some("hashes")))
 )
 _NEAR = sa.select(_EVENT.c.identity).where(
     _EVENT.c.calendar_id == _HERE, _EVENT.c.plannable, _EVENT.c.starts_at < sa.bindparam("end")
 )
 _ENDING, _ENDLESS = _NEAR.where(_EVENT.c.ends_at >= sa.bindparam("start")), _NEAR.where(_EVENT.c.ends_at.is_(None))
+_STATE_OF = (
+    sa.select(tables.read_states.c.value)
+    .select_from(_CALENDAR.outerjoin(tables.read_states, tables.read_states.c.calendar_id == _CALENDAR.c.id))
+    .where(_CALENDAR.c.id == sa.bindparam("id"))
+)
 _UNPLANNED = sa.select(_LINE.c.id, _LINE.c.is_key, _LINE.c.word).where(_LINE.c.owner == sa.bindparam("owner"))
 
 
@@ -80,8 +85,10 @@ class SQLEvents(Role):
     def load_read_state(self, calendar_id: CalendarId) -> ReadState:
         """See ``EventStore.load_read_state``."""
         with self._database.reading() as connection:
-            require_calendar(connection, calendar_id)
-            return items.read_state(connection, calendar_id)
+            row = connection.execute(_STATE_OF, {"id": calendar_id}).one_or_none()
+        if row is None:
+            raise UnknownCalendar(f"calendar: there is none with id {calendar_id}")
+        return ReadState() if row.value is None else decode(ReadState, row.value)
 
     def save_read_state(self, lease: Lease, calendar_id: CalendarId, state: ReadState, at: datetime) -> None:
         """See ``EventStore.save_read_state``."""
@@ -97,14 +104,16 @@ class SQLEvents(Role):
         with self._database.writing() as connection:
             fence(connection, lease, changes.at)
             calendar = require_calendar(connection, calendar_id)
-            absorbed = absorb(changes, calendar, _known(connection, calendar_id, changes))
+            known = _known(connection, calendar_id, changes)
+            absorbed = absorb(changes, calendar, known)
             if absorbed.first_complete or absorbed.lines:
                 # Before the items: who forgets an account holds its owner first, too.
                 lock_owners(connection, {line.owner for line in absorbed.lines} | {calendar.owner})
-            items.replace_items(connection, calendar_id, absorbed.replaced)
+            gone = [item.key for item in absorbed.replaced if item.key in known.items]
+            items.delete_items(connection, calendar_id, [*absorbed.removed, *gone])
+            items.insert_items(connection, calendar_id, absorbed.replaced)
             items.refresh_items(connection, calendar_id, absorbed.refreshed)
             items.stamp_items(connection, calendar_id, absorbed.stamped, absorbed.round)
-            items.delete_items(connection, calendar_id, absorbed.removed)
             items.settle_debts(connection, calendar_id, absorbed.settled)
             items.owe_debts(connection, calendar_id, absorbed.debts)
             if absorbed.state is not None:
@@ -158,9 +167,10 @@ class SQLEvents(Role):
         """See ``EventStore.load_debts``."""
         statement = _DEBTS if due_at is None else _DEBTS_DUE
         with self._database.reading() as connection:
-            require_calendar(connection, calendar_id)
             rows = connection.execute(statement, {"calendar_id": calendar_id, "due_at": due_at})
             debts = [items.debt_of(row) for row in rows]
+            if not debts:
+                require_calendar(connection, calendar_id)
         return sorted(debts, key=lambda debt: (debt.since, debt.key))
 
     def load_events(self, owner: str, identities: Collection[str]) -> list[StoredEvent]:
@@ -168,9 +178,9 @@ class SQLEvents(Role):
         rows: list[Any] = []
         with self._database.reading() as connection:
             ids = list(connection.scalars(_ENABLED, {"owner": owner}))
-            for calendar_id in ids:
-                for hashes in chunks(map(digest, identities)):
-                    rows.extend(connection.execute(_BY_IDENTITY, {"calendar_id": calendar_id, "hashes": hashes}))
+            for hashes in chunks(map(digest, identities)):
+                for part in chunks(ids):
+                    rows.extend(connection.execute(_BY_IDENTITY, {"ids": part, "hashes": hashes}))
         rows.sort(key=lambda row: (row.calendar_id, row.key, row.position))
         return [StoredEvent(row.calendar_id, decode(Event, row.value)) for row in rows]
 

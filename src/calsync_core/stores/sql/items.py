@@ -13,17 +13,17 @@ from calsync_core.core.recording import owe, plannable
 from calsync_core.models import CalendarId, Debt, Event, ReadState
 from calsync_core.stores.sql import tables
 from calsync_core.stores.sql.codec import decode, digest, encode
-from calsync_core.stores.sql.rows import chunks, insert, replace, some
+from calsync_core.stores.sql.rows import chunks, insert, some
 
 __all__ = [
     "delete_items",
+    "insert_items",
     "load_debts_by_key",
     "load_events_by_key",
     "load_stored_items",
     "owe_debts",
     "read_state",
     "refresh_items",
-    "replace_items",
     "save_state",
     "stamp_items",
 ]
@@ -31,6 +31,7 @@ __all__ = [
 
 _ITEM, _EVENT, _DEBT, _STATE = tables.items, tables.events, tables.debts, tables.read_states
 _READ_STATE = sa.select(_STATE.c.value).where(_STATE.c.calendar_id == sa.bindparam("calendar_id"))
+_THE_STATE = sa.update(_STATE).where(_STATE.c.calendar_id == sa.bindparam("the_calendar"))
 _ITEMS = {
     column: sa.select(_ITEM).where(_ITEM.c.calendar_id == sa.bindparam("calendar_id"), column.in_(some("hashes")))
     for column in (_ITEM.c.key_hash, _ITEM.c.series_hash)
@@ -61,13 +62,9 @@ def read_state(connection: sa.Connection, calendar_id: CalendarId) -> ReadState:
 
 def save_state(connection: sa.Connection, calendar_id: CalendarId, state: ReadState) -> None:
     """Replace a calendar's read state."""
-    row = {
-        "calendar_id": calendar_id,
-        "due_at": state.due_at,
-        "failures": state.failures,
-        "value": encode(state),
-    }
-    replace(connection, tables.read_states.c.calendar_id, {calendar_id: row})
+    columns = {"due_at": state.due_at, "failures": state.failures, "value": encode(state)}
+    if not connection.execute(_THE_STATE, {"the_calendar": calendar_id, **columns}).rowcount:
+        insert(connection, _STATE, [{"calendar_id": calendar_id, **columns}])
 
 
 def load_stored_items(
@@ -97,11 +94,10 @@ def load_events_by_key(
     return found
 
 
-def replace_items(connection: sa.Connection, calendar_id: CalendarId, items: Sequence[StoredItem]) -> None:
-    """Insert or replace items with all their events."""
+def insert_items(connection: sa.Connection, calendar_id: CalendarId, items: Sequence[StoredItem]) -> None:
+    """Add items with all their events; none of them is there."""
     # First what can fail without the database.
     events = [row for item in items for row in _event_rows(calendar_id, item)]
-    delete_items(connection, calendar_id, [item.key for item in items])
     insert(connection, tables.items, [_item_row(calendar_id, item) for item in items])
     insert(connection, tables.events, events)
 

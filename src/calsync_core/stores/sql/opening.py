@@ -16,10 +16,13 @@ from sqlalchemy.pool import StaticPool
 from calsync_core.errors import ConfigurationError
 from calsync_core.stores.sql.address import Address
 
-__all__ = ["PROMISED", "READS", "WRITES", "Opened", "borrow", "check_server", "open_database"]
+__all__ = ["LEASES", "PROMISED", "READS", "WRITES", "Opened", "borrow", "check_server", "open_database"]
 
 READS, WRITES, PROMISED = "calsync_reads", "calsync_writes", "calsync_promised"
 """Execution options: what a transaction is for."""
+
+LEASES = "calsync_leases"
+"""Execution option: the leases whose rows a transaction has locked, as they are, by name."""
 
 _IDLE_SECONDS = 60
 """A transaction of ours asks something all the time. One that does not belongs to a machine that is gone."""

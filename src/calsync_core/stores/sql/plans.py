@@ -167,8 +167,9 @@ class SQLPlans(Role):
         lines = {"target_id": target_id, "at": at, "name": lease.name, "token": lease.token, "limit": max(0, limit)}
         with self._database.writing() as connection:
             fence(connection, lease, at)
-            require_calendar(connection, target_id)
             rows = list(connection.execute(_CLAIMABLE, lines))
+            if not rows:
+                require_calendar(connection, target_id)
             for ids in chunks(row.id for row in rows):
                 connection.execute(_CLAIM, {"ids": ids, "the_name": lease.name, "the_token": lease.token})
         return [_intent(row, attempts=row.attempts + 1, in_doubt=row.attempts > 0) for row in rows]
@@ -245,8 +246,8 @@ def _save_settled(connection: sa.Connection, target_id: CalendarId, settled: Set
     seen_round = items.read_state(connection, target_id).round
     stored = items.load_stored_items(connection, target_id, [item.key for item in settled.written])
     replace_blocks(connection, settled.blocks)
-    items.delete_items(connection, target_id, settled.removed)
-    items.replace_items(
+    items.delete_items(connection, target_id, (*settled.removed, *stored))
+    items.insert_items(
         connection, target_id, [stored_item(item, stored.get(item.key), seen_round) for item in settled.written]
     )
     items.owe_debts(connection, target_id, settled.debts)

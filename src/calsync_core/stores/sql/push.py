@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from attrs import evolve
 
+from calsync_core.errors import UnknownCalendar
 from calsync_core.models import CalendarId, Lease, PushState, StoredSubscription, Watch
 from calsync_core.stores.sql import tables
 from calsync_core.stores.sql.codec import decode, digest, encode
@@ -108,8 +109,9 @@ class SQLPush(Role):
             statement, columns["answered"] = _ANSWERED, answered
         with self._database.writing() as connection:
             fence(connection, lease, at)
-            require_calendar(connection, calendar_id)
-            connection.execute(statement, columns)
+            # Each calendar has a row from its beginning.
+            if not connection.execute(statement, columns).rowcount:
+                raise UnknownCalendar(f"calendar: there is none with id {calendar_id}")
 
     def call_for_checks(self, calendar_ids: Collection[CalendarId]) -> None:
         """See ``PushStore.call_for_checks``."""

@@ -30,6 +30,7 @@ from calsync_core.models import (
 from calsync_core.stores.sql import tables
 from calsync_core.stores.sql.codec import decode
 from calsync_core.stores.sql.database import Database
+from calsync_core.stores.sql.opening import LEASES
 
 __all__ = [
     "CHUNK",
@@ -46,6 +47,7 @@ __all__ = [
     "load_plan_state",
     "lock_owners",
     "note",
+    "note_lease",
     "replace",
     "require_account",
     "require_calendar",
@@ -189,11 +191,23 @@ _LEASE = sa.select(tables.leases).where(tables.leases.c.name == sa.bindparam("na
 
 
 def lease_now(connection: sa.Connection, name: str) -> tuple[Lease | None, int]:
-    """The lease of this name if somebody has it, and the last token given; its row stays locked."""
-    row = connection.execute(_LEASE, {"name": name}).one_or_none()
-    if row is None or row.expires_at is None:
-        return None, row.token if row else 0
-    return Lease(row.name, row.holder, row.token, row.expires_at), row.token
+    """The lease of this name if somebody has it, and the last token given; its row stays locked, and is read once in
+    each transaction.
+    """
+    known = connection.get_execution_options().get(LEASES, {})
+    if name not in known:
+        row = connection.execute(_LEASE, {"name": name}).one_or_none()
+        if row is None or row.expires_at is None:
+            known[name] = None, row.token if row else 0
+        else:
+            known[name] = Lease(row.name, row.holder, row.token, row.expires_at), row.token
+    current: tuple[Lease | None, int] = known[name]
+    return current
+
+
+def note_lease(connection: sa.Connection, lease: Lease, *, free: bool = False) -> None:
+    """Remember in this transaction how it left a lease whose row it has locked."""
+    connection.get_execution_options().get(LEASES, {})[lease.name] = (None if free else lease), lease.token
 
 
 def fence(connection: sa.Connection, lease: Lease, at: datetime) -> None:
@@ -245,10 +259,7 @@ def forget_shape(connection: sa.Connection, owners: Iterable[str]) -> None:
 
 
 def note(connection: sa.Connection, lines: Collection[Line], calendar_id: CalendarId | None) -> None:
-    """Append to the journal."""
-    if not lines:
-        return
-    lock_owners(connection, {line.owner for line in lines})
+    """Append to the journal of owners that are held."""
     insert(
         connection,
         tables.journal,

@@ -13,7 +13,7 @@ from calsync_core.models import CalendarId, Lease, SyncReport, Vitals, require_u
 from calsync_core.stores.sql import tables
 from calsync_core.stores.sql.codec import decode, encode
 from calsync_core.stores.sql.inbox import DONE
-from calsync_core.stores.sql.rows import Role, insert, insert_one, lease_now
+from calsync_core.stores.sql.rows import Role, insert, insert_one, lease_now, note_lease
 from calsync_core.stores.sql.vitals import count_vitals
 
 __all__ = ["SQLLeases", "SQLRuns"]
@@ -43,6 +43,7 @@ class SQLLeases(Role):
                 # The first one ever of this name: where another worker is faster, this call is repeated and finds it
                 # taken.
                 insert(connection, tables.leases, [{"name": name, **columns}])
+            note_lease(connection, lease)
             return lease
 
     def renew_lease(self, lease: Lease, ttl: float, at: datetime) -> Lease:
@@ -52,13 +53,15 @@ class SQLLeases(Role):
             if not is_newest(lease_now(connection, lease.name)[0], lease):
                 raise LeaseLost(f"lease {lease.name!r} is not ours any more")
             connection.execute(_THE_LEASE, {"the_name": lease.name, "expires_at": renewed.expires_at})
+            note_lease(connection, renewed)
         return renewed
 
     def release_lease(self, lease: Lease) -> None:
         """See ``LeaseStore.release_lease``. The row stays: its token must never be given again."""
         mine = {"the_name": lease.name, "the_token": lease.token, "the_holder": lease.holder}
         with self._database.writing() as connection:
-            connection.execute(_MY_LEASE, {**mine, "expires_at": None})
+            if connection.execute(_MY_LEASE, {**mine, "expires_at": None}).rowcount:
+                note_lease(connection, lease, free=True)
 
 
 class SQLRuns(Role):
