@@ -19,7 +19,17 @@ from calsync_core.core.identity import Keyring
 from calsync_core.credentials import Ask, Logins, Vault
 from calsync_core.errors import CalsyncError, ConfigurationError, LeaseBusy, LeaseLost, Stopped, StoreError
 from calsync_core.models import Account, Calendar, Lease, Notice, NoticeKind, Progress, SyncPolicy, Window
-from calsync_core.protocols import Clock, ExclusiveProvider, Notifier, Provider, RequestMeter, Session, Store
+from calsync_core.protocols import (
+    Clock,
+    EchoingProvider,
+    ExclusiveProvider,
+    Notifier,
+    Provider,
+    PushProvider,
+    RequestMeter,
+    Session,
+    Store,
+)
 
 __all__ = ["LEASE_SECONDS", "Context", "HeldLease"]
 
@@ -181,6 +191,9 @@ class Context:
         stopping: Set once no further request may be sent.
         silences: Servers that don't answer.
         told: Set while there are notices that this process has not tried to deliver.
+        pushing: The providers that can push, by name. To ask a provider each time what it can do would take longer than
+            to take in a push.
+        echoing: Those that want to hear an echo first.
     """
 
     store: Store
@@ -199,10 +212,17 @@ class Context:
     stopping: threading.Event = field(factory=threading.Event, init=False, repr=False)
     silences: Silences = field(factory=Silences, init=False, repr=False)
     told: threading.Event = field(factory=threading.Event, init=False, repr=False)
+    pushing: Mapping[str, PushProvider] = field(init=False, repr=False)
+    echoing: Mapping[str, EchoingProvider] = field(init=False, repr=False)
+    _exclusive: Mapping[str, ExclusiveProvider] = field(init=False, repr=False)
     _turns: dict[str, threading.Lock] = field(factory=dict, init=False, repr=False)
     _name: str = field(factory=lambda: f"{socket.gethostname()}/{uuid.uuid4().hex[:8]}", init=False)
 
     def __attrs_post_init__(self) -> None:
+        offered = self.providers.items()
+        self.pushing = {name: each for name, each in offered if isinstance(each, PushProvider)}
+        self.echoing = {name: each for name, each in offered if isinstance(each, EchoingProvider)}
+        self._exclusive = {name: each for name, each in offered if isinstance(each, ExclusiveProvider)}
         self.logins = Logins(
             store=self.store,
             providers=self.providers,
@@ -268,8 +288,9 @@ class Context:
             Stopped: the engine was told to stop while this waited.
         """
         name = f"calendar:{calendar.key}"
-        provider = self.provider_of(account)
-        if not isinstance(provider, ExclusiveProvider) or not provider.one_worker_per_login:
+        self.provider_of(account)
+        exclusive = self._exclusive.get(account.provider)
+        if exclusive is None or not exclusive.one_worker_per_login:
             with self.leases([name], first) as taken:
                 yield taken
             return

@@ -211,9 +211,9 @@ class _Keeper:
     def give_up(self) -> None:
         """End all there are; a login that is refused can't, and then the provider forgets them when they end."""
         stored = self.context.store.load_subscriptions(self.calendar.key)
-        provider = self.context.providers.get(self.account.provider)
+        provider = self.context.pushing.get(self.account.provider)
         session = self._session() if stored and self.account.status is AccountStatus.ACTIVE else None
-        if session is not None and isinstance(provider, PushProvider):
+        if session is not None and provider is not None:
             self._end(provider, session, stored)
         for one in self.context.store.load_subscriptions(self.calendar.key):
             self._forget(one)

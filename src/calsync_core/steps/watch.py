@@ -16,8 +16,7 @@ __all__ = ["keep_watch", "load_watch", "note_failed_read", "note_read", "note_wr
 
 def push_provider(context: Context, account: Account) -> PushProvider | None:
     """The account's provider, if it can push and there is an address to push to."""
-    provider = context.providers.get(account.provider)
-    return provider if context.webhook_url is not None and isinstance(provider, PushProvider) else None
+    return None if context.webhook_url is None else context.pushing.get(account.provider)
 
 
 def push_url(context: Context, account: Account) -> str:
