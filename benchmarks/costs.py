@@ -14,10 +14,9 @@ from datetime import timedelta
 from pathlib import Path
 
 import httpx
-import sqlalchemy as sa
 from attrs import define, field, frozen
+from benchmarks.counting import Counted, counting
 from benchmarks.requests_per_change import HOST, MOUNT, Case, Person
-from sqlalchemy import event
 
 from calsync_core import Account, BearerToken, SyncEngine
 from calsync_core.stores.sql import SQLStore
@@ -43,8 +42,7 @@ class _Meter(httpx.BaseTransport):
 
     inner: httpx.BaseTransport
     not_ours: float = 0.0
-    commits: int = 0
-    _wrote: set[int] = field(factory=set)
+    counted: Counted = field(factory=Counted)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         with self.elsewhere():
@@ -59,38 +57,23 @@ class _Meter(httpx.BaseTransport):
         finally:
             self.not_ours += time.process_time() - began
 
-    def listen(self, database: sa.Engine) -> None:
-        """Count its transactions that write."""
-
-        @event.listens_for(database, "after_cursor_execute")
-        def executed(connection: sa.Connection, _cursor: object, statement: str, *_: object) -> None:
-            if statement.split(None, 1)[0].upper() in {"INSERT", "UPDATE", "DELETE", "WITH"}:
-                self._wrote.add(id(connection))
-
-        @event.listens_for(database, "commit")
-        def committed(connection: sa.Connection) -> None:
-            self.commits += id(connection) in self._wrote
-            self._wrote.discard(id(connection))
-
     def cost(self, work: Callable[[], object], pieces: int = 1) -> Cost:
         """Of each of so many pieces that this work is."""
-        cpu, elsewhere, commits = time.process_time(), self.not_ours, self.commits
+        cpu, elsewhere, writing = time.process_time(), self.not_ours, self.counted.writing
         work()
         spent = time.process_time() - cpu - (self.not_ours - elsewhere)
-        return Cost(1000 * spent / pieces, (self.commits - commits) / pieces)
+        return Cost(1000 * spent / pieces, (self.counted.writing - writing) / pieces)
 
 
 class _Bench:
     """One person's calendars, an engine over SQLite, and its endpoint."""
 
-    def __init__(self, provider: str, folder: Path) -> None:
+    def __init__(self, provider: str, folder: Path, counted: Counted) -> None:
         self.person = Person(Case(provider, 300, 3))
         service = self.person.service
-        self.meter = _Meter(service.simulator.transport())
-        database = sa.create_engine(f"sqlite:///{folder / provider}.db")
-        self.meter.listen(database)
+        self.meter = _Meter(service.simulator.transport(), counted=counted)
         self.engine = SyncEngine(
-            store=SQLStore(database),
+            store=SQLStore(f"sqlite:///{folder / provider}.db"),
             providers={provider: service.provider(self.meter)},
             secret="only for this benchmark",  # noqa: S106  (it guards nothing)
             clock=service.clock,
@@ -141,8 +124,8 @@ class _Bench:
 
 def measure(provider: str) -> dict[str, Cost]:
     """Each piece of work of one provider, by name; three targets, 300 events."""
-    with tempfile.TemporaryDirectory() as folder:
-        bench = _Bench(provider, Path(folder))
+    with tempfile.TemporaryDirectory() as folder, counting() as counted:
+        bench = _Bench(provider, Path(folder), counted)
         engine, meter, person = bench.engine, bench.meter, bench.person
         engine.sync_calendars_needing_polling()
         subscribing = meter.cost(lambda: engine.maintain_subscriptions(everything=True), len(bench.keys))

@@ -668,7 +668,7 @@ class Histories(RuleBasedStateMachine):
 
         stall = Stall(stop.boundary, meanwhile, dies=stop.dies)
         stalled = self.world.worker(
-            store=cast("Store", DyingStore(self.world.store, stall)),
+            store=cast("Store", DyingStore(self.world.store, stall, apart=True)),
             providers={kind: DyingProvider(adapter, stall) for kind, adapter in self.faulty.items()},
         )
         with suppress(Died):

@@ -48,7 +48,8 @@ class Order:
         ahead: Seconds that its clock is ahead of the others'.
         rounds: How many syncs; 0: until it is killed.
         task: ``sync``, or ``inbox``.
-        stop_at: At the n-th crossing of this boundary it stops itself, as ``kill -STOP`` would.
+        stop_at: At the n-th crossing of this boundary it stops itself, as ``kill -STOP`` would; no two calls of its
+            are one transaction.
         key: The store's encryption key.
         threads: Accounts and targets side by side.
     """
@@ -118,7 +119,8 @@ def work(order: Order) -> None:
     voice = _Voice(order)
     clock = SharedClock(Path(order.clock), order.ahead)
     store = SQLStore(order.url)
-    told = cast("Store", DyingStore(store, voice))  # it gets the port's methods where no checker sees them
+    apart = order.stop_at is not None
+    told = cast("Store", DyingStore(store, voice, apart=apart))  # it gets the port's methods where no checker sees them
     engine = engine_over(told, clock, order.logins, encryption_key=order.key, max_workers=order.threads)
     voice.say("ready", os.getpid())
     rounds = 0

@@ -425,4 +425,15 @@ def test_every_method_of_the_store_port_is_mortal() -> None:
     assert len(names) > 30
     for name in names:
         with pytest.raises(Died):
-            getattr(DyingStore(MemoryStore(), Toll(1)), name)()
+            getattr(DyingStore(MemoryStore(), Toll(1)), name)(list)  # dead before it looks at what it was given
+
+
+def test_what_is_done_together_has_boundaries_around_it_or_is_done_one_by_one() -> None:
+    crossed = []
+    for apart in (False, True):
+        toll = Toll()
+        store = DyingStore(MemoryStore(), toll, apart=apart)
+        assert store.together(lambda store=store: store.load_accounts()) == []  # type: ignore[misc]  # a lambda with a default
+        crossed.append(toll.crossed)
+    inside = ("before load_accounts", "after load_accounts")
+    assert crossed == [("before together", *inside, "after together"), inside]

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from attrs import evolve, field, frozen
 
-from calsync_core.core.recording import Line, line_for, owe, plannable
+from calsync_core.core.recording import Line, in_order, line_for, owe, plannable
 from calsync_core.errors import InvalidValue
 from calsync_core.models import Block, Calendar, ChangeCount, Changes, Debt, Event, Item, Mark, Moment, ReadState
 
@@ -121,7 +121,7 @@ def absorb(changes: Changes, calendar: Calendar, known: Known) -> Absorbed:
         removed=tuple(sorted(key for key in removed if key in known.items)),
         debts=tuple(owed.values()),
         settled=tuple(settled),
-        lines=tuple(sorted(_lines(changed, shown, settled, calendar, known, after))),
+        lines=in_order(_lines(changed, shown, settled, calendar, known, after)),
         count=_count(changed, known, after),
         state=_read_state(changes, known.state),
         first_complete=changes.snapshot_done and not known.state.complete,
@@ -171,7 +171,9 @@ def _removed(changes: Changes, after: Mapping[str, StoredItem], owed: Iterable[s
 
 def _same_events(before: StoredItem | None, after: StoredItem | None) -> bool:
     old, new = _exact_events(before), _exact_events(after)
-    return (before is None) == (after is None) and sorted(old, key=repr) == sorted(new, key=repr)
+    if (before is None) != (after is None) or len(old) != len(new):
+        return False
+    return old == new or (len(old) > 1 and sorted(old, key=repr) == sorted(new, key=repr))
 
 
 def _exact_events(item: StoredItem | None) -> list[tuple[object, ...]]:

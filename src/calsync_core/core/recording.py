@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from operator import attrgetter
 
 from attrs import define, evolve, field, frozen
 
@@ -40,6 +41,7 @@ __all__ = [
     "check_plan",
     "deleted_suspiciously",
     "holds",
+    "in_order",
     "is_newest",
     "line_for",
     "lives",
@@ -58,7 +60,7 @@ LONGEST_WAIT = timedelta(hours=1)
 """An intent that keeps failing is tried at least this often, unless the provider asks for more patience."""
 
 
-@frozen(order=True)
+@frozen
 class Line:
     """One journal line: something of this owner's must be planned again.
 
@@ -70,6 +72,11 @@ class Line:
     owner: str
     word: str
     is_key: bool = False
+
+
+def in_order(lines: Iterable[Line]) -> tuple[Line, ...]:
+    """Always the same order. By a key: two values compared as they are would be made into tuples each time."""
+    return tuple(sorted(lines, key=attrgetter("owner", "word", "is_key")))
 
 
 def line_for(block: Block) -> Line:
@@ -222,7 +229,7 @@ def settle(
         written=tuple(batch.written.values()),
         removed=tuple(batch.removed),
         debts=tuple(batch.debts.values()),
-        lines=tuple(sorted(batch.lines)),
+        lines=in_order(batch.lines),
         closed=tuple(closed),
         waiting=waiting,
         wrote=wrote,

@@ -36,6 +36,7 @@ from calsync_core.protocols.store import (
     PlanStore,
     RunStore,
     Store,
+    TransactionStore,
 )
 
 __all__ = [
@@ -72,6 +73,7 @@ __all__ = [
     "Store",
     "Subscription",
     "TokenSource",
+    "TransactionStore",
     "new_state",
     "nothing_known",
     "same_state",

@@ -3,7 +3,7 @@
 Common to all methods:
 
 * **Atomic**: each call is one transaction; it happened wholly or not at all, and survives a crash once it returned.
-  No transaction stays open between calls.
+  No transaction stays open between calls, but for those that ``together`` puts into one.
 * **Fenced**: a method that takes a lease checks, inside its transaction, that the lease is still the newest of its
   name and not expired at the time given, and raises ``LeaseLost`` otherwise without writing (decision 13).
 * **Order**: lists come back in ascending id order unless said otherwise.
@@ -18,9 +18,9 @@ Common to all methods:
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeVar, runtime_checkable
 
 from calsync_core.models import (
     Account,
@@ -61,7 +61,30 @@ __all__ = [
     "PlanStore",
     "RunStore",
     "Store",
+    "TransactionStore",
 ]
+
+T = TypeVar("T")
+
+
+@runtime_checkable
+class TransactionStore(Protocol):
+    """Several calls as one."""
+
+    def together(self, call: Callable[[], T], *, writes: bool = True) -> T:
+        """Do what ``call`` asks of this store, in this thread, in one transaction, and return what it returns: commits
+        and round trips are what a database is slow at.
+
+        Where another transaction was in the way, all is undone and it is called once more: it changes nothing but this
+        store. If it raises, nothing of it happened. One inside another one is a part of it. A store that has no such
+        transactions simply calls it, and keeps what was done before it raised: the engine relies on nothing but what
+        each single call promises.
+
+        Args:
+            call: Asks nothing but this store, and so never waits for a provider. ``save_notifications`` and
+                ``save_credential``, whose word is given to somebody outside, have a transaction of their own.
+            writes: False: it only loads; a database then sees to it that all of it is of one moment.
+        """
 
 
 @runtime_checkable
@@ -202,13 +225,13 @@ class BlockStore(Protocol):
     def load_sightings(self, owner: str, keys: Collection[str] | None = None) -> list[Sighting]:
         """Events with a mark of one of these keys on the owner's calendars (disabled ones included), or all."""
 
-    def count_deleted(self, source_id: CalendarId, since: datetime) -> int:
-        """How many blocks for this source were deleted for a suspicious reason (state DELETED, ``deleted_for``
-        suspicious, ``changed_at`` at or after ``since``).
+    def count_deleted(self, source_ids: Collection[CalendarId], since: datetime) -> Mapping[CalendarId, int]:
+        """How many blocks for each of these sources were deleted for a suspicious reason (state DELETED,
+        ``deleted_for`` suspicious, ``changed_at`` at or after ``since``); 0 where there are none.
         """
 
-    def count_live(self, source_id: CalendarId, after: datetime) -> int:
-        """How many blocks of this source are LIVE and end after the instant."""
+    def count_live(self, source_ids: Collection[CalendarId], after: datetime) -> Mapping[CalendarId, int]:
+        """How many blocks of each of these sources are LIVE and end after the instant; 0 where there are none."""
 
 
 @runtime_checkable
@@ -376,6 +399,7 @@ class RunStore(Protocol):
 
 @runtime_checkable
 class Store(
+    TransactionStore,
     DirectoryStore,
     EventStore,
     BlockStore,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from attrs import evolve
 
 from calsync_core.errors import AuthExpired, IdentityChanged, ProviderError, RateLimited, Unreachable
-from calsync_core.models import Account, AccountStatus, Calendar, CalendarId, CalendarStatus, NoticeKind
+from calsync_core.models import Account, AccountStatus, Calendar, CalendarId, CalendarStatus, NoticeKind, ReadState
 from calsync_core.protocols import RequestMeter, Session
 from calsync_core.steps.context import Context
 from calsync_core.steps.run import Run
@@ -106,9 +106,13 @@ def wait_as_told(context: Context, account: Account, calendar_id: CalendarId) ->
         AuthExpired: the login is refused, and its next probe is not due (I-35).
         RateLimited: the provider asked for patience (I-33).
     """
-    now = context.clock.now()
-    for calendar in context.store.load_calendars(account_id=account.key):
-        state = context.store.load_read_state(calendar.key)
+    now, store = context.clock.now(), context.store
+
+    def look() -> list[tuple[Calendar, ReadState]]:
+        calendars = store.load_calendars(account_id=account.key)
+        return [(calendar, store.load_read_state(calendar.key)) for calendar in calendars]
+
+    for calendar, state in store.together(look, writes=False):
         if state.due_at is None or state.due_at <= now:
             continue
         pause = (state.due_at - now).total_seconds()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from attrs import evolve, frozen
 
@@ -13,6 +13,7 @@ from calsync_core.models import (
     Calendar,
     CalendarStatus,
     Intent,
+    Lease,
     Outcome,
     OutcomeStatus,
 )
@@ -45,28 +46,29 @@ def apply_intents(context: Context, run: Run, account: Account, calendar: Calend
     Raises:
         ProviderError: the rest of the intents are kept for later; what happened before is recorded.
     """
-    with context.at_work(account, calendar) as lease:
+    limit = context.writer_of(account).batch_size
+
+    def claim(lease: Lease) -> list[Intent]:
+        return context.store.claim_intents(lease, calendar.key, limit, context.clock.now())
+
+    with context.put_to_work(account, calendar, claim) as (lease, claimed):
         session = context.session(account, run.meter, lease)
-        limit = context.writer_of(account).batch_size
         done = 0
         conflicts = False
         since = context.clock.now()
-        more = True
-        while more and (
-            intents := context.store.claim_intents(lease.current(), calendar.key, limit, context.clock.now())
-        ):
+        intents = claimed
+        while intents:
             more = len(intents) == limit
-            batch = _Batch(context, run, session, calendar, lease)
-            outcomes = batch.apply(intents)
-            conflicts = conflicts or any(outcome.status in _IN_CONFLICT for outcome in outcomes)
-            if any(outcome.status is OutcomeStatus.DONE for outcome in outcomes):
-                note_write(context, lease, account, calendar, since)
+            batch = _Batch(context, run, session, calendar, lease, since)
+            outcomes = batch.apply(intents, last=not (more or conflicts))
+            conflicts = conflicts or _in_conflict(outcomes)
             done += len(outcomes)
             context.progress("apply", calendar.name, done)
+            intents = claim(lease.current()) if more else []
         if conflicts:
             settle_debts(context, run, session, calendar, lease)
-        if done and calendar.status is CalendarStatus.READ_ONLY:
-            set_calendar_status(context, calendar, CalendarStatus.OK)
+    if done and calendar.status is CalendarStatus.READ_ONLY:
+        set_calendar_status(context, calendar, CalendarStatus.OK)
     context.progress("apply", calendar.name, done, done, over=True)
 
 
@@ -79,10 +81,13 @@ class _Batch:
     session: Session
     calendar: Calendar
     lease: HeldLease
+    since: datetime
 
-    def apply(self, intents: Sequence[Intent]) -> list[Outcome]:
+    def apply(self, intents: Sequence[Intent], *, last: bool) -> list[Outcome]:
         """Record outcomes soon after they come, those of one answer together; an intent without one may have happened
         and is looked up next time.
+
+        With the ``last`` ones that are for this lease, it is given back, unless something is in conflict.
         """
         provider = self.context.writer_of(self.session.account)
         outcomes: list[Outcome] = []
@@ -93,7 +98,7 @@ class _Batch:
                 if self.context.clock.monotonic() - since >= _SOON_SECONDS:
                     self._record(outcomes[recorded:])
                     recorded, since = len(outcomes), self.context.clock.monotonic()
-            self._record(outcomes[recorded:])
+            self._conclude(outcomes[recorded:], outcomes, last=last and not _in_conflict(outcomes))
             self._count(intents, outcomes)
         except ProviderError as error:
             told = {outcome.intent_id for outcome in outcomes}
@@ -122,11 +127,35 @@ class _Batch:
         self.context.store.save_read_state(self.lease.current(), self.calendar.key, waiting, now)
 
     def _record(self, outcomes: Sequence[Outcome]) -> None:
-        if not outcomes:
-            return
-        now = self.context.clock.now()
-        lease, run_id = self.lease.current(), self.run.number(self.context.store)
-        self.context.store.record_outcomes(lease, self.calendar.key, outcomes, now, run_id=run_id)
+        if outcomes:
+            run_id = self.run.number(self.context.store)
+            self._save(self.lease.current(), outcomes, run_id)
+
+    def _conclude(self, left: Sequence[Outcome], outcomes: Sequence[Outcome], *, last: bool) -> None:
+        """Record what is left, and what the watch on the calendar should know of it all, in one transaction."""
+        written = any(outcome.status is OutcomeStatus.DONE for outcome in outcomes)
+        # Not in that transaction: it may be undone and begun again.
+        run_id = self.run.number(self.context.store) if left else None
+
+        def conclude(lease: Lease) -> None:
+            if left:
+                self._save(lease, left, run_id)
+            if written:
+                note_write(self.context, lease, self.session.account, self.calendar, self.since)
+
+        if last:
+            self.lease.last(conclude)
+        elif left or written:
+            lease = self.lease.current()
+            self.context.store.together(lambda: conclude(lease))
+
+    def _save(self, lease: Lease, outcomes: Sequence[Outcome], run_id: int | None) -> None:
+        store, now = self.context.store, self.context.clock.now()
+        store.record_outcomes(lease, self.calendar.key, outcomes, now, run_id=run_id)
+
+
+def _in_conflict(outcomes: Sequence[Outcome]) -> bool:
+    return any(outcome.status in _IN_CONFLICT for outcome in outcomes)
 
 
 def _put_off(intent: Intent, error: ProviderError) -> Outcome:

@@ -7,23 +7,26 @@ import os
 import socket
 import threading
 import uuid
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
 from attrs import define, field
 
 from calsync_core.core.identity import Keyring
 from calsync_core.credentials import Ask, Logins, Vault
-from calsync_core.errors import ConfigurationError, LeaseBusy, LeaseLost, Stopped, StoreError
+from calsync_core.errors import CalsyncError, ConfigurationError, LeaseBusy, LeaseLost, Stopped, StoreError
 from calsync_core.log import Logger
 from calsync_core.models import Account, Calendar, Lease, Notice, NoticeKind, Progress, SyncPolicy, Window
 from calsync_core.protocols import (
     Clock,
+    EchoingProvider,
     ExclusiveProvider,
     Notifier,
     Provider,
     PublishingProvider,
+    PushProvider,
     RequestMeter,
     Session,
     Store,
@@ -43,6 +46,8 @@ _LONGEST_PAUSE_SECONDS = 2.0
 
 log = Logger("calsync_core")
 
+T = TypeVar("T")
+
 
 @define
 class HeldLease:
@@ -52,6 +57,7 @@ class HeldLease:
     _clock: Clock
     _lease: Lease
     _under: HeldLease | None = None
+    _over: bool = False
 
     def current(self) -> Lease:
         """The lease, renewed if need be, and so the one it was taken under.
@@ -88,9 +94,35 @@ class HeldLease:
             over.set()
             keeper.join()
 
+    def last(self, call: Callable[[Lease], T]) -> T:
+        """Store the last that there is to store under it, and give it back, in one transaction.
+
+        Args:
+            call: Stores it, under the lease it is given; asks nothing but the store, and may be called again.
+
+        Raises:
+            LeaseLost: it has passed to another worker.
+        """
+        lease = self.current()
+
+        def done() -> T:
+            answer = call(lease)
+            self._give_back()
+            return answer
+
+        answer = self._store.together(done)
+        self._over = True
+        return answer
+
     def release(self) -> None:
-        """Give it back."""
+        """Give it back, and the one it was taken under, unless that is done."""
+        if not self._over:
+            self._store.together(self._give_back)
+
+    def _give_back(self) -> None:
         self._store.release_lease(self._lease)
+        if self._under is not None:
+            self._under._give_back()  # noqa: SLF001  (one of its own kind)
 
 
 class _GuardedMeter(RequestMeter):
@@ -160,6 +192,9 @@ class Context:
         stopping: Set once no further request may be sent.
         silences: Servers that don't answer.
         told: Set while there are notices that this process has not tried to deliver.
+        pushing: The providers that can push, by name. To ask a provider each time what it can do would take longer than
+            to take in a push.
+        echoing: Those that want to hear an echo first.
     """
 
     store: Store
@@ -178,10 +213,17 @@ class Context:
     stopping: threading.Event = field(factory=threading.Event, init=False, repr=False)
     silences: Silences = field(factory=Silences, init=False, repr=False)
     told: threading.Event = field(factory=threading.Event, init=False, repr=False)
+    pushing: Mapping[str, PushProvider] = field(init=False, repr=False)
+    echoing: Mapping[str, EchoingProvider] = field(init=False, repr=False)
+    _exclusive: Mapping[str, ExclusiveProvider] = field(init=False, repr=False)
     _turns: dict[str, threading.Lock] = field(factory=dict, init=False, repr=False)
     _name: str = field(factory=lambda: f"{socket.gethostname()}/{uuid.uuid4().hex[:8]}", init=False)
 
     def __attrs_post_init__(self) -> None:
+        offered = self.providers.items()
+        self.pushing = {name: each for name, each in offered if isinstance(each, PushProvider)}
+        self.echoing = {name: each for name, each in offered if isinstance(each, EchoingProvider)}
+        self._exclusive = {name: each for name, each in offered if isinstance(each, ExclusiveProvider)}
         self.logins = Logins(
             store=self.store,
             providers=self.providers,
@@ -235,58 +277,98 @@ class Context:
 
     @contextmanager
     def at_work(self, account: Account, calendar: Calendar) -> Iterator[HeldLease]:
+        """See ``put_to_work``, where there is nothing to be asked at once."""
+        with self.put_to_work(account, calendar, _nothing) as (lease, _):
+            yield lease
+
+    @contextmanager
+    def put_to_work(
+        self, account: Account, calendar: Calendar, first: Callable[[Lease], T]
+    ) -> Iterator[tuple[HeldLease, T]]:
         """Hold the lease of a calendar while requests about it are sent, and its login's where that admits one worker.
+
+        Args:
+            account: The calendar's.
+            calendar: To work on.
+            first: See ``leases``.
 
         Raises:
             LeaseBusy: another worker is still at it.
             Stopped: the engine was told to stop while this waited.
         """
         name = f"calendar:{calendar.key}"
-        provider = self.provider_of(account)
-        if not isinstance(provider, ExclusiveProvider) or not provider.one_worker_per_login:
-            with self.lease(name) as lease:
-                yield lease
+        self.provider_of(account)
+        exclusive = self._exclusive.get(account.provider)
+        if exclusive is None or not exclusive.one_worker_per_login:
+            with self.leases([name], first) as taken:
+                yield taken
             return
         who = hashlib.sha256(f"{account.provider}:{account.subject or account.key}".encode()).hexdigest()[:32]
         # Threads of this process wait for each other here and not by asking the store again and again.
         turn = self._turns.setdefault(who, threading.Lock())
-        with turn, self.lease(f"login:{who}") as login, self.lease(name, under=login) as lease:
-            yield lease
+        with turn, self.leases([f"login:{who}", name], first) as taken:
+            yield taken
 
     @contextmanager
-    def lease(self, name: str, *, wait: bool = True, under: HeldLease | None = None) -> Iterator[HeldLease]:
-        """Hold a lease; waits for another worker to finish, or to be dead for a lease's length, unless told not to.
+    def lease(self, name: str, *, wait: bool = True) -> Iterator[HeldLease]:
+        """Hold one lease; see ``leases``."""
+        with self.leases([name], _nothing, wait=wait) as (held, _):
+            yield held
+
+    @contextmanager
+    def leases(
+        self, names: Sequence[str], first: Callable[[Lease], T], *, wait: bool = True
+    ) -> Iterator[tuple[HeldLease, T]]:
+        """Hold leases; waits for another worker to finish, or to be dead for a lease's length, unless told not to.
 
         Args:
-            name: What to work on.
+            names: What to work on. The others are kept as long as the last one is, which is the one that is given.
+            first: What to ask of the store under it, in the transaction that takes it; its answer is given, too. It
+                asks nothing but the store, and may be called again.
             wait: False: give up at once.
-            under: Another lease that is kept as long as this one is.
 
         Raises:
             LeaseBusy: another worker is still at it.
         """
-        taken = self._acquire(name, patience=_PATIENCE_SECONDS if wait else 0.0)
-        held = HeldLease(self.store, self.clock, taken, under)
+        taken, answer = self._acquire(names, first, patience=_PATIENCE_SECONDS if wait else 0.0)
+        held: HeldLease | None = None
+        for lease in taken:
+            held = HeldLease(self.store, self.clock, lease, held)
+        assert held is not None  # noqa: S101  (at least one name)
         try:
-            yield held
+            yield held, answer
         finally:
             held.release()
 
-    def _acquire(self, name: str, *, patience: float) -> Lease:
+    def _acquire(self, names: Sequence[str], first: Callable[[Lease], T], *, patience: float) -> tuple[list[Lease], T]:
         deadline = self.clock.monotonic() + patience
         pause = _FIRST_PAUSE_SECONDS
         while True:
             try:
-                return self.store.acquire_lease(name, self.holder, LEASE_SECONDS, self.clock.now())
+                return self.store.together(lambda: self._taken(names, first))
             except LeaseBusy:
                 if self.clock.monotonic() >= deadline:
                     raise
             if self.stopping.is_set():
                 raise Stopped("the engine was told to stop")
             if pause == _FIRST_PAUSE_SECONDS:
-                log.info("lease_awaited", lease=name)
+                log.info("lease_awaited", lease=names[-1])
             self.clock.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+
+    def _taken(self, names: Sequence[str], first: Callable[[Lease], T]) -> tuple[list[Lease], T]:
+        """All of them or none, also where the store can't undo what came before."""
+        taken: list[Lease] = []
+        try:
+            for name in names:
+                taken += [self.store.acquire_lease(name, self.holder, LEASE_SECONDS, self.clock.now())]
+            return taken, first(taken[-1])
+        except CalsyncError:
+            # In a transaction that failed, no statement is taken any more.
+            with suppress(StoreError):
+                for lease in taken:
+                    self.store.release_lease(lease)
+            raise
 
     def tell(self, kind: NoticeKind, owner: str, **detail: object) -> None:
         """Have the host notified: the notice is durable when this returns, and delivered by ``steps.notices``.
@@ -309,3 +391,7 @@ class Context:
             self.on_progress(Progress(step, subject, done, total, over))
         except Exception as error:  # noqa: BLE001  (the host's code may raise anything)
             log.warning("progress_failed", step=step, error=type(error).__name__)
+
+
+def _nothing(_lease: Lease) -> None:
+    pass

@@ -113,7 +113,7 @@ def _put_off(context: Context, calendar: Calendar, again: datetime) -> None:
         now = context.clock.now()
         watch = load_watch(context, calendar)
         if watch.due_at is None or watch.due_at <= now:
-            keep_watch(context, lease, account, calendar, evolve(watch, due_at=again))
+            keep_watch(context, lease.current(), account, calendar, evolve(watch, due_at=again))
         state = context.store.load_read_state(calendar.key)
         if state.due_at is not None and state.due_at <= now:
             set_due(context, lease, calendar, again)

@@ -10,26 +10,30 @@ import threading
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 
-from attrs import define, evolve, field
+from attrs import define, evolve, field, frozen
 
 from calsync_core.core import watching
-from calsync_core.errors import LeaseBusy, LeaseLost, ProviderError, UnknownCalendar
+from calsync_core.errors import LeaseBusy, LeaseLost, ProviderError
 from calsync_core.log import Logger
 from calsync_core.models import (
     Calendar,
     CalendarId,
     InboxReport,
     KnownItem,
+    Lease,
     NoticeKind,
     Notification,
     NotificationStatus,
     PushKind,
     SyncFailure,
     SyncType,
+    Watch,
 )
 from calsync_core.steps.access import usable
 from calsync_core.steps.context import Context, HeldLease
+from calsync_core.steps.due import loaded
 from calsync_core.steps.run import Run, each
 from calsync_core.steps.subscriptions import Wish, maintain
 from calsync_core.steps.sync import sync
@@ -67,11 +71,8 @@ class _Tally:
 def _notified(context: Context, owner: str | None = None) -> dict[str, list[Calendar]]:
     """Calendars with a notification that can be processed now, by their owners; all, or one owner's."""
     by_owner: dict[str, list[Calendar]] = defaultdict(list)
-    for calendar_id in context.store.load_notified(context.clock.now(), owner):
-        try:
-            calendar = context.store.load_calendar(calendar_id)
-        except UnknownCalendar:
-            continue
+    store, now = context.store, context.clock.now()
+    for calendar in store.together(lambda: loaded(context, store.load_notified(now, owner)), writes=False):
         by_owner[calendar.owner].append(calendar)
     return by_owner
 
@@ -83,8 +84,10 @@ def work_off(context: Context, owner: str | None = None) -> InboxReport:
 
     def attend(owner: str) -> None:
         try:
-            with context.lease(f"inbox:{owner}", wait=False) as lease, lease.kept():
-                tally.add(_Owner(context, lease, by_owner[owner]).work())
+            began = context.clock.monotonic()
+            claim = partial(_claimed, context, by_owner[owner])
+            with context.leases([f"inbox:{owner}"], claim, wait=False) as (lease, claimed), lease.kept():
+                tally.add(_Owner(context, lease, claimed, began).work())
         except (LeaseBusy, LeaseLost):
             # Another worker is at it, or took over from us; what came after it began waits for the next pass.
             return
@@ -93,28 +96,46 @@ def work_off(context: Context, owner: str | None = None) -> InboxReport:
     return tally.report
 
 
+@frozen
+class _Claimed:
+    """What waited for an owner's calendars.
+
+    Attributes:
+        calendars: With notifications.
+        notifications: Of each of them.
+        watches: What was known of their push.
+    """
+
+    calendars: Sequence[Calendar]
+    notifications: Mapping[CalendarId, Sequence[Notification]]
+    watches: Mapping[CalendarId, Watch]
+
+
+def _claimed(context: Context, calendars: Sequence[Calendar], lease: Lease) -> _Claimed:
+    """Take what waits for these calendars."""
+    now = context.clock.now()
+    watches = context.store.load_watches([calendar.key for calendar in calendars])
+    # A burst must not become a row of syncs (I-27).
+    cool = [calendar for calendar in calendars if watching.has_cooled(watches.get(calendar.key), now)]
+    taken = {calendar.key: context.store.claim_notifications(lease, calendar.key, now) for calendar in cool}
+    return _Claimed([calendar for calendar in cool if taken[calendar.key]], taken, watches)
+
+
 @define
 class _Owner:
     """The notifications of one owner's calendars, in use under the owner's lease of the inbox."""
 
     context: Context
     lease: HeldLease
-    calendars: Sequence[Calendar]
+    found: _Claimed
+    began: float
 
     def work(self) -> InboxReport:
-        """Claim, repair, read and write, and note for each notification what became of it."""
-        began_at, began = self.context.clock.now(), self.context.clock.monotonic()
-        watches = self.context.store.load_watches([calendar.key for calendar in self.calendars])
-        # A burst must not become a row of syncs (I-27).
-        cool = [calendar for calendar in self.calendars if watching.has_cooled(watches.get(calendar.key), began_at)]
-        claimed = {
-            calendar.key: self.context.store.claim_notifications(self.lease.current(), calendar.key, began_at)
-            for calendar in cool
-        }
-        calendars = [calendar for calendar in cool if claimed[calendar.key]]
+        """Repair, read and write, and note for each notification what became of it."""
+        calendars, claimed, watches = self.found.calendars, self.found.notifications, self.found.watches
         run = Run(SyncType.WEBHOOK)
         self._repair(run, calendars, claimed)
-        to_read = [calendar for calendar in calendars if self._tells_of_news(calendar, claimed[calendar.key])]
+        to_read = self._with_news()
         report = None
         if to_read:
             report = sync(
@@ -126,16 +147,30 @@ class _Owner:
             )
         if run.stopped:
             return InboxReport()
-        seconds = self.context.clock.monotonic() - began
-        settled = [
-            one
-            for calendar in calendars
-            for one in self._settle(run, calendar, claimed[calendar.key], seconds, read=calendar in to_read)
-        ]
-        self.context.store.settle_notifications(self.lease.current(), settled, self.context.clock.now())
+        seconds = self.context.clock.monotonic() - self.began
+
+        def settle(lease: Lease) -> list[Notification]:
+            settled = [
+                one
+                for calendar in calendars
+                for one in self._settle(run, calendar, claimed[calendar.key], seconds, read=calendar in to_read)
+            ]
+            self.context.store.settle_notifications(lease, settled, self.context.clock.now())
+            return settled
+
+        settled = self.lease.last(settle)
         echoed = sum(calendar.enabled for calendar in calendars if calendar not in to_read)
         echoed += len(to_read) if report is not None and report.echo else 0
         return _summary(settled, run.failures, echoed, None if report is None else report.id)
+
+    def _with_news(self) -> list[Calendar]:
+        """The calendars that must be read."""
+
+        def look() -> list[Calendar]:
+            claimed = self.found.notifications
+            return [each for each in self.found.calendars if self._tells_of_news(each, claimed[each.key])]
+
+        return self.context.store.together(look, writes=False)
 
     def _repair(
         self, run: Run, calendars: Sequence[Calendar], claimed: Mapping[CalendarId, Sequence[Notification]]

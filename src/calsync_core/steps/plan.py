@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, timedelta
+from functools import partial
 
 from attrs import evolve, frozen
 
@@ -16,11 +17,14 @@ from calsync_core.core.reading import EXPANSION_MARGIN, earliest
 from calsync_core.core.rules import Scene, wanted
 from calsync_core.errors import LeaseBusy
 from calsync_core.models import (
+    Account,
+    AccountId,
     AccountStatus,
     Block,
     BlockState,
     CalendarId,
     Event,
+    Lease,
     Mode,
     NoticeKind,
     Occurrence,
@@ -35,9 +39,11 @@ from calsync_core.models import (
     Wanted,
     Window,
 )
-from calsync_core.steps.context import Context
+from calsync_core.steps.context import Context, HeldLease
 
 __all__ = ["Unfolded", "gather", "observe_owner", "plan_owner", "preview_owner", "stage", "unfold"]
+
+_LOOKS_AGAIN = 2
 
 
 def plan_owner(context: Context, owner: str) -> Plan:
@@ -49,26 +55,41 @@ def plan_owner(context: Context, owner: str) -> Plan:
     if not _is_due(context, owner):
         return Plan(owner)
     with context.lease(f"owner:{owner}") as lease:
-        for last_try in (False, False, True):
-            # Both before what they speak of: what changes from here on is for the next plan.
-            unplanned, before = context.store.load_unplanned(owner), context.store.load_plan_state(owner)
-            situation = gather(context, owner, unplanned, before)
-            after = evolve(before, shape=context.shape, horizon_end=situation.horizon.end)
-            made = plan(situation)
-            _tell(context, owner, made, {block.ref: block for block in (*situation.blocks, *situation.others)})
+        for _ in range(_LOOKS_AGAIN):
             try:
-                now = context.clock.now()
-                context.store.save_plan(lease.current(), made, upto=unplanned.upto, state=after, at=now)
-                break
+                return _planned(context, owner, lease)
             except LeaseBusy:
                 # Another worker began to write one of these blocks meanwhile: look again.
-                if last_try:
-                    raise
+                continue
+        return _planned(context, owner, lease)
+
+
+def _planned(context: Context, owner: str, lease: HeldLease) -> Plan:
+    """Make the plan, and store it with what the host is to be told of it."""
+    unplanned, before, situation = context.store.together(partial(_look, context, owner), writes=False)
+    after = evolve(before, shape=context.shape, horizon_end=situation.horizon.end)
+    made = plan(situation)
+
+    def save(lease: Lease) -> None:
+        _tell(context, owner, made, {block.ref: block for block in (*situation.blocks, *situation.others)})
+        context.store.save_plan(lease, made, upto=unplanned.upto, state=after, at=context.clock.now())
+
+    lease.last(save)
     return made
 
 
+def _look(context: Context, owner: str) -> tuple[Unplanned, PlanState, Situation]:
+    unplanned, before = _progress(context, owner)
+    return unplanned, before, gather(context, owner, unplanned, before)
+
+
+def _progress(context: Context, owner: str) -> tuple[Unplanned, PlanState]:
+    # Both before what they speak of: what changes from here on is for the next plan.
+    return context.store.load_unplanned(owner), context.store.load_plan_state(owner)
+
+
 def _is_due(context: Context, owner: str) -> bool:
-    unplanned, state = context.store.load_unplanned(owner), context.store.load_plan_state(owner)
+    unplanned, state = context.store.together(partial(_progress, context, owner), writes=False)
     planned = (state.shape, state.horizon_end) == (context.shape, context.horizon().end)
     return bool(unplanned.uids or unplanned.keys) or not planned
 
@@ -77,7 +98,8 @@ def preview_owner(context: Context, owner: str) -> Plan:
     """The plan that would be stored now, or if the owner were more than observed; nothing is."""
     if context.store.load_mode(owner) is Mode.OBSERVE:
         return _all_due(context, owner)
-    return plan(gather(context, owner, context.store.load_unplanned(owner), context.store.load_plan_state(owner)))
+    _, _, situation = context.store.together(partial(_look, context, owner), writes=False)
+    return plan(situation)
 
 
 def observe_owner(context: Context, owner: str) -> Plan:
@@ -167,10 +189,11 @@ def gather(context: Context, owner: str, unplanned: Unplanned, before: PlanState
     intents = store.load_intents(owner, refs)
     states = {key: store.load_read_state(key) for key, calendar in scene.calendars.items() if calendar.enabled}
     owed = {key: store.load_debts(key) for key in scene.calendars}
+    accounts = {account.key: account for account in store.load_accounts(owner)}
     return Situation(
         scene=scene,
         keyring=context.keyring,
-        native_id=_native_ids(context, scene),
+        native_id=_native_ids(context, scene, accounts),
         now=context.clock.now(),
         horizon=horizon,
         guard=_guard(context, scene, states),
@@ -184,7 +207,7 @@ def gather(context: Context, owner: str, unplanned: Unplanned, before: PlanState
         doubtful=frozenset((key, debt.key) for key, debts in owed.items() for debt in debts),
         unread=frozenset(key for key, state in states.items() if not state.complete),
         judgeable=frozenset(key for key, state in states.items() if state.complete and state.cursor and not owed[key]),
-        barred=_barred(context, owner, scene),
+        barred=_barred(context, scene, accounts),
         parked=unfolded.parked,
     )
 
@@ -229,9 +252,7 @@ def _wishes(unfolded: Unfolded, scene: Scene, horizon: Window) -> list[Wanted]:
     return [*here, *(wish for wish in beyond if (wish.uid, wish.slot, wish.target_id) not in names)]
 
 
-def _native_ids(context: Context, scene: Scene) -> NativeId:
-    accounts = {account.key: account for account in context.store.load_accounts(scene.owner)}
-
+def _native_ids(context: Context, scene: Scene, accounts: Mapping[AccountId, Account]) -> NativeId:
     def native_id(target_id: CalendarId, key: str, generation: int) -> str:
         calendar = scene.calendars[target_id]
         return context.writer_of(accounts[calendar.account_id]).native_id(calendar, key, generation)
@@ -246,23 +267,22 @@ def _guard(context: Context, scene: Scene, states: Mapping[CalendarId, ReadState
         for intent in context.store.load_intents(scene.owner)
         if intent.operation.kind is OperationKind.DELETE and intent.operation.reason.suspicious
     )
+    deleted = context.store.count_deleted(scene.calendars, now - timedelta(hours=24))
+    live = context.store.count_live(scene.calendars, now)
     return Guard(
         most=context.policy.guard_max,
         share=context.policy.guard_share,
-        deleted={
-            key: context.store.count_deleted(key, now - timedelta(hours=24)) + about_to_go[key]
-            for key in scene.calendars
-        },
-        live={key: context.store.count_live(key, now) - about_to_go[key] for key in scene.calendars},
+        deleted={key: count + about_to_go[key] for key, count in deleted.items()},
+        live={key: count - about_to_go[key] for key, count in live.items()},
         emptied=frozenset(key for key, state in states.items() if state.emptied),
     )
 
 
-def _barred(context: Context, owner: str, scene: Scene) -> frozenset[CalendarId]:
+def _barred(context: Context, scene: Scene, accounts: Mapping[AccountId, Account]) -> frozenset[CalendarId]:
     """Targets whose login is somebody else's, or whose provider this process does not have."""
     barred = {
         account.key
-        for account in context.store.load_accounts(owner)
+        for account in accounts.values()
         if account.status is AccountStatus.IDENTITY_CHANGED or account.provider not in context.providers
     }
     return frozenset(key for key, calendar in scene.calendars.items() if calendar.account_id in barred)

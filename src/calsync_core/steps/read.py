@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from attrs import define, evolve
+from attrs import define, evolve, frozen
 
 from calsync_core.core.reading import earliest, relevant, retry_at
 from calsync_core.errors import AuthExpired, CursorExpired, NotFound, ProviderError, Unavailable
@@ -20,12 +20,14 @@ from calsync_core.models import (
     Account,
     Calendar,
     CalendarStatus,
+    ChangeCount,
     ChangePage,
     Changes,
     Cursor,
     Debt,
     Item,
     KnownItem,
+    Lease,
     ReadState,
     Unreadable,
     Window,
@@ -52,18 +54,26 @@ def read_calendar(
     Raises:
         ProviderError: noted in the calendar's ReadState, with the time of the next attempt; nothing was concluded.
     """
-    with context.at_work(account, calendar) as lease:
-        state = context.store.load_read_state(calendar.key)
+
+    def look(_lease: Lease) -> tuple[ReadState, list[Debt]]:
+        store = context.store
+        return store.load_read_state(calendar.key), store.load_debts(calendar.key, context.clock.now())
+
+    with context.put_to_work(account, calendar, look) as (lease, (state, debts)):
         session = context.session(account, run.reading, lease)
         reading = _Reading(context, run, session, calendar, lease, state)
         try:
             reading.read(full=full, afresh=afresh)
-            settle_debts(context, run, reading.session, calendar, lease)
+            if debts or reading.owes:
+                reading.close()
+                settle_debts(context, run, session, calendar, lease)
         except ProviderError as error:
-            note_failed_read(context, lease, account, calendar, reading.note_failure(error))
+            note_failed_read(context, lease.current(), account, calendar, reading.note_failure(error))
             raise
+        reading.end(account)
         run.read_through(calendar)
-        note_read(context, lease, account, calendar, found=calendar.key in run.changed, way=run.way)
+    if calendar.status is CalendarStatus.VANISHED:
+        set_calendar_status(context, calendar, CalendarStatus.OK)
     context.progress("read", calendar.name, reading.seen, over=True)
 
 
@@ -102,9 +112,30 @@ def settle_debts(context: Context, run: Run, session: Session, calendar: Calenda
     run.read(calendar, count, len(found.items))
 
 
+@frozen
+class _Step:
+    """A page, or what a whole snapshot means, ready to be stored.
+
+    Attributes:
+        processed: Items in it.
+        unchanged: Keys that it names besides.
+        news: Whether it can be news: see ``Run.read``.
+    """
+
+    changes: Changes
+    processed: int = 0
+    unchanged: int = 0
+    news: bool = True
+
+
 @define
 class _Reading:
-    """One read of one calendar."""
+    """One read of one calendar.
+
+    Attributes:
+        closing: What ends it, and is not stored yet: with it comes the cursor.
+        owes: Something in it is to be read by id at once.
+    """
 
     context: Context
     run: Run
@@ -115,22 +146,45 @@ class _Reading:
     round: int | None = None
     seen: int = 0
     lists_events: bool = False
+    closing: _Step | None = None
+    owes: bool = False
 
     def read(self, *, full: bool, afresh: bool) -> None:
-        """Page through the changes; the cursor is committed last, and only if every page came."""
+        """Page through the changes, and store all but what closes them: the cursor is committed last, and only if every
+        page came.
+        """
         cursor = None if full else self.state.cursor
         try:
             last = self._pages(cursor, afresh=afresh)
         except CursorExpired:
             log.info("cursor_expired", calendar=self.calendar.id)
             self._save_state(cursor=None)
-            self.round, self.seen, self.lists_events = None, 0, False
+            self.round, self.seen, self.lists_events, self.closing = None, 0, False, None
             # Afresh: the cursor may be of another shape, and equal etags may then stand for other events (I-12).
             last = self._pages(None, afresh=True)
         if self.round is not None:
-            self._commit(last)
-        if self.calendar.status is CalendarStatus.VANISHED:
-            set_calendar_status(self.context, self.calendar, CalendarStatus.OK)
+            self.closing = self._inferred(last)
+
+    def close(self) -> None:
+        """Store what closes it."""
+        closing, self.closing = self.closing, None
+        if closing is not None:
+            self._store(closing)
+
+    def end(self, account: Account) -> None:
+        """Store what closes it, if that is still to be done, and when to read next; and give the lease back."""
+        closing = self.closing
+
+        def conclude(lease: Lease) -> ChangeCount:
+            count = ChangeCount() if closing is None else self._save(lease, closing)
+            found = closing is not None and closing.news and count != ChangeCount()
+            found = found or self.calendar.key in self.run.changed
+            note_read(self.context, lease, account, self.calendar, found=found, way=self.run.way)
+            return count
+
+        count = self.lease.last(conclude)
+        if closing is not None:
+            self._count(closing, count)
 
     def note_failure(self, error: ProviderError) -> datetime:
         """Remember the failure; a vanished calendar keeps its events and blocks (I-42). Returns when to try again."""
@@ -161,14 +215,20 @@ class _Reading:
         request = ReadRequest(self.calendar, window, cursor, known)
         last = ChangePage()
         for page in provider.fetch_changes(self.session, request):
-            self._save_page(page)
+            self.close()
+            step = self._prepared(page)
+            if page.cursor is not None and self.round is None:
+                # What is incremental ends with its last page.
+                self.closing = step
+            else:
+                self._store(step)
             last = page
         if last.cursor is None:
             # A listing that ends without its cursor was cut off: what it did not name means nothing.
             raise Unavailable("the listing ended without a cursor")
         return last
 
-    def _save_page(self, page: ChangePage) -> None:
+    def _prepared(self, page: ChangePage) -> _Step:
         if page.snapshot and self.round is None:
             self.round = self.state.round + 1
             self._save_state(round=self.round)
@@ -190,13 +250,21 @@ class _Reading:
             present=page.present,
             debts=(*(_unreadable(item, now) for item in page.unreadable), *self._missing(doubts, now)),
             round=self.round,
-            # What is incremental ends with its last page; what a snapshot did not name is looked at first (I-11).
+            # What a snapshot did not name is looked at first (I-11).
             cursor=page.cursor if self.round is None else None,
         )
-        count = self.context.store.save_changes(self.lease.current(), self.calendar.key, changes)
+        self._look_at(changes.debts, now)
         self.seen += len(page.items)
-        unchanged = len(page.present) + len(page.removed) + len(page.unreadable)
-        self.run.read(self.calendar, count, len(page.items), unchanged, news=news)
+        return _Step(changes, len(page.items), len(page.present) + len(page.removed) + len(page.unreadable), news)
+
+    def _store(self, step: _Step) -> None:
+        self._count(step, self._save(self.lease.current(), step))
+
+    def _save(self, lease: Lease, step: _Step) -> ChangeCount:
+        return self.context.store.save_changes(lease, self.calendar.key, step.changes)
+
+    def _count(self, step: _Step, count: ChangeCount) -> None:
+        self.run.read(self.calendar, count, step.processed, step.unchanged, news=step.news)
         self.context.progress("read", self.calendar.name, self.seen)
 
     def _shows_events(self, page: ChangePage) -> bool:
@@ -207,8 +275,8 @@ class _Reading:
         blocks = {sighting.event.id for sighting in here if sighting.calendar_id == self.calendar.key}
         return not blocks.issuperset(page.present)
 
-    def _commit(self, last: ChangePage) -> None:
-        """Infer what a complete snapshot may infer, and save the cursor with it (I-11)."""
+    def _inferred(self, last: ChangePage) -> _Step:
+        """What a complete snapshot lets infer; the cursor is saved with it (I-11)."""
         now = self.context.clock.now()
         removed: list[str] = []
         debts: list[Debt] = []
@@ -234,8 +302,11 @@ class _Reading:
             cursor=last.cursor,
             snapshot_done=True,
         )
-        count = self.context.store.save_changes(self.lease.current(), self.calendar.key, changes)
-        self.run.read(self.calendar, count, 0)
+        self._look_at(changes.debts, now)
+        return _Step(changes)
+
+    def _look_at(self, debts: Iterable[Debt], now: datetime) -> None:
+        self.owes = self.owes or any(debt.due_at <= now for debt in debts)
 
     def _missing(self, blocks: Iterable[KnownItem], now: datetime) -> list[Debt]:
         """Blocks of ours that seem gone: to be read by id, once they are older than the provider's lag (I-47)."""

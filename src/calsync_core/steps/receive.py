@@ -1,6 +1,6 @@
 """What came to the webhook endpoint: authenticate it, and store it before anybody says that it was taken.
 
-Nothing is asked of a provider here, no lease is taken and no calendar read: two looks at the store and one write, so
+Nothing is asked of a provider here, no lease is taken and no calendar read: one look at the store and one write, so
 that the provider has its answer in milliseconds. A push proves itself by the secret of its subscription; whatever does
 not changes nothing, and is answered as if it had been taken, so that a forger learns nothing (I-26).
 """
@@ -10,17 +10,21 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
 from calsync_core.core import watching
 from calsync_core.errors import UnknownProvider
 from calsync_core.log import Logger
 from calsync_core.models import Notification, PushKind, PushReceipt, StoredSubscription
-from calsync_core.protocols import EchoingProvider, Push, PushProvider, PushRequest
+from calsync_core.protocols import Push, PushRequest
 from calsync_core.steps.context import Context
 
 __all__ = ["fingerprint", "receive"]
 
 log = Logger("calsync_core")
+
+_Believed: TypeAlias = tuple[Push, StoredSubscription]
+"""A push, and the subscription whose secret it carries."""
 
 
 def fingerprint(secret: str) -> str:
@@ -41,17 +45,21 @@ def receive(context: Context, name: str, request: PushRequest) -> PushReceipt:
         InvalidValue: it is no push of this provider's.
         StoreError: it can't be kept now: let the provider send it again.
     """
-    provider = context.providers.get(name)
-    if not isinstance(provider, PushProvider):
+    provider = context.pushing.get(name)
+    if provider is None:
         raise UnknownProvider("provider: there is none of this name that pushes")
-    if isinstance(provider, EchoingProvider):
-        reply = provider.read_handshake(request)
-        if reply is not None:
-            return PushReceipt(reply=reply)
+    echoing = context.echoing.get(name)
+    reply = None if echoing is None else echoing.read_handshake(request)
+    if reply is not None:
+        return PushReceipt(reply=reply)
     pushes = provider.read_push(request)
-    known = context.store.find_subscriptions(name, {push.subscription_id for push in pushes})
-    believed = [(push, known[push.subscription_id]) for push in pushes if _is_proven(push, known)]
-    fresh = _notifications(context, believed)
+
+    def look() -> tuple[list[_Believed], list[Notification]]:
+        known = context.store.find_subscriptions(name, {push.subscription_id for push in pushes})
+        believed = [(push, known[push.subscription_id]) for push in pushes if _is_proven(push, known)]
+        return believed, _notifications(context, believed)
+
+    believed, fresh = context.store.together(look, writes=False)
     stored = context.store.save_notifications(fresh) if fresh else 0
     if len(believed) < len(pushes):
         log.info("push_dropped", provider=name, dropped=len(pushes) - len(believed))
@@ -73,7 +81,7 @@ def _is_proven(push: Push, known: Mapping[str, StoredSubscription]) -> bool:
     return push.resource is None or found.resource is None or push.resource == found.resource
 
 
-def _notifications(context: Context, believed: Sequence[tuple[Push, StoredSubscription]]) -> list[Notification]:
+def _notifications(context: Context, believed: Sequence[_Believed]) -> list[Notification]:
     """One for each push that tells of something; that a subscription begins is no news."""
     telling = [(push, found) for push, found in believed if push.kind is not PushKind.CREATED]
     if not telling:

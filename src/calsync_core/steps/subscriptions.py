@@ -113,9 +113,12 @@ def _for_each(
     def look_after(calendar: Calendar) -> None:
         with run.surviving(None, calendar):
             account = context.store.load_account(calendar.account_id)
-            with run.surviving(account, calendar), context.at_work(account, calendar) as lease:
+            with (
+                run.surviving(account, calendar),
+                context.put_to_work(account, calendar, lambda _: _Found.of(context, calendar)) as (lease, found),
+            ):
                 tally.add("checked")
-                attend(_Keeper.of(context, run, calendar, lease, tally))
+                attend(_Keeper(context, run, lease, tally, found.account, found.calendar, found.called))
 
     each(look_after, calendars, at_most=context.max_workers)
     return SubscriptionReport(
@@ -123,23 +126,16 @@ def _for_each(
     )
 
 
-@define
-class _Keeper:
-    """One calendar's subscriptions, in use under its lease."""
+@frozen
+class _Found:
+    """A calendar and its account as they are once its lease is ours, and the call for a look that is answered then."""
 
-    context: Context
-    run: Run
     account: Account
     calendar: Calendar
-    lease: HeldLease
-    tally: _Tally
     called: int | None
-    """The call for a look that this one answers."""
-    again: datetime | None = None
-    """When to look after what could not be done now."""
 
     @classmethod
-    def of(cls, context: Context, run: Run, calendar: Calendar, lease: HeldLease, tally: _Tally) -> _Keeper:
+    def of(cls, context: Context, calendar: Calendar) -> _Found:
         """With everything as it is now: the host may have changed its mind while this waited for the lease.
 
         The call is read first. Whoever changes something calls after that, so what is read next is what was called for;
@@ -147,8 +143,26 @@ class _Keeper:
         """
         called = load_watch(context, calendar).called
         current = context.store.load_calendar(calendar.key)
-        account = context.store.load_account(current.account_id)
-        return cls(context, run, account, current, lease, tally, called)
+        return cls(context.store.load_account(current.account_id), current, called)
+
+
+@define
+class _Keeper:
+    """One calendar's subscriptions, in use under its lease.
+
+    Attributes:
+        called: The call for a look that this one answers.
+        again: When to look after what could not be done now.
+    """
+
+    context: Context
+    run: Run
+    lease: HeldLease
+    tally: _Tally
+    account: Account
+    calendar: Calendar
+    called: int | None
+    again: datetime | None = None
 
     def keep(self, wish: Wish) -> None:
         """Do what is needed and save what came of it.
@@ -197,9 +211,9 @@ class _Keeper:
     def give_up(self) -> None:
         """End all there are; a login that is refused can't, and then the provider forgets them when they end."""
         stored = self.context.store.load_subscriptions(self.calendar.key)
-        provider = self.context.providers.get(self.account.provider)
+        provider = self.context.pushing.get(self.account.provider)
         session = self._session() if stored and self.account.status is AccountStatus.ACTIVE else None
-        if session is not None and isinstance(provider, PushProvider):
+        if session is not None and provider is not None:
             self._end(provider, session, stored)
         for one in self.context.store.load_subscriptions(self.calendar.key):
             self._forget(one)
@@ -234,18 +248,17 @@ class _Keeper:
         self._save(load_watch(self.context, self.calendar))
 
     def _save(self, watch: Watch) -> None:
+        """The last that is done here."""
         if self.called is not None and self.calendar.enabled:
             # Who called wants it read, too.
             watch = evolve(watch, due_at=self.context.clock.now())
-        keep_watch(
-            self.context,
-            self.lease,
-            self.account,
-            self.calendar,
-            watch,
-            looked=True,
-            answered=self.called,
-            again=self.again,
+        self.lease.last(
+            lambda lease: keep_watch(
+                *(self.context, lease, self.account, self.calendar, watch),
+                looked=True,
+                answered=self.called,
+                again=self.again,
+            )
         )
 
     def _alive(self, wish: Wish) -> list[StoredSubscription]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from attrs import evolve
@@ -186,10 +187,14 @@ def converge(context: Context, run: Run, owners: Iterable[str], *, at_most: int 
 
 def pay_debts_of_disabled(context: Context, run: Run, owner: str) -> None:
     """Read by id what is owed on calendars that are no longer read: their blocks can't be taken back before."""
-    for calendar in context.store.load_calendars(owner=owner):
-        if calendar.enabled or not context.store.load_debts(calendar.key, context.clock.now()):
-            continue
-        stored = context.store.load_account(calendar.account_id)
+    now, store = context.clock.now(), context.store
+
+    def look() -> list[Calendar]:
+        off = [calendar for calendar in store.load_calendars(owner=owner) if not calendar.enabled]
+        return [calendar for calendar in off if store.load_debts(calendar.key, now)]
+
+    for calendar in store.together(look, writes=False):
+        stored = store.load_account(calendar.account_id)
         account = admit(context, run, stored) if stored.status is AccountStatus.ACTIVE else None
         if account is not None:
             with run.surviving(account, calendar), context.at_work(account, calendar) as lease:
@@ -201,8 +206,7 @@ def apply_all(context: Context, run: Run, targets: Collection[CalendarId], *, at
 
     def apply_one(calendar_id: CalendarId) -> None:
         with run.surviving(None):
-            calendar = context.store.load_calendar(calendar_id)
-            account = context.store.load_account(calendar.account_id)
+            calendar, account = context.store.together(partial(_both, context, calendar_id), writes=False)
             if account.status is AccountStatus.ACTIVE:
                 write(account, calendar)
 
@@ -223,6 +227,12 @@ def apply_all(context: Context, run: Run, targets: Collection[CalendarId], *, at
     each(apply_one, targets, at_most=at_most)
 
 
+def _both(context: Context, calendar_id: CalendarId) -> tuple[Calendar, Account]:
+    """A calendar and its account."""
+    calendar = context.store.load_calendar(calendar_id)
+    return calendar, context.store.load_account(calendar.account_id)
+
+
 def record(context: Context, run: Run, draft: SyncReport, owners: Collection[str]) -> SyncReport:
     """Record the run, which is over now, and tell the host."""
     horizon = context.horizon()
@@ -237,17 +247,21 @@ def record(context: Context, run: Run, draft: SyncReport, owners: Collection[str
         api_calls=run.meter.sent,
         reading_calls=run.reading.sent,
         time_window=(horizon.start.isoformat(), horizon.end.isoformat()),
-        held=sum(len(context.store.load_held(owner)) for owner in owners),
         errors=tuple(run.failures),
         observed=_observation(run),
         **counts,
     )
-    finished = context.store.save_run(finished)
-    # One that was told to stop is neither finished nor failed: the next one goes on.
-    for owner in owners if not run.stopped else ():
-        kind = NoticeKind.SYNC_FAILED if run.failed_for(owner) else NoticeKind.SYNC_FINISHED
-        context.tell(kind, owner, run=finished.id, writes=finished.writes, errors=len(finished.errors))
-    return finished
+
+    def save() -> SyncReport:
+        held = sum(len(context.store.load_held(owner)) for owner in owners)
+        saved = context.store.save_run(evolve(finished, held=held))
+        # One that was told to stop is neither finished nor failed: the next one goes on.
+        for owner in owners if not run.stopped else ():
+            kind = NoticeKind.SYNC_FAILED if run.failed_for(owner) else NoticeKind.SYNC_FINISHED
+            context.tell(kind, owner, run=saved.id, writes=saved.writes, errors=len(saved.errors))
+        return saved
+
+    return context.store.together(save)
 
 
 def _observation(run: Run) -> Observation | None:

@@ -7,17 +7,16 @@ from datetime import datetime
 from attrs import evolve
 
 from calsync_core.core import watching
-from calsync_core.models import Account, Calendar, PushState, SyncType, Watch
+from calsync_core.models import Account, Calendar, Lease, PushState, SyncType, Watch
 from calsync_core.protocols import PushProvider
-from calsync_core.steps.context import Context, HeldLease
+from calsync_core.steps.context import Context
 
 __all__ = ["keep_watch", "load_watch", "note_failed_read", "note_read", "note_write", "push_provider", "push_url"]
 
 
 def push_provider(context: Context, account: Account) -> PushProvider | None:
     """The account's provider, if it can push and there is an address to push to."""
-    provider = context.providers.get(account.provider)
-    return provider if context.webhook_url is not None and isinstance(provider, PushProvider) else None
+    return None if context.webhook_url is None else context.pushing.get(account.provider)
 
 
 def push_url(context: Context, account: Account) -> str:
@@ -32,7 +31,7 @@ def load_watch(context: Context, calendar: Calendar) -> Watch:
 
 def keep_watch(
     context: Context,
-    lease: HeldLease,
+    lease: Lease,
     account: Account,
     calendar: Calendar,
     watch: Watch,
@@ -68,12 +67,12 @@ def keep_watch(
     if notice is not None:
         context.tell(notice, calendar.owner, calendar=calendar.id, failures=watch.failures, error=watch.last_error)
         watch = watching.noted(watch, now)
-    context.store.save_watch(lease.current(), calendar.key, watch, state, now, answered=answered)
+    context.store.save_watch(lease, calendar.key, watch, state, now, answered=answered)
     return state
 
 
 def note_read(
-    context: Context, lease: HeldLease, account: Account, calendar: Calendar, *, found: bool, way: SyncType
+    context: Context, lease: Lease, account: Account, calendar: Calendar, *, found: bool, way: SyncType
 ) -> None:
     """The calendar was read completely; decide when it is read again without a push."""
     now = context.clock.now()
@@ -88,12 +87,12 @@ def note_read(
     keep_watch(context, lease, account, calendar, watch)
 
 
-def note_failed_read(context: Context, lease: HeldLease, account: Account, calendar: Calendar, again: datetime) -> None:
+def note_failed_read(context: Context, lease: Lease, account: Account, calendar: Calendar, again: datetime) -> None:
     """The calendar could not be read: no timer of its own before the next attempt."""
     keep_watch(context, lease, account, calendar, evolve(load_watch(context, calendar), due_at=again))
 
 
-def note_write(context: Context, lease: HeldLease, account: Account, calendar: Calendar, since: datetime) -> None:
+def note_write(context: Context, lease: Lease, account: Account, calendar: Calendar, since: datetime) -> None:
     """Blocks were written to the calendar from ``since`` on: an echo should follow, if it pushes."""
     if push_provider(context, account) is not None:
         watch = watching.record_write(load_watch(context, calendar), since, context.clock.now())

@@ -180,11 +180,28 @@ class DyingProvider:
 
 
 class DyingStore:
-    """Any store, mortal: before each method of the port, and after it has happened and before that is known."""
+    """Any store, mortal: before each method of the port, and after it has happened and before that is known.
 
-    def __init__(self, inner: Store, toll: Toll) -> None:
+    Args:
+        inner: The store.
+        toll: Counts, and kills.
+        apart: Do one by one what is to be done together, as a store without transactions does: for a toll that lets
+            something else happen at a boundary, or have a worker stop there, which no transaction should wait for.
+    """
+
+    def __init__(self, inner: Store, toll: Toll, *, apart: bool = False) -> None:
         self._inner = inner
         self._toll = toll
+        self._apart = apart
+
+    def together(self, call: Callable[[], _T], *, writes: bool = True) -> _T:
+        """See ``Store``; may raise Died."""
+        if self._apart:
+            return call()
+        self._toll.cross("before together")
+        answer = self._inner.together(call, writes=writes)
+        self._toll.cross("after together")
+        return answer
 
     def __getattr__(self, name: str) -> Any:
         # What a store has beyond the port (close, dispose …) crosses no boundary of the engine's.
@@ -205,5 +222,5 @@ def _mortal_method(name: str) -> Callable[..., Any]:
 
 # Real attributes, so that ``isinstance(store, Store)`` holds, and a method new in the port is mortal by itself.
 for _name in dir(Store):
-    if not _name.startswith("_"):
+    if not _name.startswith("_") and _name not in vars(DyingStore):
         setattr(DyingStore, _name, _mortal_method(_name))

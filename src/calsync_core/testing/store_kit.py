@@ -31,6 +31,7 @@ from calsync_core.testing.store_contract.outcomes import OutcomesContract
 from calsync_core.testing.store_contract.plans import PlansContract
 from calsync_core.testing.store_contract.push import SubscriptionsContract, WatchesContract
 from calsync_core.testing.store_contract.standings import StandingsContract
+from calsync_core.testing.store_contract.together import TogetherContract
 from calsync_core.testing.store_contract.trying import TryingContract
 from calsync_core.testing.store_contract.work import LeasesContract, RunsContract
 
@@ -48,6 +49,7 @@ __all__ = [
 
 
 class StoreContract(
+    TogetherContract,
     DirectoryContract,
     AbsorbingContract,
     JournalContract,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from calsync_core.core.extent import slot_end
@@ -63,20 +63,25 @@ class MemoryBlocks(Role):
                 if event.mark is not None and (wanted is None or event.mark.key in wanted)
             ]
 
-    def count_deleted(self, source_id: CalendarId, since: datetime) -> int:
+    def count_deleted(self, source_ids: Collection[CalendarId], since: datetime) -> Mapping[CalendarId, int]:
         """See ``BlockStore.count_deleted``."""
         since = require_utc("since", since)
-        return sum(
-            block.changed_at is not None and block.changed_at >= since and deleted_suspiciously(block)
-            for block in self._of_source(source_id, {BlockState.DELETED})
-        )
+        return self._count(source_ids, lambda block: _deleted_since(block, since))
 
-    def count_live(self, source_id: CalendarId, after: datetime) -> int:
+    def count_live(self, source_ids: Collection[CalendarId], after: datetime) -> Mapping[CalendarId, int]:
         """See ``BlockStore.count_live``."""
         after = require_utc("after", after)
-        return sum(slot_end(block) > after for block in self._of_source(source_id, {BlockState.LIVE}))
+        return self._count(source_ids, lambda block: block.state is BlockState.LIVE and slot_end(block) > after)
 
-    def _of_source(self, source_id: CalendarId, states: Collection[BlockState]) -> list[Block]:
+    def _count(self, source_ids: Collection[CalendarId], counts: Callable[[Block], bool]) -> Mapping[CalendarId, int]:
+        found = dict.fromkeys(source_ids, 0)
         with self._lock:
-            blocks = self._rows.blocks.values()
-            return [block for block in blocks if block.source_id == source_id and block.state in states]
+            for block in self._rows.blocks.values():
+                if block.source_id in found:
+                    found[block.source_id] += counts(block)
+        return found
+
+
+def _deleted_since(block: Block, since: datetime) -> bool:
+    lately = block.changed_at is not None and block.changed_at >= since
+    return block.state is BlockState.DELETED and lately and deleted_suspiciously(block)

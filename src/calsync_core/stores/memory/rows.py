@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import datetime
 from threading import RLock
+from typing import TypeVar
 
 from attrs import define, evolve, field
 
@@ -37,6 +38,8 @@ from calsync_core.models import (
 )
 
 __all__ = ["Journaled", "OpenIntent", "Role", "Rows"]
+
+T = TypeVar("T")
 
 
 @define
@@ -227,6 +230,10 @@ class Role:
     def __init__(self) -> None:
         self._rows = Rows()
         self._lock = RLock()
+
+    def together(self, call: Callable[[], T], *, writes: bool = True) -> T:  # noqa: ARG002  (the port's signature)
+        """See ``TransactionStore.together``. There is nothing to be saved here: each call is as quick alone."""
+        return call()
 
     def _fence(self, lease: Lease, at: datetime) -> None:
         if not holds(self._rows.leases.get(lease.name), lease, require_utc("at", at)):

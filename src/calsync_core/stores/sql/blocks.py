@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,7 +13,7 @@ from calsync_core.core.recording import deleted_suspiciously, line_for
 from calsync_core.models import Block, BlockState, CalendarId, Event, Sighting
 from calsync_core.stores.sql import tables
 from calsync_core.stores.sql.codec import decode, digest, encode
-from calsync_core.stores.sql.rows import Role, chunks, lock_owners, note, replace, require_targets
+from calsync_core.stores.sql.rows import Role, chunks, lock_owners, note, replace, require_targets, some
 
 __all__ = ["HELD", "SQLBlocks", "load_blocks_at", "load_blocks_by_ref", "replace_blocks"]
 
@@ -21,38 +21,66 @@ HELD = tables.blocks.c.held_since >= datetime(1000, 1, 1, tzinfo=UTC)
 """The guard holds the block's deletion. A range, because "is not null" alone uses no index in SQLite."""
 
 
+_BLOCK, _EVENT, _ITEM, _CALENDAR = tables.blocks, tables.events, tables.items, tables.calendars
+_OF_OWNER = sa.select(_BLOCK.c.value).where(_BLOCK.c.owner == sa.bindparam("owner"))
+_BY_UID = _OF_OWNER.where(_BLOCK.c.uid_hash.in_(some("hashes")))
+_BY_KEY = sa.select(_BLOCK.c.value).where(_BLOCK.c.key.in_(some("keys")))
+_BY_REF = sa.select(_BLOCK.c.value).where(_BLOCK.c.ref.in_(some("refs")))
+_AT = sa.select(_BLOCK.c.value).where(
+    _BLOCK.c.target_id == sa.bindparam("target_id"), _BLOCK.c.native_hash.in_(some("hashes"))
+)
+_HELD = sa.select(_BLOCK.c.value).where(HELD)
+_HELD_OF_OWNER = _OF_OWNER.where(HELD)
+_CALENDARS = sa.select(_CALENDAR.c.id).where(_CALENDAR.c.owner == sa.bindparam("owner"))
+_SIGHTINGS = (
+    sa.select(_EVENT.c.calendar_id, _ITEM.c.key, _ITEM.c.etag, _EVENT.c.position, _EVENT.c.value)
+    .join(_ITEM, (_ITEM.c.calendar_id == _EVENT.c.calendar_id) & (_ITEM.c.key_hash == _EVENT.c.key_hash))
+    .where(_EVENT.c.calendar_id.in_(some("ids")))
+)
+_ALL_SIGHTINGS = _SIGHTINGS.where(_EVENT.c.mark_hash > "")
+_SIGHTINGS_BY_KEY = _SIGHTINGS.where(_EVENT.c.mark_hash.in_(some("hashes")))
+_DELETED = sa.select(_BLOCK.c.source_id, _BLOCK.c.value).where(
+    _BLOCK.c.source_id.in_(some("ids")),
+    _BLOCK.c.state == str(BlockState.DELETED),
+    _BLOCK.c.changed_at >= sa.bindparam("since"),
+)
+_LIVE = (
+    sa.select(_BLOCK.c.source_id, sa.func.count().label("blocks"))
+    .where(
+        _BLOCK.c.source_id.in_(some("ids")),
+        _BLOCK.c.state == str(BlockState.LIVE),
+        _BLOCK.c.slot_end > sa.bindparam("after"),
+    )
+    .group_by(_BLOCK.c.source_id)
+)
+
+
 class SQLBlocks(Role):
     """``BlockStore`` in SQL."""
 
     def load_blocks(self, owner: str, uids: Collection[str] | None = None) -> list[Block]:
         """See ``BlockStore.load_blocks``."""
-        table = tables.blocks
-        wanted = sa.select(table.c.value).where(table.c.owner == owner)
         with self._database.reading() as connection:
             if uids is None:
-                return _blocks(connection.scalars(wanted))
+                return _blocks(connection.scalars(_OF_OWNER, {"owner": owner}))
             values: list[str] = []
             for hashes in chunks(map(digest, uids)):
-                values += connection.scalars(wanted.where(table.c.uid_hash.in_(hashes)))
+                values += connection.scalars(_BY_UID, {"owner": owner, "hashes": hashes})
         return _blocks(values)
 
     def load_blocks_by_key(self, keys: Collection[str]) -> list[Block]:
         """See ``BlockStore.load_blocks_by_key``."""
-        table = tables.blocks
         values: list[str] = []
         with self._database.reading() as connection:
-            for some in chunks(keys):
-                values += connection.scalars(sa.select(table.c.value).where(table.c.key.in_(some)))
+            for each in chunks(keys):
+                values += connection.scalars(_BY_KEY, {"keys": each})
         return _blocks(values)
 
     def load_held(self, owner: str | None = None) -> list[Block]:
         """See ``BlockStore.load_held``."""
-        table = tables.blocks
-        wanted = sa.select(table.c.value).where(HELD)
-        if owner is not None:
-            wanted = wanted.where(table.c.owner == owner)
+        statement = _HELD if owner is None else _HELD_OF_OWNER
         with self._database.reading() as connection:
-            return _blocks(connection.scalars(wanted))
+            return _blocks(connection.scalars(statement, {"owner": owner}))
 
     def save_blocks(self, blocks: Sequence[Block]) -> None:
         """See ``BlockStore.save_blocks``."""
@@ -65,38 +93,33 @@ class SQLBlocks(Role):
 
     def load_sightings(self, owner: str, keys: Collection[str] | None = None) -> list[Sighting]:
         """See ``BlockStore.load_sightings``."""
-        event, item, calendar = tables.events, tables.items, tables.calendars
-        columns = (event.c.calendar_id, item.c.key, item.c.etag, event.c.position, event.c.value)
-        wanted = sa.select(*columns).join(
-            item, (item.c.calendar_id == event.c.calendar_id) & (item.c.key_hash == event.c.key_hash)
-        )
         rows: list[Any] = []
         with self._database.reading() as connection:
-            ids = list(connection.scalars(sa.select(calendar.c.id).where(calendar.c.owner == owner)))
-            for calendar_id in ids:
-                here = wanted.where(event.c.calendar_id == calendar_id)
+            ids = list(connection.scalars(_CALENDARS, {"owner": owner}))
+            for part in chunks(ids):
                 if keys is None:
-                    rows.extend(connection.execute(here.where(event.c.mark_hash > "")))
+                    rows.extend(connection.execute(_ALL_SIGHTINGS, {"ids": part}))
                 for hashes in chunks(map(digest, keys or ())):
-                    rows.extend(connection.execute(here.where(event.c.mark_hash.in_(hashes))))
+                    rows.extend(connection.execute(_SIGHTINGS_BY_KEY, {"ids": part, "hashes": hashes}))
         rows.sort(key=lambda row: (row.calendar_id, row.key, row.position))
         return [Sighting(row.calendar_id, decode(Event, row.value), row.etag) for row in rows]
 
-    def count_deleted(self, source_id: CalendarId, since: datetime) -> int:
+    def count_deleted(self, source_ids: Collection[CalendarId], since: datetime) -> Mapping[CalendarId, int]:
         """See ``BlockStore.count_deleted``."""
-        table = tables.blocks
-        lately = (table.c.state == str(BlockState.DELETED), table.c.changed_at >= since)
-        wanted = sa.select(table.c.value).where(table.c.source_id == source_id, *lately)
+        found = dict.fromkeys(source_ids, 0)
         with self._database.reading() as connection:
-            return sum(deleted_suspiciously(decode(Block, value)) for value in connection.scalars(wanted))
+            for ids in chunks(source_ids):
+                for row in connection.execute(_DELETED, {"ids": ids, "since": since}):
+                    found[row.source_id] += deleted_suspiciously(decode(Block, row.value))
+        return found
 
-    def count_live(self, source_id: CalendarId, after: datetime) -> int:
+    def count_live(self, source_ids: Collection[CalendarId], after: datetime) -> Mapping[CalendarId, int]:
         """See ``BlockStore.count_live``."""
-        table = tables.blocks
-        ahead = (table.c.state == str(BlockState.LIVE), table.c.slot_end > after)
-        wanted = sa.select(sa.func.count()).select_from(table).where(table.c.source_id == source_id, *ahead)
+        found = dict.fromkeys(source_ids, 0)
         with self._database.reading() as connection:
-            return int(connection.scalar(wanted) or 0)
+            for ids in chunks(source_ids):
+                found |= {row.source_id: row.blocks for row in connection.execute(_LIVE, {"ids": ids, "after": after})}
+        return found
 
 
 def replace_blocks(connection: sa.Connection, blocks: Iterable[Block]) -> None:
@@ -106,10 +129,9 @@ def replace_blocks(connection: sa.Connection, blocks: Iterable[Block]) -> None:
 
 def load_blocks_by_ref(connection: sa.Connection, refs: Collection[str]) -> dict[str, Block]:
     """Recorded blocks by their ref."""
-    table = tables.blocks
     values: list[str] = []
-    for some in chunks(refs):
-        values += connection.scalars(sa.select(table.c.value).where(table.c.ref.in_(some)))
+    for each in chunks(refs):
+        values += connection.scalars(_BY_REF, {"refs": each})
     return {block.ref: block for block in _blocks(values)}
 
 
@@ -117,11 +139,9 @@ def load_blocks_at(
     connection: sa.Connection, calendar_id: CalendarId, native_ids: Collection[str]
 ) -> dict[str, list[Block]]:
     """Recorded blocks of every state by their native id on this calendar."""
-    table = tables.blocks
     values: list[str] = []
     for hashes in chunks(map(digest, native_ids)):
-        wanted = sa.select(table.c.value).where(table.c.target_id == calendar_id, table.c.native_hash.in_(hashes))
-        values += connection.scalars(wanted)
+        values += connection.scalars(_AT, {"target_id": calendar_id, "hashes": hashes})
     found: dict[str, list[Block]] = {}
     for block in _blocks(values):
         found.setdefault(block.native_id, []).append(block)

@@ -16,7 +16,8 @@ import types
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from enum import Enum
-from functools import cache
+from functools import cache, lru_cache
+from operator import attrgetter
 from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -29,6 +30,7 @@ __all__ = ["decode", "digest", "encode", "escape", "format_moment", "parse_momen
 
 T = TypeVar("T")
 _FOLD = " fold=1"
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
 
 
 def encode(value: object) -> str:
@@ -37,7 +39,7 @@ def encode(value: object) -> str:
     Raises:
         InvalidValue: a time zone without a name.
     """
-    return json.dumps(_plain(value), separators=(",", ":"))
+    return _ENCODER.encode(_plain(value))
 
 
 def decode(kind: type[T], text: str) -> T:
@@ -55,6 +57,7 @@ def decode(kind: type[T], text: str) -> T:
     return value
 
 
+@lru_cache(maxsize=4096)
 def digest(text: str) -> str:
     """64 hexadecimal digits that stand for a text of any length in an index (SHA-256)."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
@@ -113,23 +116,30 @@ def _zone(name: str) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, Enum):
-        return value.value
-    if isinstance(value, date):
-        return format_moment(value)
-    if isinstance(value, tuple | list):
-        return [_plain(item) for item in value]
-    if attrs.has(type(value)):
-        return {field.name: _plain(part) for field, part in _parts(value) if not _is_default(field, part)}
-    return value
+    kind: Any = type(value)
+    return _writer(kind)(value)
 
 
-def _parts(value: Any) -> list[tuple[attrs.Attribute[Any], Any]]:
-    return [(field, getattr(value, field.name)) for field in attrs.fields(type(value))]
+@cache
+def _writer(kind: Any) -> Callable[[Any], Any]:
+    """What makes something that JSON can say of a value of this kind."""
+    if issubclass(kind, Enum):
+        return attrgetter("value")
+    if issubclass(kind, date):
+        return format_moment
+    if issubclass(kind, tuple | list):
+        return lambda value: [_plain(item) for item in value]
+    return _attrs_writer(kind) if attrs.has(kind) else _as_is
 
 
-def _is_default(field: attrs.Attribute[Any], part: Any) -> bool:
-    return type(part) is type(field.default) and part == field.default
+def _attrs_writer(kind: type[Any]) -> Callable[[Any], Any]:
+    fields = [(field.name, type(field.default), field.default) for field in attrs.fields(kind)]
+
+    def write(value: Any) -> dict[str, Any]:
+        parts = ((name, getattr(value, name), of, default) for name, of, default in fields)
+        return {name: _plain(part) for name, part, of, default in parts if type(part) is not of or part != default}
+
+    return write
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,6 +17,7 @@ __all__ = ["HASH", "ID", "INSTANT", "JSON_TEXT", "NAME", "REF", "WORD", "Instant
 
 LONGEST_NAME = 255
 LONGEST_REF = 191
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 def _bounded(length: int) -> sa.String:
@@ -69,7 +71,7 @@ class Name(sa.types.TypeDecorator[str]):
             return None
         if len(value) > self.length:
             raise InvalidValue(f"name: at most {self.length} characters can be stored, got {len(value)}")
-        if any(sign == "\x00" or "\ud800" <= sign <= "\udfff" for sign in value):
+        if _UNSTORABLE.search(value):
             raise InvalidValue("name: contains characters that can't be stored")
         return value
 

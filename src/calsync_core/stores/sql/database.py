@@ -13,11 +13,12 @@ from functools import partial
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
+from attrs import frozen
 from sqlalchemy import exc
 
-from calsync_core.errors import ConfigurationError, InvalidValue
+from calsync_core.errors import ConfigurationError, InsideTransaction, InvalidValue
 from calsync_core.stores.sql.address import check_engine, parse_address
-from calsync_core.stores.sql.opening import PROMISED, READS, WRITES, Opened, borrow, open_database
+from calsync_core.stores.sql.opening import LEASES, PROMISED, READS, WRITES, Opened, borrow, open_database
 from calsync_core.stores.sql.schema import bring_up_to_date
 from calsync_core.stores.sql.trouble import Contended, in_our_words
 
@@ -54,7 +55,7 @@ class Database:
         self._migrate = migrate
         self._opened: Opened | None = None
         self._opening = threading.Lock()
-        self._theirs = threading.local()
+        self._here = threading.local()
         _databases.add(self)
 
     def reading(self) -> AbstractContextManager[sa.Connection]:
@@ -88,8 +89,12 @@ class Database:
                 with theirs.begin_nested():
                     yield theirs
                 return
+            around = self._around
+            if around is not None:
+                yield around.admit(writes=writes, promised=promised)
+                return
             opened = self._open()
-            options = {WRITES: True, PROMISED: promised} if writes else _reading(opened.engine)
+            options = {WRITES: True, PROMISED: promised, LEASES: {}} if writes else _reading(opened.engine)
             with (
                 opened.writing if writes else opened.reading,
                 opened.connect() as connection,
@@ -97,10 +102,34 @@ class Database:
             ):
                 yield connection
 
+    def together(self, call: Callable[[], T], *, writes: bool) -> T:
+        """Have the transactions that this thread begins in ``call`` be one, which is tried again as one."""
+        if self.joined is not None or self._around is not None:
+            return call()
+
+        def once() -> T:
+            with self._transaction(writes=writes) as connection:
+                self._here.around = _Around(connection, writes)
+                try:
+                    return call()
+                finally:
+                    self._here.around = None
+
+        return self.repeat(once)
+
+    @property
+    def is_part(self) -> bool:
+        """Whether this thread's next transaction is a part of another one of ours, which is repeated as a whole."""
+        return self._around is not None
+
+    @property
+    def _around(self) -> _Around | None:
+        return getattr(self._here, "around", None)
+
     @property
     def joined(self) -> sa.Connection | None:
         """The host's connection whose transaction this thread's calls are part of."""
-        return getattr(self._theirs, "connection", None)
+        return getattr(self._here, "theirs", None)
 
     @contextmanager
     def joining(self, connection: sa.Connection) -> Iterator[None]:
@@ -114,11 +143,11 @@ class Database:
         with self._translated():
             self._open()
             _begin_in_earnest(connection)
-        before, self._theirs.connection = self.joined, connection
+        before, self._here.theirs = self.joined, connection
         try:
             yield
         finally:
-            self._theirs.connection = before
+            self._here.theirs = before
 
     def repeat(self, call: Callable[[], T]) -> T:
         """Do what is one transaction and nothing else; where another one was in the way, a few times.
@@ -176,6 +205,20 @@ class Database:
             yield
         except (exc.StatementError, exc.TimeoutError) as error:
             raise in_our_words(error) from None
+
+
+@frozen
+class _Around:
+    """A transaction that others of its thread are parts of."""
+
+    connection: sa.Connection
+    writes: bool
+
+    def admit(self, *, writes: bool, promised: bool) -> sa.Connection:
+        """The connection, for a part of that kind. Raises InsideTransaction where the whole is of another one."""
+        if promised or writes > self.writes:
+            raise InsideTransaction("this can't be a part of this transaction: see TransactionStore.together")
+        return self.connection
 
 
 @contextmanager

@@ -29,6 +29,15 @@ from calsync_core.stores.sql.rows import (
 __all__ = ["SQLDirectory"]
 
 
+_ACCOUNT, _CALENDAR, _RULE = tables.accounts, tables.calendars, tables.rules
+_ACCOUNTS = sa.select(_ACCOUNT).order_by(_ACCOUNT.c.id)
+_ACCOUNTS_OF_OWNER = _ACCOUNTS.where(_ACCOUNT.c.owner == sa.bindparam("owner"))
+_CALENDARS = sa.select(_CALENDAR).order_by(_CALENDAR.c.id)
+_CALENDARS_OF_OWNER = _CALENDARS.where(_CALENDAR.c.owner == sa.bindparam("owner"))
+_CALENDARS_OF_ACCOUNT = _CALENDARS.where(_CALENDAR.c.account_id == sa.bindparam("account_id"))
+_RULES = sa.select(_RULE.c.value).where(_RULE.c.owner == sa.bindparam("owner")).order_by(_RULE.c.position)
+
+
 class SQLDirectory(Role):
     """``DirectoryStore`` in SQL."""
 
@@ -57,11 +66,9 @@ class SQLDirectory(Role):
 
     def load_accounts(self, owner: str | None = None) -> list[Account]:
         """See ``DirectoryStore.load_accounts``."""
-        wanted = sa.select(tables.accounts).order_by(tables.accounts.c.id)
-        if owner is not None:
-            wanted = wanted.where(tables.accounts.c.owner == owner)
+        statement = _ACCOUNTS if owner is None else _ACCOUNTS_OF_OWNER
         with self._database.reading() as connection:
-            return [account_of(row) for row in connection.execute(wanted)]
+            return [account_of(row) for row in connection.execute(statement, {"owner": owner})]
 
     def delete_account(self, account_id: AccountId) -> None:
         """See ``DirectoryStore.delete_account``. Foreign keys take along what belongs to it."""
@@ -108,14 +115,13 @@ class SQLDirectory(Role):
 
     def load_calendars(self, *, owner: str | None = None, account_id: AccountId | None = None) -> list[Calendar]:
         """See ``DirectoryStore.load_calendars``."""
-        table = tables.calendars
-        wanted = sa.select(table).order_by(table.c.id)
-        if owner is not None:
-            wanted = wanted.where(table.c.owner == owner)
+        statement = _CALENDARS if owner is None else _CALENDARS_OF_OWNER
         if account_id is not None:
-            wanted = wanted.where(table.c.account_id == account_id)
+            statement = _CALENDARS_OF_ACCOUNT
         with self._database.reading() as connection:
-            return [calendar_of(row) for row in connection.execute(wanted)]
+            rows = connection.execute(statement, {"owner": owner, "account_id": account_id})
+            found = [calendar_of(row) for row in rows]
+        return [calendar for calendar in found if owner is None or calendar.owner == owner]
 
     def save_rules(self, owner: str, rules: Sequence[MirrorRule]) -> None:
         """See ``DirectoryStore.save_rules``."""
@@ -159,6 +165,4 @@ def _save(connection: sa.Connection, table: sa.Table, row_id: int | None, column
 
 
 def _rules(connection: sa.Connection, owner: str) -> list[MirrorRule]:
-    table = tables.rules
-    wanted = sa.select(table.c.value).where(table.c.owner == owner).order_by(table.c.position)
-    return [decode(MirrorRule, value) for value in connection.scalars(wanted)]
+    return [decode(MirrorRule, value) for value in connection.scalars(_RULES, {"owner": owner})]

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from calsync_core.core.absorbing import Known, absorb, named_keys
 from calsync_core.core.extent import carries
-from calsync_core.errors import InvalidValue
+from calsync_core.errors import InvalidValue, UnknownCalendar
 from calsync_core.models import (
     BlockState,
     CalendarId,
@@ -28,11 +28,55 @@ from calsync_core.models import (
 from calsync_core.stores.sql import items, tables
 from calsync_core.stores.sql.blocks import load_blocks_at
 from calsync_core.stores.sql.codec import decode, digest
-from calsync_core.stores.sql.rows import Role, chunks, fence, forget_shape, lock_owners, note, require_calendar
+from calsync_core.stores.sql.rows import (
+    Role,
+    chunks,
+    fence,
+    forget_shape,
+    lock_owners,
+    note,
+    require_calendar,
+    some,
+)
 
 __all__ = ["SQLEvents"]
 
 _NOT_OURS = (str(BlockState.DELETED), str(BlockState.RELEASED))
+
+
+_ITEM, _EVENT, _BLOCK = tables.items, tables.events, tables.blocks
+_CALENDAR, _DEBT, _LINE = tables.calendars, tables.debts, tables.journal
+_HERE: sa.BindParameter[Any] = sa.bindparam("calendar_id")
+_SAME = (_EVENT.c.calendar_id == _ITEM.c.calendar_id) & (_EVENT.c.key_hash == _ITEM.c.key_hash)
+_KNOWN = (
+    sa.select(_ITEM.c.key, _ITEM.c.key_hash, _ITEM.c.etag, _EVENT.c.identity)
+    .select_from(_ITEM.outerjoin(_EVENT, _SAME & (_EVENT.c.position == 0)))
+    .where(_ITEM.c.calendar_id == _HERE)
+)
+_KNOWN_BY_KEY = _KNOWN.where(_ITEM.c.key_hash.in_(some("hashes")))
+_WRITTEN = sa.select(_BLOCK.c.ref, _BLOCK.c.native_hash, _BLOCK.c.changed_at).where(
+    _BLOCK.c.target_id == _HERE, _BLOCK.c.state.not_in(_NOT_OURS)
+)
+_WRITTEN_BY_KEY = _WRITTEN.where(_BLOCK.c.native_hash.in_(some("hashes")))
+_DEBTS = sa.select(_DEBT).where(_DEBT.c.calendar_id == _HERE)
+_DEBTS_DUE = _DEBTS.where(_DEBT.c.due_at <= sa.bindparam("due_at"))
+_CALENDARS = sa.select(_CALENDAR.c.id).where(_CALENDAR.c.owner == sa.bindparam("owner"))
+_ENABLED = _CALENDARS.where(_CALENDAR.c.enabled)
+_BY_IDENTITY = (
+    sa.select(_EVENT.c.calendar_id, _ITEM.c.key, _EVENT.c.position, _EVENT.c.value)
+    .join(_ITEM, _SAME)
+    .where(_EVENT.c.calendar_id.in_(some("ids")), _EVENT.c.identity_hash.in_(some("hashes")))
+)
+_NEAR = sa.select(_EVENT.c.identity).where(
+    _EVENT.c.calendar_id == _HERE, _EVENT.c.plannable, _EVENT.c.starts_at < sa.bindparam("end")
+)
+_ENDING, _ENDLESS = _NEAR.where(_EVENT.c.ends_at >= sa.bindparam("start")), _NEAR.where(_EVENT.c.ends_at.is_(None))
+_STATE_OF = (
+    sa.select(tables.read_states.c.value)
+    .select_from(_CALENDAR.outerjoin(tables.read_states, tables.read_states.c.calendar_id == _CALENDAR.c.id))
+    .where(_CALENDAR.c.id == sa.bindparam("id"))
+)
+_UNPLANNED = sa.select(_LINE.c.id, _LINE.c.is_key, _LINE.c.word).where(_LINE.c.owner == sa.bindparam("owner"))
 
 
 class SQLEvents(Role):
@@ -41,8 +85,10 @@ class SQLEvents(Role):
     def load_read_state(self, calendar_id: CalendarId) -> ReadState:
         """See ``EventStore.load_read_state``."""
         with self._database.reading() as connection:
-            require_calendar(connection, calendar_id)
-            return items.read_state(connection, calendar_id)
+            row = connection.execute(_STATE_OF, {"id": calendar_id}).one_or_none()
+        if row is None:
+            raise UnknownCalendar(f"calendar: there is none with id {calendar_id}")
+        return ReadState() if row.value is None else decode(ReadState, row.value)
 
     def save_read_state(self, lease: Lease, calendar_id: CalendarId, state: ReadState, at: datetime) -> None:
         """See ``EventStore.save_read_state``."""
@@ -58,14 +104,16 @@ class SQLEvents(Role):
         with self._database.writing() as connection:
             fence(connection, lease, changes.at)
             calendar = require_calendar(connection, calendar_id)
-            absorbed = absorb(changes, calendar, _known(connection, calendar_id, changes))
+            known = _known(connection, calendar_id, changes)
+            absorbed = absorb(changes, calendar, known)
             if absorbed.first_complete or absorbed.lines:
                 # Before the items: who forgets an account holds its owner first, too.
                 lock_owners(connection, {line.owner for line in absorbed.lines} | {calendar.owner})
-            items.replace_items(connection, calendar_id, absorbed.replaced)
+            gone = [item.key for item in absorbed.replaced if item.key in known.items]
+            items.delete_items(connection, calendar_id, [*absorbed.removed, *gone])
+            items.insert_items(connection, calendar_id, absorbed.replaced)
             items.refresh_items(connection, calendar_id, absorbed.refreshed)
             items.stamp_items(connection, calendar_id, absorbed.stamped, absorbed.round)
-            items.delete_items(connection, calendar_id, absorbed.removed)
             items.settle_debts(connection, calendar_id, absorbed.settled)
             items.owe_debts(connection, calendar_id, absorbed.debts)
             if absorbed.state is not None:
@@ -77,27 +125,16 @@ class SQLEvents(Role):
 
     def load_items(self, calendar_id: CalendarId, keys: Collection[str] | None = None) -> Mapping[str, KnownItem]:
         """See ``EventStore.load_items``."""
-        item, block, event = tables.items, tables.blocks, tables.events
-        first = sa.and_(
-            event.c.calendar_id == item.c.calendar_id, event.c.key_hash == item.c.key_hash, event.c.position == 0
-        )
-        wanted = (
-            sa.select(item.c.key, item.c.key_hash, item.c.etag, event.c.identity)
-            .select_from(item.outerjoin(event, first))
-            .where(item.c.calendar_id == calendar_id)
-        )
-        ours = sa.select(block.c.ref, block.c.native_hash, block.c.changed_at).where(
-            block.c.target_id == calendar_id, block.c.state.not_in(_NOT_OURS)
-        )
+        here = {"calendar_id": calendar_id}
         with self._database.reading() as connection:
             require_calendar(connection, calendar_id)
             if keys is None:
-                rows, written = list(connection.execute(wanted)), list(connection.execute(ours))
+                rows, written = list(connection.execute(_KNOWN, here)), list(connection.execute(_WRITTEN, here))
             else:
                 rows, written = [], []
                 for hashes in chunks(map(digest, keys)):
-                    rows += connection.execute(wanted.where(item.c.key_hash.in_(hashes)))
-                    written += connection.execute(ours.where(block.c.native_hash.in_(hashes)))
+                    rows += connection.execute(_KNOWN_BY_KEY, {**here, "hashes": hashes})
+                    written += connection.execute(_WRITTEN_BY_KEY, {**here, "hashes": hashes})
         blocks = {row.native_hash: row.changed_at for row in sorted(written, key=lambda row: row.ref)}
         return {
             row.key: KnownItem(
@@ -128,53 +165,41 @@ class SQLEvents(Role):
 
     def load_debts(self, calendar_id: CalendarId, due_at: datetime | None = None) -> list[Debt]:
         """See ``EventStore.load_debts``."""
-        table = tables.debts
-        wanted = sa.select(table).where(table.c.calendar_id == calendar_id)
-        if due_at is not None:
-            wanted = wanted.where(table.c.due_at <= due_at)
+        statement = _DEBTS if due_at is None else _DEBTS_DUE
         with self._database.reading() as connection:
-            require_calendar(connection, calendar_id)
-            debts = [items.debt_of(row) for row in connection.execute(wanted)]
+            rows = connection.execute(statement, {"calendar_id": calendar_id, "due_at": due_at})
+            debts = [items.debt_of(row) for row in rows]
+            if not debts:
+                require_calendar(connection, calendar_id)
         return sorted(debts, key=lambda debt: (debt.since, debt.key))
 
     def load_events(self, owner: str, identities: Collection[str]) -> list[StoredEvent]:
         """See ``EventStore.load_events``."""
-        event, item, calendar = tables.events, tables.items, tables.calendars
-        enabled = sa.select(calendar.c.id).where(calendar.c.owner == owner, calendar.c.enabled)
-        wanted = sa.select(event.c.calendar_id, item.c.key, event.c.position, event.c.value).join(
-            item, (item.c.calendar_id == event.c.calendar_id) & (item.c.key_hash == event.c.key_hash)
-        )
         rows: list[Any] = []
         with self._database.reading() as connection:
-            ids = list(connection.scalars(enabled))
-            for calendar_id in ids:
-                for hashes in chunks(map(digest, identities)):
-                    here = wanted.where(event.c.calendar_id == calendar_id, event.c.identity_hash.in_(hashes))
-                    rows.extend(connection.execute(here))
+            ids = list(connection.scalars(_ENABLED, {"owner": owner}))
+            for hashes in chunks(map(digest, identities)):
+                for part in chunks(ids):
+                    rows.extend(connection.execute(_BY_IDENTITY, {"ids": part, "hashes": hashes}))
         rows.sort(key=lambda row: (row.calendar_id, row.key, row.position))
         return [StoredEvent(row.calendar_id, decode(Event, row.value)) for row in rows]
 
     def load_identities(self, owner: str, window: Window) -> set[str]:
         """See ``EventStore.load_identities``."""
-        event, calendar = tables.events, tables.calendars
         found: set[str] = set()
         with self._database.reading() as connection:
-            ids = list(connection.scalars(sa.select(calendar.c.id).where(calendar.c.owner == owner)))
+            ids = list(connection.scalars(_CALENDARS, {"owner": owner}))
             for calendar_id in ids:
-                near = sa.select(event.c.identity).where(
-                    event.c.calendar_id == calendar_id, event.c.plannable, event.c.starts_at < window.end
-                )
                 # Two range searches in one index; an OR would be neither.
-                for reaching in (event.c.ends_at >= window.start, event.c.ends_at.is_(None)):
-                    found.update(connection.scalars(near.where(reaching)))
+                for reaching in (_ENDING, _ENDLESS):
+                    near = {"calendar_id": calendar_id, "start": window.start, "end": window.end}
+                    found.update(connection.scalars(reaching, near))
         return found
 
     def load_unplanned(self, owner: str) -> Unplanned:
         """See ``EventStore.load_unplanned``."""
-        table = tables.journal
-        wanted = sa.select(table.c.id, table.c.is_key, table.c.word).where(table.c.owner == owner)
         with self._database.reading() as connection:
-            lines = list(connection.execute(wanted))
+            lines = list(connection.execute(_UNPLANNED, {"owner": owner}))
         return Unplanned(
             uids=frozenset(line.word for line in lines if not line.is_key),
             keys=frozenset(line.word for line in lines if line.is_key),

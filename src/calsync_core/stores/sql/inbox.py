@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
 import sqlalchemy as sa
 from attrs import evolve
@@ -13,7 +13,7 @@ from calsync_core.models import CalendarId, Lease, Notification, NotificationSta
 from calsync_core.stores.sql import tables
 from calsync_core.stores.sql.codec import decode, digest, encode
 from calsync_core.stores.sql.push import lock_watches
-from calsync_core.stores.sql.rows import Role, chunks, fence, insert
+from calsync_core.stores.sql.rows import Role, chunks, fence, insert, some
 
 __all__ = ["DONE", "WAITING", "SQLInbox"]
 
@@ -22,7 +22,26 @@ WAITING = tuple(str(status) for status in NotificationStatus if status not in DO
 _UNCLAIMED = (str(NotificationStatus.PENDING), str(NotificationStatus.RETRYING))
 
 
-T = TypeVar("T")
+_NOTE, _CALENDAR, _WATCH = tables.notifications, tables.calendars, tables.watches
+
+
+def _notified(what: sa.ColumnElement[Any]) -> tuple[sa.Select[Any], ...]:
+    """What has a notification that can be claimed: two searches in one index; an OR would be none."""
+    wanted = sa.select(what).distinct().select_from(_NOTE.join(_CALENDAR, _CALENDAR.c.id == _NOTE.c.calendar_id))
+    due = wanted.where(_NOTE.c.status.in_(_UNCLAIMED), _NOTE.c.due_at <= sa.bindparam("at"))
+    left = wanted.where(_NOTE.c.status == str(NotificationStatus.PROCESSING))
+    return due, left
+
+
+_NOTIFIED = _notified(_NOTE.c.calendar_id)
+_NOTIFIED_OF_OWNER = tuple(each.where(_CALENDAR.c.owner == sa.bindparam("owner")) for each in _NOTIFIED)
+_NOTIFIED_OWNERS = _notified(_CALENDAR.c.owner)
+_WAITING = sa.select(_NOTE).where(_NOTE.c.calendar_id == sa.bindparam("calendar_id"), _NOTE.c.status.in_(WAITING))
+_CLAIMABLE = _WAITING.order_by(_NOTE.c.id).with_for_update()
+_CLAIM = sa.update(_NOTE).where(_NOTE.c.id.in_(some("ids")))
+_THE_NOTE = sa.update(_NOTE).where(_NOTE.c.id == sa.bindparam("the_id"))
+_HEARD = sa.select(_NOTE.c.message_hash).where(_NOTE.c.message_hash.in_(some("hashes")))
+_THE_WATCH = sa.update(_WATCH).where(_WATCH.c.calendar_id == sa.bindparam("the_id"))
 
 
 class SQLInbox(Role):
@@ -44,52 +63,33 @@ class SQLInbox(Role):
 
     def load_notified(self, at: datetime, owner: str | None = None) -> list[CalendarId]:
         """See ``InboxStore.load_notified``."""
-        return sorted(self._notified(tables.notifications.c.calendar_id, at, owner))
+        statements = _NOTIFIED if owner is None else _NOTIFIED_OF_OWNER
+        return sorted(self._found(statements, {"at": at, "owner": owner}))
 
     def load_notified_owners(self, at: datetime) -> list[str]:
         """See ``InboxStore.load_notified_owners``."""
-        return sorted(self._notified(tables.calendars.c.owner, at))
+        return sorted(self._found(_NOTIFIED_OWNERS, {"at": at}))
 
-    def _notified(self, what: sa.ColumnElement[T], at: datetime, owner: str | None = None) -> set[T]:
-        table, calendar = tables.notifications, tables.calendars
-        # Two searches in one index; an OR would be none.
-        due = (table.c.status.in_(_UNCLAIMED), table.c.due_at <= at)
-        left = (table.c.status == str(NotificationStatus.PROCESSING),)
-        wanted = sa.select(what).distinct().select_from(table.join(calendar, calendar.c.id == table.c.calendar_id))
-        if owner is not None:
-            wanted = wanted.where(calendar.c.owner == owner)
+    def _found(self, statements: Sequence[sa.Select[Any]], values: Mapping[str, Any]) -> set[Any]:
         with self._database.reading() as connection:
-            return {found for these in (due, left) for found in connection.scalars(wanted.where(*these))}
+            return {found for statement in statements for found in connection.scalars(statement, values)}
 
     def claim_notifications(self, lease: Lease, calendar_id: CalendarId, at: datetime) -> list[Notification]:
         """See ``InboxStore.claim_notifications``."""
-        table = tables.notifications
-        wanted = (
-            sa.select(table)
-            .where(table.c.calendar_id == calendar_id, table.c.status.in_(WAITING))
-            .order_by(table.c.id)
-            .with_for_update()
-        )
         with self._database.writing() as connection:
             fence(connection, lease, at)
-            rows = list(connection.execute(wanted))
+            rows = list(connection.execute(_CLAIMABLE, {"calendar_id": calendar_id}))
             for ids in chunks(row.id for row in rows):
-                these = sa.update(table).where(table.c.id.in_(ids))
-                connection.execute(these.values(status=str(NotificationStatus.PROCESSING)))
+                connection.execute(_CLAIM, {"ids": ids, "status": str(NotificationStatus.PROCESSING)})
         return [evolve(_notification(row), status=NotificationStatus.PROCESSING) for row in rows]
 
     def settle_notifications(self, lease: Lease, notifications: Sequence[Notification], at: datetime) -> None:
         """See ``InboxStore.settle_notifications``."""
-        table = tables.notifications
-        rows = [
-            {"the_id": each.id, **{f"new_{name}": value for name, value in _row(each).items()}}
-            for each in notifications
-        ]
-        columns = {name: sa.bindparam(f"new_{name}", type_=table.c[name].type) for name in _COLUMNS}
+        rows = [{"the_id": each.id, **_row(each)} for each in notifications]
         with self._database.writing() as connection:
             fence(connection, lease, at)
             if rows:
-                connection.execute(sa.update(table).where(table.c.id == sa.bindparam("the_id")).values(columns), rows)
+                connection.execute(_THE_NOTE, rows)
 
     def load_notifications(self, calendar_id: CalendarId | None = None, limit: int = 50) -> list[Notification]:
         """See ``InboxStore.load_notifications``."""
@@ -111,10 +111,9 @@ class SQLInbox(Role):
 
 def _unheard(connection: sa.Connection, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """The rows without those that are stored, or earlier among them."""
-    table = tables.notifications
     heard: set[str] = set()
     for hashes in chunks(row["message_hash"] for row in rows if row["message_hash"] is not None):
-        heard.update(connection.scalars(sa.select(table.c.message_hash).where(table.c.message_hash.in_(hashes))))
+        heard.update(connection.scalars(_HEARD, {"hashes": hashes}))
     new = []
     for row in rows:
         message_hash = row["message_hash"]
@@ -128,22 +127,13 @@ def _unheard(connection: sa.Connection, rows: Sequence[dict[str, Any]]) -> list[
 def _note_pushes(
     connection: sa.Connection, notifications: Sequence[Notification], before: dict[CalendarId, datetime | None]
 ) -> None:
-    table = tables.watches
     latest: dict[CalendarId, datetime] = {}
     for each in notifications:
         known = latest.get(each.calendar_id, before[each.calendar_id])
         if known is None or each.received_at > known:
             latest[each.calendar_id] = each.received_at
     if latest:
-        connection.execute(
-            sa.update(table)
-            .where(table.c.calendar_id == sa.bindparam("the_id"))
-            .values(pushed_at=sa.bindparam("then", type_=table.c.pushed_at.type)),
-            [{"the_id": calendar_id, "then": at} for calendar_id, at in latest.items()],
-        )
-
-
-_COLUMNS = ("calendar_id", "message_hash", "status", "received_at", "due_at", "finished_at", "value")
+        connection.execute(_THE_WATCH, [{"the_id": calendar_id, "pushed_at": at} for calendar_id, at in latest.items()])
 
 
 def _row(each: Notification) -> dict[str, Any]:

@@ -13,51 +13,69 @@ from calsync_core.core.recording import owe, plannable
 from calsync_core.models import CalendarId, Debt, Event, ReadState
 from calsync_core.stores.sql import tables
 from calsync_core.stores.sql.codec import decode, digest, encode
-from calsync_core.stores.sql.rows import chunks, insert, replace
+from calsync_core.stores.sql.rows import chunks, insert, some
 
 __all__ = [
     "delete_items",
+    "insert_items",
     "load_debts_by_key",
     "load_events_by_key",
     "load_stored_items",
     "owe_debts",
     "read_state",
     "refresh_items",
-    "replace_items",
     "save_state",
     "stamp_items",
 ]
 
 
+_ITEM, _EVENT, _DEBT, _STATE = tables.items, tables.events, tables.debts, tables.read_states
+_READ_STATE = sa.select(_STATE.c.value).where(_STATE.c.calendar_id == sa.bindparam("calendar_id"))
+_THE_STATE = sa.update(_STATE).where(_STATE.c.calendar_id == sa.bindparam("the_calendar"))
+_ITEMS = {
+    column: sa.select(_ITEM).where(_ITEM.c.calendar_id == sa.bindparam("calendar_id"), column.in_(some("hashes")))
+    for column in (_ITEM.c.key_hash, _ITEM.c.series_hash)
+}
+_EVENTS = (
+    sa.select(_EVENT.c.key_hash, _EVENT.c.value)
+    .where(_EVENT.c.calendar_id == sa.bindparam("calendar_id"), _EVENT.c.key_hash.in_(some("hashes")))
+    .order_by(_EVENT.c.key_hash, _EVENT.c.position)
+)
+_THESE_DEBTS = (_DEBT.c.calendar_id == sa.bindparam("calendar_id"), _DEBT.c.key_hash.in_(some("hashes")))
+_DEBTS, _DELETE_DEBTS = sa.select(_DEBT).where(*_THESE_DEBTS), sa.delete(_DEBT).where(*_THESE_DEBTS)
+_DELETE_ITEMS = sa.delete(_ITEM).where(
+    _ITEM.c.calendar_id == sa.bindparam("calendar_id"), _ITEM.c.key_hash.in_(some("hashes"))
+)
+_THE_ITEM = sa.update(_ITEM).where(
+    _ITEM.c.calendar_id == sa.bindparam("the_calendar"), _ITEM.c.key_hash == sa.bindparam("the_key")
+)
+_THESE_ITEMS = sa.update(_ITEM).where(
+    _ITEM.c.calendar_id == sa.bindparam("the_calendar"), _ITEM.c.key_hash.in_(some("the_keys"))
+)
+
+
 def read_state(connection: sa.Connection, calendar_id: CalendarId) -> ReadState:
     """A calendar's read state; a fresh one if it was never read."""
-    table = tables.read_states
-    value = connection.scalar(sa.select(table.c.value).where(table.c.calendar_id == calendar_id))
+    value = connection.scalar(_READ_STATE, {"calendar_id": calendar_id})
     return ReadState() if value is None else decode(ReadState, value)
 
 
 def save_state(connection: sa.Connection, calendar_id: CalendarId, state: ReadState) -> None:
     """Replace a calendar's read state."""
-    row = {
-        "calendar_id": calendar_id,
-        "due_at": state.due_at,
-        "failures": state.failures,
-        "value": encode(state),
-    }
-    replace(connection, tables.read_states.c.calendar_id, {calendar_id: row})
+    columns = {"due_at": state.due_at, "failures": state.failures, "value": encode(state)}
+    if not connection.execute(_THE_STATE, {"the_calendar": calendar_id, **columns}).rowcount:
+        insert(connection, _STATE, [{"calendar_id": calendar_id, **columns}])
 
 
 def load_stored_items(
     connection: sa.Connection, calendar_id: CalendarId, keys: Collection[str], series: Collection[str] = ()
 ) -> dict[str, StoredItem]:
     """The stored items of these keys, and those that belong to one of these series, with their events."""
-    table = tables.items
-    wanted = [(table.c.key_hash, part) for part in chunks(map(digest, keys))]
-    wanted += [(table.c.series_hash, part) for part in chunks(map(digest, series))]
     rows = {}
-    for column, hashes in wanted:
-        found = connection.execute(sa.select(table).where(table.c.calendar_id == calendar_id, column.in_(hashes)))
-        rows.update({row.key_hash: row for row in found})
+    for column, names in ((_ITEM.c.key_hash, keys), (_ITEM.c.series_hash, series)):
+        for hashes in chunks(map(digest, names)):
+            found = connection.execute(_ITEMS[column], {"calendar_id": calendar_id, "hashes": hashes})
+            rows.update({row.key_hash: row for row in found})
     events = load_events_by_key(connection, calendar_id, rows)
     return {
         row.key: StoredItem(row.key, tuple(events.get(row.key_hash, ())), row.etag, row.version, row.series, row.round)
@@ -69,71 +87,54 @@ def load_events_by_key(
     connection: sa.Connection, calendar_id: CalendarId, key_hashes: Iterable[str]
 ) -> dict[str, list[Event]]:
     """The events of items, by the hash of the item's key, in their order."""
-    table = tables.events
     found: dict[str, list[Event]] = {}
     for hashes in chunks(key_hashes):
-        wanted = (
-            sa.select(table.c.key_hash, table.c.value)
-            .where(table.c.calendar_id == calendar_id, table.c.key_hash.in_(hashes))
-            .order_by(table.c.key_hash, table.c.position)
-        )
-        for row in connection.execute(wanted):
+        for row in connection.execute(_EVENTS, {"calendar_id": calendar_id, "hashes": hashes}):
             found.setdefault(row.key_hash, []).append(decode(Event, row.value))
     return found
 
 
-def replace_items(connection: sa.Connection, calendar_id: CalendarId, items: Sequence[StoredItem]) -> None:
-    """Insert or replace items with all their events."""
+def insert_items(connection: sa.Connection, calendar_id: CalendarId, items: Sequence[StoredItem]) -> None:
+    """Add items with all their events; none of them is there."""
     # First what can fail without the database.
     events = [row for item in items for row in _event_rows(calendar_id, item)]
-    delete_items(connection, calendar_id, [item.key for item in items])
     insert(connection, tables.items, [_item_row(calendar_id, item) for item in items])
     insert(connection, tables.events, events)
 
 
 def refresh_items(connection: sa.Connection, calendar_id: CalendarId, items: Sequence[StoredItem]) -> None:
     """Update items whose events are as they were."""
-    table = tables.items
     if not items:
         return
     columns = ("etag", "version", "series", "series_hash", "round")
-    statement = (
-        sa.update(table)
-        .where(table.c.calendar_id == calendar_id, table.c.key_hash == sa.bindparam("the_key"))
-        .values({column: sa.bindparam(f"new_{column}", type_=table.c[column].type) for column in columns})
-    )
     rows = [_item_row(calendar_id, item) for item in items]
     connection.execute(
-        statement,
-        [{"the_key": row["key_hash"], **{f"new_{column}": row[column] for column in columns}} for row in rows],
+        _THE_ITEM,
+        [
+            {"the_calendar": calendar_id, "the_key": row["key_hash"], **{column: row[column] for column in columns}}
+            for row in rows
+        ],
     )
 
 
 def stamp_items(connection: sa.Connection, calendar_id: CalendarId, keys: Collection[str], seen_round: int) -> None:
     """Give stored items a round number."""
-    table = tables.items
     for hashes in chunks(map(digest, keys)):
-        connection.execute(
-            sa.update(table)
-            .where(table.c.calendar_id == calendar_id, table.c.key_hash.in_(hashes))
-            .values(round=seen_round)
-        )
+        connection.execute(_THESE_ITEMS, {"the_calendar": calendar_id, "the_keys": hashes, "round": seen_round})
 
 
 def delete_items(connection: sa.Connection, calendar_id: CalendarId, keys: Collection[str]) -> None:
     """Delete items; foreign keys take along their events."""
-    table = tables.items
     for hashes in chunks(map(digest, keys)):
-        connection.execute(sa.delete(table).where(table.c.calendar_id == calendar_id, table.c.key_hash.in_(hashes)))
+        connection.execute(_DELETE_ITEMS, {"calendar_id": calendar_id, "hashes": hashes})
 
 
 def load_debts_by_key(connection: sa.Connection, calendar_id: CalendarId, keys: Collection[str]) -> dict[str, Debt]:
     """What is owed of these keys."""
-    table = tables.debts
     found = {}
     for hashes in chunks(map(digest, keys)):
-        wanted = sa.select(table).where(table.c.calendar_id == calendar_id, table.c.key_hash.in_(hashes))
-        found.update({row.key: debt_of(row) for row in connection.execute(wanted)})
+        rows = connection.execute(_DEBTS, {"calendar_id": calendar_id, "hashes": hashes})
+        found.update({row.key: debt_of(row) for row in rows})
     return found
 
 
@@ -157,14 +158,14 @@ def owe_debts(connection: sa.Connection, calendar_id: CalendarId, debts: Sequenc
             "due_at": debt.due_at,
             "attempts": debt.attempts,
         }
-    replace(connection, tables.debts.c.key_hash, rows, tables.debts.c.calendar_id == calendar_id)
+    settle_debts(connection, calendar_id, [debt.key for debt in debts])
+    insert(connection, tables.debts, list(rows.values()))
 
 
 def settle_debts(connection: sa.Connection, calendar_id: CalendarId, keys: Collection[str]) -> None:
     """Forget debts that are paid."""
-    table = tables.debts
     for hashes in chunks(map(digest, keys)):
-        connection.execute(sa.delete(table).where(table.c.calendar_id == calendar_id, table.c.key_hash.in_(hashes)))
+        connection.execute(_DELETE_DEBTS, {"calendar_id": calendar_id, "hashes": hashes})
 
 
 def _item_row(calendar_id: CalendarId, item: StoredItem) -> dict[str, Any]:

@@ -13,9 +13,16 @@ from calsync_core.errors import InvalidValue, StoreError
 from calsync_core.models import Notice, NoticeKind, StoredNotice
 from calsync_core.stores.sql import tables
 from calsync_core.stores.sql.codec import format_moment, parse_moment
-from calsync_core.stores.sql.rows import Role, chunks
+from calsync_core.stores.sql.rows import Role, delete, insert
 
 __all__ = ["SQLNotices"]
+
+
+_NOTICE = tables.notices
+_WAITING = (
+    sa.select(_NOTICE).where(_NOTICE.c.id > sa.bindparam("after")).order_by(_NOTICE.c.id).limit(sa.bindparam("limit"))
+)
+_WAITING_OF_OWNER = _WAITING.where(_NOTICE.c.owner == sa.bindparam("owner"))
 
 
 class SQLNotices(Role):
@@ -25,18 +32,14 @@ class SQLNotices(Role):
         """See ``NoticeStore.save_notice``."""
         columns = {"owner": notice.owner, "due_at": notice.at, "attempts": 0, "value": _written(notice)}
         with self._database.writing() as connection:
-            connection.execute(sa.insert(tables.notices).values(columns))
+            insert(connection, tables.notices, [columns])
 
     def load_notices(self, owner: str | None = None, limit: int = 100, *, after: int = 0) -> list[StoredNotice]:
         """See ``NoticeStore.load_notices``."""
-        table = tables.notices
-        wanted = sa.select(table).where(table.c.id > after).order_by(table.c.id).limit(max(0, limit))
-        if owner is not None:
-            wanted = wanted.where(table.c.owner == owner)
+        statement = _WAITING if owner is None else _WAITING_OF_OWNER
         with self._database.reading() as connection:
-            return [
-                StoredNotice(row.id, _read(row.value), row.due_at, row.attempts) for row in connection.execute(wanted)
-            ]
+            rows = connection.execute(statement, {"after": after, "limit": max(0, limit), "owner": owner})
+            return [StoredNotice(row.id, _read(row.value), row.due_at, row.attempts) for row in rows]
 
     def put_off_notice(self, notice_id: int, attempts: int, due_at: datetime) -> None:
         """See ``NoticeStore.put_off_notice``."""
@@ -46,10 +49,8 @@ class SQLNotices(Role):
 
     def delete_notices(self, notice_ids: Collection[int]) -> None:
         """See ``NoticeStore.delete_notices``."""
-        table = tables.notices
         with self._database.writing() as connection:
-            for ids in chunks(notice_ids):
-                connection.execute(sa.delete(table).where(table.c.id.in_(ids)))
+            delete(connection, tables.notices.c.id, notice_ids)
 
 
 def _written(notice: Notice) -> str:

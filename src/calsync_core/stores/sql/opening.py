@@ -16,10 +16,16 @@ from sqlalchemy.pool import StaticPool
 from calsync_core.errors import ConfigurationError
 from calsync_core.stores.sql.address import Address
 
-__all__ = ["PROMISED", "READS", "WRITES", "Opened", "borrow", "check_server", "open_database"]
+__all__ = ["LEASES", "PROMISED", "READS", "WRITES", "Opened", "borrow", "check_server", "open_database"]
 
 READS, WRITES, PROMISED = "calsync_reads", "calsync_writes", "calsync_promised"
 """Execution options: what a transaction is for."""
+
+LEASES = "calsync_leases"
+"""Execution option: the leases whose rows a transaction has locked, as they are, by name."""
+
+_SYNCHRONOUS = "calsync_synchronous"
+"""In what a connection of SQLite's remembers: how it was told last to press commits to the disk."""
 
 _IDLE_SECONDS = 60
 """A transaction of ours asks something all the time. One that does not belongs to a machine that is gone."""
@@ -191,6 +197,7 @@ def _pragmas(wait_milliseconds: int, synchronous: str | None) -> dict[str, objec
 def _with_our_pragmas(engine: sa.Engine, wait_milliseconds: int) -> Iterator[sa.Connection]:
     """A connection of the host's that gets its own ways back."""
     with engine.connect() as connection:
+        connection.info.pop(_SYNCHRONOUS, None)
         driver: Any = connection.connection.dbapi_connection
         ours = _pragmas(wait_milliseconds, None)
         theirs = {name: driver.execute(f"PRAGMA {name}").fetchone()[0] for name in ours}
@@ -208,9 +215,11 @@ def _begin_sqlite(engine: sa.Engine, synchronous: str | None) -> None:
     def _begin(connection: sa.Connection) -> None:
         options = connection.get_execution_options()
         writes, promised = options.get(WRITES, False), options.get(PROMISED, False)
-        if writes and synchronous is None:
+        needed = "full" if promised else "normal"
+        if writes and synchronous is None and connection.info.get(_SYNCHRONOUS) != needed:
             # It holds for this connection until it is set again: each writer says what it needs.
-            connection.exec_driver_sql(f"PRAGMA synchronous = {'full' if promised else 'normal'}")
+            connection.exec_driver_sql(f"PRAGMA synchronous = {needed}")
+            connection.info[_SYNCHRONOUS] = needed
         # A transaction that reads first and writes then could neither go on nor wait.
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 

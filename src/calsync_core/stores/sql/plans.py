@@ -26,21 +26,103 @@ from calsync_core.models import (
 from calsync_core.stores.sql import items, tables
 from calsync_core.stores.sql.blocks import load_blocks_by_ref, replace_blocks
 from calsync_core.stores.sql.codec import decode, encode
+from calsync_core.stores.sql.columns import INSTANT
 from calsync_core.stores.sql.rows import (
     Role,
     chunks,
+    delete,
     fence,
     forget_shape,
     insert,
+    load_plan_state,
     lock_owners,
     note,
-    plan_state_of,
     require_calendar,
     require_run,
     require_targets,
+    some,
 )
 
 __all__ = ["SQLPlans"]
+
+
+_INTENT, _LINE, _PLAN_STATE = tables.intents, tables.journal, tables.plan_states
+_OBSERVED = sa.exists().where(_PLAN_STATE.c.owner == _INTENT.c.owner, _PLAN_STATE.c.mode == str(Mode.OBSERVE))
+# Of an owner who is only observed, nothing but what the host ordered.
+_MAY_BE_WRITTEN = _INTENT.c.ordered | ~_OBSERVED
+_OF_OWNER = sa.select(_INTENT).where(_INTENT.c.owner == sa.bindparam("owner"))
+_OF_OWNER_BY_REF = _OF_OWNER.where(_INTENT.c.ref.in_(some("refs")))
+_CLAIMABLE = (
+    sa.select(_INTENT)
+    .where(
+        _INTENT.c.target_id == sa.bindparam("target_id"),
+        _INTENT.c.due_at <= sa.bindparam("at"),
+        _INTENT.c.claimed_token.is_(None)
+        | (_INTENT.c.claimed_token != sa.bindparam("token"))
+        | (_INTENT.c.claimed_name != sa.bindparam("name")),
+        _MAY_BE_WRITTEN,
+    )
+    .order_by(_INTENT.c.slot_at, _INTENT.c.id)
+    .limit(sa.bindparam("limit"))
+    .with_for_update()
+)
+_CLAIM = (
+    sa.update(_INTENT)
+    .where(_INTENT.c.id.in_(some("ids")))
+    .values(
+        attempts=_INTENT.c.attempts + 1,
+        claimed_name=sa.bindparam("the_name", type_=_INTENT.c.claimed_name.type),
+        claimed_token=sa.bindparam("the_token", type_=_INTENT.c.claimed_token.type),
+    )
+)
+_PUT_OFF = sa.update(_INTENT).where(
+    _INTENT.c.target_id == sa.bindparam("the_target"), _INTENT.c.due_at < sa.bindparam("until")
+)
+_BY_ID = sa.select(_INTENT).where(_INTENT.c.id.in_(some("ids")), _INTENT.c.target_id == sa.bindparam("target_id"))
+_THE_INTENT = sa.update(_INTENT).where(_INTENT.c.id == sa.bindparam("the_id"))
+# The lock makes a claim that is under way finish first, or wait.
+_ATTEMPTS = sa.select(_INTENT.c.ref, _INTENT.c.attempts).where(_INTENT.c.ref.in_(some("refs"))).with_for_update()
+# Not DISTINCT: for its sake SQLite would walk through all intents instead of those that are due.
+_TARGETS = sa.select(_INTENT.c.target_id).where(_INTENT.c.due_at <= sa.bindparam("at"), _MAY_BE_WRITTEN)
+_TARGETS_OF_OWNER = _TARGETS.where(_INTENT.c.owner == sa.bindparam("owner"))
+_PLANNED = sa.delete(_LINE).where(_LINE.c.owner == sa.bindparam("owner"), _LINE.c.id <= sa.bindparam("upto"))
+_THE_STATE = sa.update(_PLAN_STATE).where(_PLAN_STATE.c.owner == sa.bindparam("the_owner"))
+
+
+def _owners_due() -> sa.Select[str]:
+    state, calendar, journal = tables.plan_states, tables.calendars, tables.journal
+    behind = (
+        state.c.shape.is_(None)
+        | (state.c.shape != sa.bindparam("shape"))
+        | state.c.horizon_end.is_(None)
+        | (state.c.horizon_end < sa.bindparam("horizon_end"))
+    )
+    has_calendar = sa.exists().where(calendar.c.owner == state.c.owner)
+    # Not EXISTS: beside an OR, PostgreSQL would read the whole journal for it instead of one line of each owner.
+    first_line = sa.select(sa.func.min(journal.c.id)).where(journal.c.owner == state.c.owner).scalar_subquery()
+    return sa.select(state.c.owner).where((behind & has_calendar) | first_line.is_not(None))
+
+
+def _calendars_due() -> tuple[sa.Select[Any], ...]:
+    """Enabled ones, each reason with a search in an index of its own."""
+    calendar, state, watch, debt = tables.calendars, tables.read_states, tables.watches, tables.debts
+    of_each, at = sa.select(calendar.c.id).where(calendar.c.enabled), sa.bindparam("at", type_=INSTANT)
+    return (
+        of_each.join(state, state.c.calendar_id == calendar.c.id).where(state.c.due_at <= at),
+        of_each.join(watch, watch.c.calendar_id == calendar.c.id).where(watch.c.due_at <= at),
+        of_each.join(debt, debt.c.calendar_id == calendar.c.id).where(debt.c.due_at <= at),
+        of_each.join(watch, watch.c.calendar_id == calendar.c.id).where(watch.c.state.is_(None)),
+        of_each.join(watch, watch.c.calendar_id == calendar.c.id).where(watch.c.called.is_not(None)),
+    )
+
+
+def _checks_due() -> tuple[sa.Select[Any], ...]:
+    watch = tables.watches
+    reasons = (watch.c.check_at <= sa.bindparam("at"), watch.c.called.is_not(None))
+    return tuple(sa.select(watch.c.calendar_id).where(reason) for reason in reasons)
+
+
+_OWNERS_DUE, _CALENDARS_DUE, _CHECKS_DUE = _owners_due(), _calendars_due(), _checks_due()
 
 
 class SQLPlans(Role):
@@ -48,10 +130,8 @@ class SQLPlans(Role):
 
     def load_plan_state(self, owner: str) -> PlanState:
         """See ``PlanStore.load_plan_state``."""
-        table = tables.plan_states
         with self._database.reading() as connection:
-            row = connection.execute(sa.select(table).where(table.c.owner == owner)).one_or_none()
-        return plan_state_of(row)
+            return load_plan_state(connection, owner)
 
     def reset_plan(self, owner: str) -> None:
         """See ``PlanStore.reset_plan``."""
@@ -60,7 +140,6 @@ class SQLPlans(Role):
 
     def save_plan(self, lease: Lease, plan: Plan, *, upto: int, state: PlanState, at: datetime) -> None:
         """See ``PlanStore.save_plan``."""
-        journal, plan_states = tables.journal, tables.plan_states
         with self._database.writing() as connection:
             fence(connection, lease, at)
             owners = {block.owner for block in plan.records} | ({plan.owner} if plan.owner else set())
@@ -69,26 +148,20 @@ class SQLPlans(Role):
             require_targets(connection, plan.records, (operation.target_id for operation in plan.operations))
             replace_blocks(connection, plan.records)
             _replace_intents(connection, owner, plan.operations, at)
-            connection.execute(sa.delete(journal).where(journal.c.owner == owner, journal.c.id <= upto))
+            connection.execute(_PLANNED, {"owner": owner, "upto": upto})
             note(connection, unsettled_lines(plan, owner), None)
             kept = planned(now[owner], state)
-            connection.execute(
-                sa.update(plan_states)
-                .where(plan_states.c.owner == owner)
-                .values(shape=kept.shape, horizon_end=kept.horizon_end)
-            )
+            connection.execute(_THE_STATE, {"the_owner": owner, "shape": kept.shape, "horizon_end": kept.horizon_end})
 
     def load_intents(self, owner: str, refs: Collection[str] | None = None) -> list[Intent]:
         """See ``PlanStore.load_intents``."""
-        table = tables.intents
-        wanted = sa.select(table).where(table.c.owner == owner)
         with self._database.reading() as connection:
             if refs is None:
-                rows = list(connection.execute(wanted))
+                rows = list(connection.execute(_OF_OWNER, {"owner": owner}))
             else:
                 rows = []
-                for some in chunks(refs):
-                    rows += connection.execute(wanted.where(table.c.ref.in_(some)))
+                for each in chunks(refs):
+                    rows += connection.execute(_OF_OWNER_BY_REF, {"owner": owner, "refs": each})
         return [_intent(row, attempts=row.attempts) for row in sorted(rows, key=lambda row: row.id)]
 
     def load_open_targets(self, owner: str | None, at: datetime) -> list[CalendarId]:
@@ -98,39 +171,22 @@ class SQLPlans(Role):
 
     def claim_intents(self, lease: Lease, target_id: CalendarId, limit: int, at: datetime) -> list[Intent]:
         """See ``PlanStore.claim_intents``."""
-        table = tables.intents
-        free = (
-            table.c.claimed_token.is_(None)
-            | (table.c.claimed_token != lease.token)
-            | (table.c.claimed_name != lease.name)
-        )
-        wanted = (
-            sa.select(table)
-            .where(table.c.target_id == target_id, table.c.due_at <= at, free, _may_be_written())
-            .order_by(table.c.slot_at, table.c.id)
-            .limit(max(0, limit))
-            .with_for_update()
-        )
+        lines = {"target_id": target_id, "at": at, "name": lease.name, "token": lease.token, "limit": max(0, limit)}
         with self._database.writing() as connection:
             fence(connection, lease, at)
-            require_calendar(connection, target_id)
-            rows = list(connection.execute(wanted))
+            rows = list(connection.execute(_CLAIMABLE, lines))
+            if not rows:
+                require_calendar(connection, target_id)
             for ids in chunks(row.id for row in rows):
-                connection.execute(
-                    sa.update(table)
-                    .where(table.c.id.in_(ids))
-                    .values(attempts=table.c.attempts + 1, claimed_name=lease.name, claimed_token=lease.token)
-                )
+                connection.execute(_CLAIM, {"ids": ids, "the_name": lease.name, "the_token": lease.token})
         return [_intent(row, attempts=row.attempts + 1, in_doubt=row.attempts > 0) for row in rows]
 
     def put_off_intents(self, lease: Lease, target_id: CalendarId, until: datetime, at: datetime) -> None:
         """See ``PlanStore.put_off_intents``."""
-        table = tables.intents
         until = require_utc("until", until)
-        early = sa.update(table).where(table.c.target_id == target_id, table.c.due_at < until)
         with self._database.writing() as connection:
             fence(connection, lease, at)
-            connection.execute(early.values(due_at=until))
+            connection.execute(_PUT_OFF, {"the_target": target_id, "until": until, "due_at": until})
 
     def record_outcomes(
         self,
@@ -160,27 +216,22 @@ class SQLPlans(Role):
         """See ``PlanStore.load_due``."""
         with self._database.reading() as connection:
             return Due(
-                owners=tuple(sorted(connection.scalars(_owners_due(shape, horizon_end)))),
+                owners=tuple(sorted(connection.scalars(_OWNERS_DUE, {"shape": shape, "horizon_end": horizon_end}))),
                 targets=tuple(_open_targets(connection, None, at)),
-                calendars=tuple(sorted(_calendars_due(connection, at))),
-                checks=tuple(sorted(_checks_due(connection, at))),
+                calendars=_due(connection, _CALENDARS_DUE, at),
+                checks=_due(connection, _CHECKS_DUE, at),
             )
 
 
 def _attempted(connection: sa.Connection, refs: Collection[str]) -> list[str]:
-    table = tables.intents
     found: list[str] = []
-    for some in chunks(refs):
-        # The lock makes a claim that is under way finish first, or wait.
-        wanted = sa.select(table.c.ref, table.c.attempts).where(table.c.ref.in_(some)).with_for_update()
-        found += [row.ref for row in connection.execute(wanted) if row.attempts]
+    for each in chunks(refs):
+        found += [row.ref for row in connection.execute(_ATTEMPTS, {"refs": each}) if row.attempts]
     return found
 
 
 def _replace_intents(connection: sa.Connection, owner: str, operations: Sequence[Operation], at: datetime) -> None:
-    table = tables.intents
-    for refs in chunks(operation.ref for operation in operations):
-        connection.execute(sa.delete(table).where(table.c.ref.in_(refs)))
+    delete(connection, _INTENT.c.ref, (operation.ref for operation in operations))
     rows = [
         {
             "owner": owner,
@@ -194,7 +245,7 @@ def _replace_intents(connection: sa.Connection, owner: str, operations: Sequence
         }
         for operation in operations
     ]
-    insert(connection, table, rows)
+    insert(connection, _INTENT, rows)
 
 
 def _intent(row: sa.Row[Any], *, attempts: int, in_doubt: bool | None = None) -> Intent:
@@ -206,31 +257,27 @@ def _intents_of(
     connection: sa.Connection, target_id: CalendarId, ids: Collection[int]
 ) -> tuple[Mapping[int, Intent], set[str]]:
     """The open intents of these ids for this target, and their owners."""
-    table = tables.intents
     rows: list[sa.Row[Any]] = []
-    for some in chunks(ids):
-        rows += connection.execute(sa.select(table).where(table.c.id.in_(some), table.c.target_id == target_id))
+    for each in chunks(ids):
+        rows += connection.execute(_BY_ID, {"ids": each, "target_id": target_id})
     return {row.id: _intent(row, attempts=row.attempts) for row in rows}, {row.owner for row in rows}
 
 
 def _save_settled(connection: sa.Connection, target_id: CalendarId, settled: Settled) -> None:
-    table = tables.intents
     seen_round = items.read_state(connection, target_id).round
     stored = items.load_stored_items(connection, target_id, [item.key for item in settled.written])
     replace_blocks(connection, settled.blocks)
-    items.delete_items(connection, target_id, settled.removed)
-    items.replace_items(
+    items.delete_items(connection, target_id, (*settled.removed, *stored))
+    items.insert_items(
         connection, target_id, [stored_item(item, stored.get(item.key), seen_round) for item in settled.written]
     )
     items.owe_debts(connection, target_id, settled.debts)
-    for ids in chunks(settled.closed):
-        connection.execute(sa.delete(table).where(table.c.id.in_(ids)))
+    delete(connection, _INTENT.c.id, settled.closed)
     if settled.waiting:
+        free = {"claimed_name": None, "claimed_token": None}
         connection.execute(
-            sa.update(table)
-            .where(table.c.id == sa.bindparam("the_id"))
-            .values(due_at=sa.bindparam("then", type_=table.c.due_at.type), claimed_name=None, claimed_token=None),
-            [{"the_id": intent_id, "then": due_at} for intent_id, due_at in settled.waiting.items()],
+            _THE_INTENT,
+            [{"the_id": intent_id, "due_at": due_at, **free} for intent_id, due_at in settled.waiting.items()],
         )
     note(connection, settled.lines, target_id)
 
@@ -243,52 +290,11 @@ def _remember(connection: sa.Connection, run_id: int, wrote: Mapping[int, Writte
     insert(connection, tables.writes, rows)
 
 
-def _may_be_written() -> sa.ColumnElement[bool]:
-    """Of an owner who is only observed, nothing but what the host ordered."""
-    intent, state = tables.intents, tables.plan_states
-    observed = sa.exists().where(state.c.owner == intent.c.owner, state.c.mode == str(Mode.OBSERVE))
-    return intent.c.ordered | ~observed
-
-
 def _open_targets(connection: sa.Connection, owner: str | None, at: datetime) -> list[CalendarId]:
-    table = tables.intents
-    # Not DISTINCT: for its sake SQLite would walk through all intents instead of those that are due.
-    wanted = sa.select(table.c.target_id).where(table.c.due_at <= at, _may_be_written())
-    if owner is not None:
-        wanted = wanted.where(table.c.owner == owner)
-    return sorted(set(connection.scalars(wanted)))
+    statement = _TARGETS if owner is None else _TARGETS_OF_OWNER
+    return sorted(set(connection.scalars(statement, {"at": at, "owner": owner})))
 
 
-def _owners_due(shape: str, horizon_end: datetime) -> sa.Select[str]:
-    state, calendar, journal = tables.plan_states, tables.calendars, tables.journal
-    behind = (
-        state.c.shape.is_(None)
-        | (state.c.shape != shape)
-        | state.c.horizon_end.is_(None)
-        | (state.c.horizon_end < horizon_end)
-    )
-    has_calendar = sa.exists().where(calendar.c.owner == state.c.owner)
-    # Not EXISTS: beside an OR, PostgreSQL would read the whole journal for it instead of one line of each owner.
-    first_line = sa.select(sa.func.min(journal.c.id)).where(journal.c.owner == state.c.owner).scalar_subquery()
-    return sa.select(state.c.owner).where((behind & has_calendar) | first_line.is_not(None))
-
-
-def _calendars_due(connection: sa.Connection, at: datetime) -> set[CalendarId]:
-    """Enabled ones, each reason with a search in an index of its own."""
-    calendar, state, watch, debt = tables.calendars, tables.read_states, tables.watches, tables.debts
-    of_each = sa.select(calendar.c.id).where(calendar.c.enabled)
-    reasons = (
-        of_each.join(state, state.c.calendar_id == calendar.c.id).where(state.c.due_at <= at),
-        of_each.join(watch, watch.c.calendar_id == calendar.c.id).where(watch.c.due_at <= at),
-        of_each.join(debt, debt.c.calendar_id == calendar.c.id).where(debt.c.due_at <= at),
-        of_each.join(watch, watch.c.calendar_id == calendar.c.id).where(watch.c.state.is_(None)),
-        of_each.join(watch, watch.c.calendar_id == calendar.c.id).where(watch.c.called.is_not(None)),
-    )
-    return {calendar_id for reason in reasons for calendar_id in connection.scalars(reason)}
-
-
-def _checks_due(connection: sa.Connection, at: datetime) -> set[CalendarId]:
-    watch = tables.watches
-    reasons = (watch.c.check_at <= at, watch.c.called.is_not(None))
-    wanted = [sa.select(watch.c.calendar_id).where(reason) for reason in reasons]
-    return {calendar_id for each in wanted for calendar_id in connection.scalars(each)}
+def _due(connection: sa.Connection, statements: Sequence[sa.Select[Any]], at: datetime) -> tuple[CalendarId, ...]:
+    found = {calendar_id for each in statements for calendar_id in connection.scalars(each, {"at": at})}
+    return tuple(sorted(found))

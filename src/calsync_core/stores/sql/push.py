@@ -9,12 +9,32 @@ from typing import Any
 import sqlalchemy as sa
 from attrs import evolve
 
+from calsync_core.errors import UnknownCalendar
 from calsync_core.models import CalendarId, Lease, PushState, StoredSubscription, Watch
 from calsync_core.stores.sql import tables
 from calsync_core.stores.sql.codec import decode, digest, encode
-from calsync_core.stores.sql.rows import Role, chunks, fence, insert_one, require_calendar
+from calsync_core.stores.sql.rows import Role, chunks, delete, fence, insert_one, require_calendar, some
 
 __all__ = ["SQLPush", "lock_watches", "watch_of"]
+
+
+_SUBSCRIPTION, _WATCH = tables.subscriptions, tables.watches
+_SUBSCRIPTIONS = sa.select(_SUBSCRIPTION).order_by(_SUBSCRIPTION.c.id)
+_OF_CALENDAR = _SUBSCRIPTIONS.where(_SUBSCRIPTION.c.calendar_id == sa.bindparam("calendar_id"))
+_BY_NAME = sa.select(_SUBSCRIPTION).where(_SUBSCRIPTION.c.name_hash.in_(some("hashes")))
+_WATCHES = sa.select(_WATCH).where(_WATCH.c.calendar_id.in_(some("ids")), _WATCH.c.state.is_not(None))
+_THE_WATCH = sa.update(_WATCH).where(_WATCH.c.calendar_id == sa.bindparam("the_id"))
+_LAST_CALL = sa.bindparam("answered", type_=_WATCH.c.called.type)
+_ANSWERED = _THE_WATCH.values(called=sa.func.nullif(_WATCH.c.called, _LAST_CALL))
+_LOCKED = (
+    sa.select(_WATCH.c.calendar_id, _WATCH.c.pushed_at)
+    .where(_WATCH.c.calendar_id.in_(some("ids")))
+    .order_by(_WATCH.c.calendar_id)
+    .with_for_update()
+)
+_THESE = sa.update(_WATCH).where(_WATCH.c.calendar_id.in_(some("ids")))
+_FRESH = _THESE.where(_WATCH.c.state.is_(None))
+_CALL = _THESE.values(called=sa.func.coalesce(_WATCH.c.called, 0) + 1)
 
 
 class SQLPush(Role):
@@ -40,38 +60,30 @@ class SQLPush(Role):
 
     def load_subscriptions(self, calendar_id: CalendarId | None = None) -> list[StoredSubscription]:
         """See ``PushStore.load_subscriptions``."""
-        table = tables.subscriptions
-        wanted = sa.select(table).order_by(table.c.id)
-        if calendar_id is not None:
-            wanted = wanted.where(table.c.calendar_id == calendar_id)
+        statement = _SUBSCRIPTIONS if calendar_id is None else _OF_CALENDAR
         with self._database.reading() as connection:
-            return [_subscription(row) for row in connection.execute(wanted)]
+            return [_subscription(row) for row in connection.execute(statement, {"calendar_id": calendar_id})]
 
     def find_subscriptions(self, provider: str, remote_ids: Collection[str]) -> Mapping[str, StoredSubscription]:
         """See ``PushStore.find_subscriptions``."""
-        table = tables.subscriptions
         rows: list[sa.Row[Any]] = []
         with self._database.reading() as connection:
             for hashes in chunks(_name_hash(provider, remote_id) for remote_id in remote_ids):
-                rows += connection.execute(sa.select(table).where(table.c.name_hash.in_(hashes)))
+                rows += connection.execute(_BY_NAME, {"hashes": hashes})
         return {found.remote_id: found for found in map(_subscription, rows)}
 
     def delete_subscription(self, lease: Lease, subscription_id: int, at: datetime) -> None:
         """See ``PushStore.delete_subscription``."""
-        table = tables.subscriptions
         with self._database.writing() as connection:
             fence(connection, lease, at)
-            connection.execute(sa.delete(table).where(table.c.id == subscription_id))
+            delete(connection, _SUBSCRIPTION.c.id, [subscription_id])
 
     def load_watches(self, calendar_ids: Collection[CalendarId]) -> Mapping[CalendarId, Watch]:
         """See ``PushStore.load_watches``."""
-        table = tables.watches
         rows: list[sa.Row[Any]] = []
         with self._database.reading() as connection:
             for ids in chunks(calendar_ids):
-                rows += connection.execute(
-                    sa.select(table).where(table.c.calendar_id.in_(ids), table.c.state.is_not(None))
-                )
+                rows += connection.execute(_WATCHES, {"ids": ids})
         return {row.calendar_id: watch_of(row) for row in sorted(rows, key=lambda row: row.calendar_id)}
 
     def save_watch(
@@ -85,29 +97,29 @@ class SQLPush(Role):
         answered: int | None = None,
     ) -> None:
         """See ``PushStore.save_watch``."""
-        table = tables.watches
         columns: dict[str, Any] = {
+            "the_id": calendar_id,
             "due_at": watch.due_at,
             "check_at": watch.check_at,
             "state": str(state),
             "value": _value(watch),
         }
+        statement = _THE_WATCH
         if answered is not None:
-            columns["called"] = sa.func.nullif(table.c.called, answered)
+            statement, columns["answered"] = _ANSWERED, answered
         with self._database.writing() as connection:
             fence(connection, lease, at)
-            require_calendar(connection, calendar_id)
-            connection.execute(sa.update(table).where(table.c.calendar_id == calendar_id).values(columns))
+            # Each calendar has a row from its beginning.
+            if not connection.execute(statement, columns).rowcount:
+                raise UnknownCalendar(f"calendar: there is none with id {calendar_id}")
 
     def call_for_checks(self, calendar_ids: Collection[CalendarId]) -> None:
         """See ``PushStore.call_for_checks``."""
-        table = tables.watches
         fresh = {"state": str(PushState.NONE), "value": _value(Watch())}
         with self._database.writing() as connection:
             for ids in chunks(lock_watches(connection, calendar_ids)):
-                these = sa.update(table).where(table.c.calendar_id.in_(ids))
-                connection.execute(these.where(table.c.state.is_(None)).values(fresh))
-                connection.execute(these.values(called=sa.func.coalesce(table.c.called, 0) + 1))
+                connection.execute(_FRESH, {"ids": ids, **fresh})
+                connection.execute(_CALL, {"ids": ids})
 
 
 def lock_watches(connection: sa.Connection, calendar_ids: Collection[CalendarId]) -> dict[CalendarId, datetime | None]:
@@ -116,12 +128,9 @@ def lock_watches(connection: sa.Connection, calendar_ids: Collection[CalendarId]
 
     Always in the same order, so that two transactions can't wait for each other.
     """
-    table = tables.watches
     found: dict[CalendarId, datetime | None] = {}
     for ids in chunks(sorted(calendar_ids)):
-        wanted = sa.select(table.c.calendar_id, table.c.pushed_at).where(table.c.calendar_id.in_(ids))
-        rows = connection.execute(wanted.order_by(table.c.calendar_id).with_for_update())
-        found |= {row.calendar_id: row.pushed_at for row in rows}
+        found |= {row.calendar_id: row.pushed_at for row in connection.execute(_LOCKED, {"ids": ids})}
     return found
 
 

@@ -1,10 +1,14 @@
-"""What the roles share: fencing, locks, bulk writes, and the journal."""
+"""What the roles share: fencing, locks, bulk writes, and the journal.
+
+Statements are made once, in constants, and given their values when they are sent: to make one costs SQLAlchemy more
+than to send it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from functools import partial, wraps
+from functools import cache, partial, wraps
 from types import FunctionType
 from typing import Any, TypeVar
 
@@ -28,6 +32,7 @@ from calsync_core.models import (
 from calsync_core.stores.sql import tables
 from calsync_core.stores.sql.codec import decode
 from calsync_core.stores.sql.database import Database
+from calsync_core.stores.sql.opening import LEASES
 
 __all__ = [
     "CHUNK",
@@ -35,20 +40,23 @@ __all__ = [
     "account_of",
     "calendar_of",
     "chunks",
+    "delete",
     "fence",
     "forget_shape",
     "insert",
     "insert_one",
     "lease_now",
+    "load_plan_state",
     "lock_owners",
     "mode_of",
     "note",
-    "plan_state_of",
+    "note_lease",
     "replace",
     "require_account",
     "require_calendar",
     "require_run",
     "require_targets",
+    "some",
 ]
 
 CHUNK = 500
@@ -68,6 +76,10 @@ class Role:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    def together(self, call: Callable[[], T], *, writes: bool = True) -> T:
+        """See ``TransactionStore.together``."""
+        return self._database.together(call, writes=writes)
+
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         for name, method in list(vars(cls).items()):
@@ -84,6 +96,8 @@ def _repeated(method: Callable[..., T]) -> Callable[..., T]:
                     f"{method.__name__}: inside the host's transaction, only a push can be taken in"
                 )
             return method(self, *values, **named)
+        if self._database.is_part:
+            return method(self, *values, **named)
         return self._database.repeat(partial(method, self, *values, **named))
 
     return repeated
@@ -96,26 +110,44 @@ def chunks(values: Iterable[T]) -> Iterator[Sequence[T]]:
         yield distinct[start : start + CHUNK]
 
 
+def some(name: str) -> sa.BindParameter[Any]:
+    """What stands in a statement for the values in one ``IN (…)``."""
+    return sa.bindparam(name, expanding=True)
+
+
+@cache
+def _insertion(table: sa.Table) -> sa.Insert:
+    return sa.insert(table)
+
+
 def insert(connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
     """Add rows in bulk; all have the same columns."""
     if rows:
-        connection.execute(sa.insert(table), list(rows))
+        connection.execute(_insertion(table), list(rows))
 
 
 def insert_one(connection: sa.Connection, table: sa.Table, columns: Mapping[str, Any]) -> int:
     """Add one row to a table that counts its ids; returns the new id."""
-    key = connection.execute(sa.insert(table).values(columns)).inserted_primary_key
+    key = connection.execute(_insertion(table), dict(columns)).inserted_primary_key
     if key is None:
         raise StoreError(f"the database gave no id for a row of {table.name}")
     return int(key[0])
 
 
-def replace(
-    connection: sa.Connection, column: sa.Column[Any], rows: Mapping[Any, Mapping[str, Any]], *where: Any
-) -> None:
+@cache
+def _deletion(column: sa.Column[Any]) -> sa.Delete:
+    return sa.delete(column.table).where(column.in_(some("values")))
+
+
+def delete(connection: sa.Connection, column: sa.Column[Any], values: Iterable[Any]) -> None:
+    """Delete rows by the value of one column, in bulk."""
+    for each in chunks(values):
+        connection.execute(_deletion(column), {"values": each})
+
+
+def replace(connection: sa.Connection, column: sa.Column[Any], rows: Mapping[Any, Mapping[str, Any]]) -> None:
     """Insert or replace rows by the value of one column, in bulk, in every dialect."""
-    for values in chunks(rows):
-        connection.execute(sa.delete(column.table).where(column.in_(values), *where))
+    delete(connection, column, rows)
     insert(connection, column.table, list(rows.values()))
 
 
@@ -129,9 +161,14 @@ def calendar_of(row: sa.Row[Any]) -> Calendar:
     return evolve(decode(Calendar, row.value), id=row.id)
 
 
+_ACCOUNT = sa.select(tables.accounts).where(tables.accounts.c.id == sa.bindparam("id"))
+_CALENDAR = sa.select(tables.calendars).where(tables.calendars.c.id == sa.bindparam("id"))
+_CALENDARS = sa.select(tables.calendars.c.id).where(tables.calendars.c.id.in_(some("ids")))
+
+
 def require_account(connection: sa.Connection, account_id: AccountId) -> Account:
     """One account. Raises UnknownAccount."""
-    row = connection.execute(sa.select(tables.accounts).where(tables.accounts.c.id == account_id)).one_or_none()
+    row = connection.execute(_ACCOUNT, {"id": account_id}).one_or_none()
     if row is None:
         raise UnknownAccount(f"account: there is none with id {account_id}")
     return account_of(row)
@@ -139,7 +176,7 @@ def require_account(connection: sa.Connection, account_id: AccountId) -> Account
 
 def require_calendar(connection: sa.Connection, calendar_id: CalendarId) -> Calendar:
     """One calendar. Raises UnknownCalendar."""
-    row = connection.execute(sa.select(tables.calendars).where(tables.calendars.c.id == calendar_id)).one_or_none()
+    row = connection.execute(_CALENDAR, {"id": calendar_id}).one_or_none()
     if row is None:
         raise UnknownCalendar(f"calendar: there is none with id {calendar_id}")
     return calendar_of(row)
@@ -157,19 +194,32 @@ def require_targets(connection: sa.Connection, blocks: Collection[Block], more: 
     """Raises UnknownCalendar for a block on a calendar that is not there."""
     wanted, known = {*calendars_of(blocks), *more}, set()
     for ids in chunks(sorted(wanted)):
-        known |= set(connection.scalars(sa.select(tables.calendars.c.id).where(tables.calendars.c.id.in_(ids))))
+        known |= set(connection.scalars(_CALENDARS, {"ids": ids}))
     for calendar_id in sorted(wanted - known):
         raise UnknownCalendar(f"calendar: there is none with id {calendar_id}")
 
 
+_LEASE = sa.select(tables.leases).where(tables.leases.c.name == sa.bindparam("name")).with_for_update()
+
+
 def lease_now(connection: sa.Connection, name: str) -> tuple[Lease | None, int]:
-    """The lease of this name if somebody has it, and the last token given; its row stays locked."""
-    row = connection.execute(
-        sa.select(tables.leases).where(tables.leases.c.name == name).with_for_update()
-    ).one_or_none()
-    if row is None or row.expires_at is None:
-        return None, row.token if row else 0
-    return Lease(row.name, row.holder, row.token, row.expires_at), row.token
+    """The lease of this name if somebody has it, and the last token given; its row stays locked, and is read once in
+    each transaction.
+    """
+    known = connection.get_execution_options().get(LEASES, {})
+    if name not in known:
+        row = connection.execute(_LEASE, {"name": name}).one_or_none()
+        if row is None or row.expires_at is None:
+            known[name] = None, row.token if row else 0
+        else:
+            known[name] = Lease(row.name, row.holder, row.token, row.expires_at), row.token
+    current: tuple[Lease | None, int] = known[name]
+    return current
+
+
+def note_lease(connection: sa.Connection, lease: Lease, *, free: bool = False) -> None:
+    """Remember in this transaction how it left a lease whose row it has locked."""
+    connection.get_execution_options().get(LEASES, {})[lease.name] = (None if free else lease), lease.token
 
 
 def fence(connection: sa.Connection, lease: Lease, at: datetime) -> None:
@@ -177,6 +227,20 @@ def fence(connection: sa.Connection, lease: Lease, at: datetime) -> None:
     current, _ = lease_now(connection, lease.name)
     if not holds(current, lease, require_utc("at", at)):
         raise LeaseLost(f"lease {lease.name!r} is not ours any more")
+
+
+_PLAN_STATE = sa.select(tables.plan_states).where(tables.plan_states.c.owner == sa.bindparam("owner"))
+_LOCKED_PLAN_STATE = _PLAN_STATE.with_for_update()
+_FORGET_SHAPE = (
+    sa.update(tables.plan_states)
+    .where(tables.plan_states.c.owner == sa.bindparam("the_owner"))
+    .values(shape=None, resets=tables.plan_states.c.resets + 1)
+)
+
+
+def load_plan_state(connection: sa.Connection, owner: str) -> PlanState:
+    """How far an owner's plan reaches."""
+    return _plan_state(connection.execute(_PLAN_STATE, {"owner": owner}).one_or_none())
 
 
 def lock_owners(connection: sa.Connection, owners: Iterable[str]) -> dict[str, PlanState]:
@@ -187,17 +251,15 @@ def lock_owners(connection: sa.Connection, owners: Iterable[str]) -> dict[str, P
     the weak lock that a refused insert leaves behind in MariaDB.
     """
     states = {}
-    table = tables.plan_states
     for owner in sorted(set(owners)):
-        wanted = sa.select(table).where(table.c.owner == owner).with_for_update()
-        row = connection.execute(wanted).one_or_none()
+        row = connection.execute(_LOCKED_PLAN_STATE, {"owner": owner}).one_or_none()
         if row is None:
-            connection.execute(sa.insert(table).values(owner=owner))
-        states[owner] = plan_state_of(row)
+            insert(connection, tables.plan_states, [{"owner": owner}])
+        states[owner] = _plan_state(row)
     return states
 
 
-def plan_state_of(row: sa.Row[Any] | None) -> PlanState:
+def _plan_state(row: sa.Row[Any] | None) -> PlanState:
     """From an owner's row, if there is one."""
     return PlanState() if row is None else PlanState(row.shape, row.horizon_end, row.resets)
 
@@ -211,16 +273,12 @@ def mode_of(connection: sa.Connection, owner: str) -> Mode:
 
 def forget_shape(connection: sa.Connection, owners: Iterable[str]) -> None:
     """Have these owners planned again from scratch."""
-    table = tables.plan_states
     for owner in lock_owners(connection, owners):
-        connection.execute(sa.update(table).where(table.c.owner == owner).values(shape=None, resets=table.c.resets + 1))
+        connection.execute(_FORGET_SHAPE, {"the_owner": owner})
 
 
 def note(connection: sa.Connection, lines: Collection[Line], calendar_id: CalendarId | None) -> None:
-    """Append to the journal."""
-    if not lines:
-        return
-    lock_owners(connection, {line.owner for line in lines})
+    """Append to the journal of owners that are held."""
     insert(
         connection,
         tables.journal,

@@ -13,11 +13,17 @@ from calsync_core.models import CalendarId, Lease, Standing, SyncReport, Vitals,
 from calsync_core.stores.sql import tables
 from calsync_core.stores.sql.codec import decode, encode
 from calsync_core.stores.sql.inbox import DONE
-from calsync_core.stores.sql.rows import Role, insert, insert_one, lease_now, require_run
+from calsync_core.stores.sql.rows import Role, insert, insert_one, lease_now, note_lease, require_run
 from calsync_core.stores.sql.standings import load_standings
 from calsync_core.stores.sql.vitals import count_vitals
 
 __all__ = ["SQLLeases", "SQLRuns"]
+
+
+_THE_LEASE = sa.update(tables.leases).where(tables.leases.c.name == sa.bindparam("the_name"))
+_MY_LEASE = _THE_LEASE.where(
+    tables.leases.c.token == sa.bindparam("the_token"), tables.leases.c.holder == sa.bindparam("the_holder")
+)
 
 
 class SQLLeases(Role):
@@ -25,7 +31,6 @@ class SQLLeases(Role):
 
     def acquire_lease(self, name: str, holder: str, ttl: float, at: datetime) -> Lease:
         """See ``LeaseStore.acquire_lease``."""
-        table = tables.leases
         at = require_utc("at", at)
         with self._database.writing() as connection:
             current, token = lease_now(connection, name)
@@ -34,29 +39,30 @@ class SQLLeases(Role):
             lease = Lease(name, holder, token + 1, at + timedelta(seconds=ttl))
             columns = {"holder": holder, "token": lease.token, "expires_at": lease.expires_at}
             if token:
-                connection.execute(sa.update(table).where(table.c.name == name).values(columns))
-                return lease
-            # The first one ever of this name: where another worker is faster, this call is repeated and finds it taken.
-            connection.execute(sa.insert(table).values(name=name, **columns))
+                connection.execute(_THE_LEASE, {"the_name": name, **columns})
+            else:
+                # The first one ever of this name: where another worker is faster, this call is repeated and finds it
+                # taken.
+                insert(connection, tables.leases, [{"name": name, **columns}])
+            note_lease(connection, lease)
             return lease
 
     def renew_lease(self, lease: Lease, ttl: float, at: datetime) -> Lease:
         """See ``LeaseStore.renew_lease``."""
-        table = tables.leases
         renewed = evolve(lease, expires_at=require_utc("at", at) + timedelta(seconds=ttl))
         with self._database.writing() as connection:
             if not is_newest(lease_now(connection, lease.name)[0], lease):
                 raise LeaseLost(f"lease {lease.name!r} is not ours any more")
-            mine = sa.update(table).where(table.c.name == lease.name)
-            connection.execute(mine.values(expires_at=renewed.expires_at))
+            connection.execute(_THE_LEASE, {"the_name": lease.name, "expires_at": renewed.expires_at})
+            note_lease(connection, renewed)
         return renewed
 
     def release_lease(self, lease: Lease) -> None:
         """See ``LeaseStore.release_lease``. The row stays: its token must never be given again."""
-        table = tables.leases
-        mine = (table.c.name == lease.name, table.c.token == lease.token, table.c.holder == lease.holder)
+        mine = {"the_name": lease.name, "the_token": lease.token, "the_holder": lease.holder}
         with self._database.writing() as connection:
-            connection.execute(sa.update(table).where(*mine).values(expires_at=None))
+            if connection.execute(_MY_LEASE, {**mine, "expires_at": None}).rowcount:
+                note_lease(connection, lease, free=True)
 
 
 class SQLRuns(Role):

@@ -150,15 +150,15 @@ class BlockStoreContract(WithBench):
             evolve(gone, state=BlockState.RELEASED),
         ]
         bench.store.save_blocks([evolve(block, generation=number) for number, block in enumerate(blocks)])
-        assert bench.store.count_deleted(bench.source.key, NOW) == 2
-        assert bench.store.count_deleted(bench.source.key, NOW - _DAY) == 3
-        assert bench.store.count_deleted(bench.target.key, NOW) == 0
+        assert bench.store.count_deleted([bench.source.key], NOW) == {bench.source.key: 2}
+        assert bench.store.count_deleted([bench.source.key], NOW - _DAY) == {bench.source.key: 3}
+        assert bench.store.count_deleted([bench.target.key], NOW) == {bench.target.key: 0}
 
     def test_live_blocks_are_counted_by_source(self, bench: StoreBench) -> None:
         """I-08: those that end after the instant."""
         for number, state in enumerate(BlockState):
             bench.store.save_blocks([a_block(bench.source, bench.target, f"k{number}", state=state)])
-        assert bench.store.count_live(bench.source.key, NOW) == 1
-        assert bench.store.count_live(bench.source.key, NOW + timedelta(minutes=59)) == 1
-        assert bench.store.count_live(bench.source.key, NOW + timedelta(hours=1)) == 0
-        assert bench.store.count_live(bench.target.key, NOW) == 0
+        assert bench.store.count_live([bench.source.key], NOW) == {bench.source.key: 1}
+        assert bench.store.count_live([bench.source.key], NOW + timedelta(minutes=59)) == {bench.source.key: 1}
+        assert bench.store.count_live([bench.source.key], NOW + timedelta(hours=1)) == {bench.source.key: 0}
+        assert bench.store.count_live([bench.target.key], NOW) == {bench.target.key: 0}

@@ -269,4 +269,4 @@ class DirectoryContract(WithBench):
         bench.save(other, an_item("x", an_event("x")))
         bench.store.delete_account(second.key)
         assert bench.store.load_blocks("ana") == [block]
-        assert bench.store.count_live(other.key, NOW - timedelta(days=900)) == 1
+        assert bench.store.count_live([other.key], NOW - timedelta(days=900)) == {other.key: 1}

@@ -120,7 +120,7 @@ class OutcomesContract(WithBench):
         assert bench.store.load_sightings("ana") == []
         assert bench.store.load_intents("ana") == []
         assert bench.unplanned() == Unplanned()
-        assert bench.store.count_deleted(bench.source.key, _LATER) == 1
+        assert bench.store.count_deleted([bench.source.key], _LATER) == {bench.source.key: 1}
 
     def test_a_taken_id_is_looked_at(self, bench: StoreBench) -> None:
         """I-04: by whom, a read by id will say."""
