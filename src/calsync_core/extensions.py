@@ -1,7 +1,8 @@
 """Providers and stores by name: those shipped, and those that other packages offer as entry points.
 
 A package offers a provider in the group ``calsync_core.providers`` under the name that accounts use, and a store in
-``calsync_core.stores`` under the scheme of its URLs. What is shipped keeps its name: nobody else's takes its place.
+``calsync_core.stores`` under the scheme of its URLs. A provider that is shipped keeps its name: nobody else's takes its
+place.
 """
 
 from __future__ import annotations
