@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
 from calsync_core.errors import ConfigurationError, StoreError
 from calsync_core.protocols import Store
+from calsync_core.stores.sql import SQLStore
 
 __all__ = ["SealedTitles", "open_store", "sealed"]
 
@@ -103,8 +104,6 @@ def open_store(url: str) -> Store:
     Raises:
         ConfigurationError: there is no key.
     """
-    from calsync_core.stores.sql import SQLStore  # noqa: PLC0415  (who brings a store needs no SQL)
-
     key = os.environ.get("CALSYNC_TITLE_KEY")
     if not key:
         raise ConfigurationError("CALSYNC_TITLE_KEY: is missing from the environment")
