@@ -219,6 +219,17 @@ def test_an_answer_that_is_no_calendar_deletes_nothing(feeding: Feeding) -> None
     assert len(feeding.blocks()) == 1
 
 
+def test_an_address_is_asked_for_as_it_is_and_its_host_is_all_that_is_said(feeding: Feeding) -> None:  # I-39
+    """With its query and its escapes; that nothing of it is logged, the watch over all tests sees to."""
+    feeding.server.path = "/roster%20of%20ana.ics?key=5f2b9c71&week=%C3%A4"
+    feeding.engine.connect(feeding.account, BearerToken(feeding.server.address))
+    assert len(feeding.blocks()) == 1
+    feeding.server.stop()
+    feeding.clock.advance(timedelta(hours=2))
+    [failure] = feeding.engine.sync_calendars_needing_polling().errors
+    assert failure.message == "GET to 127.0.0.1 failed: ConnectError"
+
+
 def test_a_new_address_on_the_same_server_takes_the_old_ones_place(feeding: Feeding) -> None:  # I-35, I-46
     before = feeding.blocks()
     feeding.server.path = "/roster-another.ics"

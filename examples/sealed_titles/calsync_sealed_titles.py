@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Mapping
-from functools import wraps
 from typing import Any, cast
 
 import attrs
@@ -14,6 +13,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
 from calsync_core.errors import ConfigurationError, StoreError
 from calsync_core.protocols import Store
+from calsync_core.stores.sql import SQLStore
 
 __all__ = ["SealedTitles", "open_store", "sealed"]
 
@@ -38,18 +38,8 @@ class SealedTitles:
         self._cipher = AESSIV(urlsafe_b64decode(key))
 
     def __getattr__(self, name: str) -> Any:
-        theirs = getattr(self._inner, name)
-        if not callable(theirs):
-            return theirs
-
-        @wraps(theirs)
-        def call(*args: Any, **kwargs: Any) -> Any:
-            answer = theirs(
-                *with_titles(args, self._seal), **with_titles(kwargs, self._seal)
-            )
-            return with_titles(answer, self._open)
-
-        return call
+        """What a store may have beside its roles: ``close``."""
+        return getattr(self._inner, name)
 
     def _seal(self, title: str) -> str:
         if not title:
@@ -65,6 +55,22 @@ class SealedTitles:
             return self._cipher.decrypt(sealed, None).decode("utf-8", "surrogatepass")
         except InvalidTag:
             raise StoreError("a title was sealed with another key") from None
+
+
+def _passing_on(name: str) -> Callable[..., Any]:
+    """The method of this name: sealed on the way in, opened on the way out."""
+
+    def call(self: SealedTitles, *args: Any, **kwargs: Any) -> Any:
+        seal, theirs = self._seal, getattr(self._inner, name)
+        answer = theirs(*with_titles(args, seal), **with_titles(kwargs, seal))
+        return with_titles(answer, self._open)
+
+    return call
+
+
+for _name in dir(Store):
+    if not _name.startswith("_"):
+        setattr(SealedTitles, _name, _passing_on(_name))
 
 
 def with_titles(value: Any, change: Callable[[str], str]) -> Any:
@@ -98,8 +104,6 @@ def open_store(url: str) -> Store:
     Raises:
         ConfigurationError: there is no key.
     """
-    from calsync_core.stores.sql import SQLStore  # noqa: PLC0415  (who brings a store needs no SQL)
-
     key = os.environ.get("CALSYNC_TITLE_KEY")
     if not key:
         raise ConfigurationError("CALSYNC_TITLE_KEY: is missing from the environment")

@@ -1,7 +1,8 @@
 """Providers and stores by name: those shipped, and those that other packages offer as entry points.
 
 A package offers a provider in the group ``calsync_core.providers`` under the name that accounts use, and a store in
-``calsync_core.stores`` under the scheme of its URLs. What is shipped keeps its name: nobody else's takes its place.
+``calsync_core.stores`` under the scheme of its URLs. A provider that is shipped keeps its name: nobody else's takes its
+place.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ from calsync_core.protocols import PublishingProvider, Store
 __all__ = ["PROVIDER_GROUP", "STORE_GROUP", "known_providers", "load_provider", "load_store"]
 
 PROVIDER_GROUP = "calsync_core.providers"
-"""Each entry point: a callable without arguments that gives a provider, usually its class."""
+"""Its entry points are callables without arguments that give a provider, usually its class."""
 
 STORE_GROUP = "calsync_core.stores"
-"""Each entry point: a callable that is given the URL and gives a store."""
+"""Its entry points are callables that are given the URL and give a store."""
 
 _SHIPPED = {
     "caldav": ("calsync_core.providers.caldav", "CalDAVProvider", "caldav"),
