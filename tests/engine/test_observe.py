@@ -134,7 +134,7 @@ def test_an_idle_pass_looks_at_nobody(world: World) -> None:
 
 def test_what_was_tried_before_waits(world: World) -> None:  # I-04
     faulty = FaultyProvider(world.provider)
-    world.providers = {"memory": faulty}
+    world.provider = faulty
     world.restart()
     world.engine.set_mode("ana", "write")
     faulty.schedule(Fault(FaultKind.LOST_ANSWER, on="apply"))

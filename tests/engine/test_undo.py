@@ -358,7 +358,7 @@ def test_what_an_older_version_planned_is_not_guessed_at(world: World) -> None:
 
 def test_the_next_sync_goes_on_where_an_undo_was_put_off(world: World) -> None:
     faulty = FaultyProvider(world.provider)
-    world.providers = {"memory": faulty}
+    world.provider = faulty
     world.restart()
     before = shown(world)
     run = change_everything(world)

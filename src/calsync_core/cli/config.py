@@ -81,7 +81,7 @@ class Config:
     public_url: str | None
     policy: SyncPolicy
     accounts: tuple[AccountConfig, ...]
-    modes: Mapping[str, Mode]
+    modes: Mapping[str, Mode] = field(factory=dict)
 
 
 def load_config(path: Path) -> Config:

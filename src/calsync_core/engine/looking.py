@@ -55,9 +55,10 @@ class Looking(Part):
         return merged if calendar_id is None else overview.concerning(merged, calendar_id)
 
     def audit(self, owner: str | None = None, repair: bool = False) -> AuditReport:  # noqa: FBT001, FBT002  (hosts call it so)
-        """List every calendar afresh and compare it with what should be; ``repair`` puts right what is not (I-01).
+        """List every calendar afresh and compare it with what should be; ``repair`` puts right what is not (I-01), but
+        for owners who are only observed.
 
-        What was not as it should be is also told in a notice, once for each owner and audit.
+        What was not as it should be is also told in a notice, once for each audit and owner who is written for.
         """
         calendars = self._enabled(owner)
         owners = {calendar.owner for calendar in calendars}
@@ -90,7 +91,7 @@ class Looking(Part):
         return sorted({calendar.owner for calendar in known if calendar.enabled})
 
     def runs(self, calendar_id: CalendarId | None = None, limit: int = 50) -> list[SyncReport]:
-        """The latest recorded syncs, newest first."""
+        """The latest recorded syncs, newest first; without ``finished_at``: under way and writing, or it died so."""
         return self._store.load_runs(calendar_id, limit)
 
     def health(self, owner: str | None = None) -> HealthReport:

@@ -37,9 +37,9 @@ __all__ = ["purge"]
 def purge(context: Context, calendars: Collection[Calendar]) -> PurgeReport:
     """Switch the calendars off, take our blocks back from them and their blocks back from the others, and look again.
 
-    Recorded blocks go the ordinary way; then every calendar is searched for what carries our tag, past included: these
-    for any block of ours, and the owners' others, if blocks of these are known there, for those. Where nothing could be
-    listed or written, residue is what the store knows to stand there.
+    Recorded blocks go the ordinary way, unless the owner is only observed; then every calendar is searched for what
+    carries our tag, past included: these for any block of ours, and the owners' others, if blocks of these are known
+    there, for those. Where nothing could be listed or written, residue is what the store knows to stand there.
     """
     run = Run()
     for calendar in calendars:

@@ -47,6 +47,10 @@ encryption_key = "{key}"
 # polling_seconds = 3600        # a calendar without working push is read at least this often
 # silence_hours = 6             # one with push that has been silent for this long is read all the same
 
+# To see for some days what would be written, before anything is: `calsync sync` says so, `calsync plan` shows it.
+# [owners.ana]
+# mode = "observe"              # write (the default) | observe
+
 # One table for each login. The accounts of one owner block each other.
 # [[accounts]]
 # name = "ana-icloud"
