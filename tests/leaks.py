@@ -159,6 +159,12 @@ def _watch_answers(patch: pytest.MonkeyPatch) -> None:
         _watch_results(patch, CliRunner, "invoke", _printed)
 
 
+def _shown(reply: Reply) -> str:
+    """All but where people are sent with what they are to bring back, and what their browser keeps sealed."""
+    headers = [value for name, value in reply.headers if name not in {"Location", "Set-Cookie"}]
+    return f"{headers} {reply.body!r}"
+
+
 def _answered(received: Received, reply: Reply) -> tuple[str, bytes]:
     """A handshake's answer is its sender's own words."""
     route = received.path.strip("/")

@@ -20,7 +20,7 @@ from attrs import define, field, frozen
 from calsync_core import models
 from calsync_core.core.identity import Keyring
 from calsync_core.errors import CalsyncError
-from calsync_core.protocols import Push
+from calsync_core.protocols import Authorization, Push
 from planted import DETAILS, GUESTS, SECRETS, TITLES
 
 __all__ = ["STREAMS", "TESTS", "Leak", "Watch", "chain", "learn", "watch", "words"]
@@ -159,7 +159,11 @@ _UNTOLD: Mapping[type, tuple[str, ...]] = {
     models.ServiceAccountGrant: ("key", "access_token"),
     models.Event: ("title",),
     Push: ("secret",),
+    Authorization: ("record",),
 }
+
+
+_VERIFIERS = {"verifier", "code_verifier"}
 
 
 def _learn_from(patch: pytest.MonkeyPatch, kind: type, names: tuple[str, ...]) -> None:
@@ -170,7 +174,10 @@ def _learn_from(patch: pytest.MonkeyPatch, kind: type, names: tuple[str, ...]) -
     def init(self: Any, *args: Any, **kwargs: Any) -> None:
         original(self, *args, **kwargs)
         for name, label in labels:
-            watch.learn(label, getattr(self, name))
+            value = getattr(self, name)
+            if isinstance(value, Mapping):
+                value = next((value[each] for each in _VERIFIERS & value.keys()), None)
+            watch.learn(label, value)
 
     patch.setattr(kind, "__init__", init)
 

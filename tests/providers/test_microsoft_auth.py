@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 import traceback
 from collections.abc import Callable
 from datetime import timedelta
@@ -113,6 +114,19 @@ def test_the_verifier_never_travels_with_the_challenge() -> None:
     assert verifier not in begun.url
     assert verifier not in repr(begun)
     assert asked["state"] not in repr(begun)
+
+
+def test_no_code_and_no_verifier_is_logged(caplog: pytest.LogCaptureFixture) -> None:  # I-39
+    """At DEBUG, msal would."""
+    caplog.set_level(logging.DEBUG)
+    graph = platform()
+    begun = begun_at(graph)
+    answer = answer_to(graph, begun)
+    caplog.clear()
+    finished(graph, begun, answer)
+    assert "event=" in caplog.text
+    for value in (answer["code"], str(begun.record["code_verifier"])):
+        assert value not in caplog.text
 
 
 def test_reading_only_is_a_wish_too() -> None:  # I-42

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from typing import Any
 from urllib.parse import urlencode
 
@@ -18,7 +19,8 @@ from calsync_core.models import OAuthClient
 from calsync_core.stores import MemoryStore
 from calsync_core.testing.browser import Browser
 from calsync_core.testing.fixtures import ANA_AT_GOOGLE
-from calsync_core.web.connect import Connector, Received
+from calsync_core.web import asgi
+from calsync_core.web.connect import Connector, DefaultPages, ProblemPage, Received
 from calsync_core.web.connect.seals import Seals
 from calsync_core.web.connect.sites import Site, local_path
 from connect_bench import SITE, Host, query_of
@@ -126,6 +128,7 @@ def test_methods_sizes_and_places(host: Host) -> None:
     assert status("GET", "/nowhere") == 404
     assert status("DELETE", "/google") == 405
     assert status("POST", "/") == 405
+    assert status("POST", "/nowhere/else") == 405
     assert status("POST", "/google/callback") == 405
     assert status("HEAD", "/google/callback") == 405
     assert status("HEAD", "/google") == 200
@@ -133,6 +136,26 @@ def test_methods_sizes_and_places(host: Host) -> None:
     assert status("POST", "/google", body=b"x" * 131_073) == 413
     assert status("POST", "/google", headers={"Content-Length": "many"}) == 400
     assert status("GET", "/google/callback", query_string="&".join(f"a{n}=1" for n in range(99))) == 404
+
+
+def test_under_asgi_the_host_s_code_runs_in_threads(host: Host) -> None:
+    """Never on the event loop: it may ask a database."""
+    threads: list[str] = []
+
+    def seen(value: Any) -> Any:
+        threads.append(threading.current_thread().name)
+        return value
+
+    class Mine(DefaultPages):
+        def problem(self, page: ProblemPage) -> str:
+            return str(seen(page.text))
+
+    settings = host.settings(owner=lambda _: seen("ana"), pages=Mine())
+    browser = host.browse(asgi.connect_app(host.engine, **settings))
+    for path in ("/", "/nowhere/else", "/google/callback?code=x"):
+        browser.open(path)
+    assert len(threads) == 5
+    assert all(name.startswith("calsync-connect") for name in threads)
 
 
 PATHS = ["/", "/google", "/caldav", "/google/callback", "/microsoft/callback", "/accounts/1/calendars"]

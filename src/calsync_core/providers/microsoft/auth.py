@@ -50,6 +50,7 @@ _APPLICATION_REFUSED = frozenset(
 )
 _PASSES = frozenset({"temporarily_unavailable", "server_error"})
 _NUMBER = re.compile(r"AADSTS(\d{5,7})\b")
+_CODES = frozenset({"code", "code_verifier", "device_code"})
 _ADMINISTRATOR = frozenset({"65001", "90093", "90094", "90095", "50105"})
 """Consent that only an administrator may give, or must give first; and people an administrator did not admit."""
 
@@ -236,7 +237,7 @@ class _Wire:
         self._permitted = Permitted(url)
         self._transport = transport
         self._public = public or grant.client_secret is None
-        self._cache = msal.SerializableTokenCache()
+        self._cache = _TokenCache()
         if grant.cache:
             try:
                 self._cache.deserialize(grant.cache)
@@ -323,6 +324,15 @@ class _Wire:
         # Of what is no JSON msal would write all into its log.
         answer.json()
         return _Response(answer, plain=self._plain)
+
+
+class _TokenCache(msal.SerializableTokenCache):  # type: ignore[misc]  # msal has no types
+    """msal's, which writes into its log what a token was had with, and leaves no code out of that (I-39)."""
+
+    def add(self, event: Mapping[str, Any], **further: Any) -> None:
+        """As msal wants it. Nothing that is found again in the cache goes by a code."""
+        data = {name: value for name, value in event.get("data", {}).items() if name not in _CODES}
+        super().add({**event, "data": data}, **further)
 
 
 class _Response:

@@ -102,10 +102,10 @@ class Connector:
     def precheck(self, received: Received) -> Reply | None:
         """What to answer before the body is read, if that is clear already. Asks nobody."""
         spot = find_place(received.path)
-        if spot is None:
-            return render(self._desk.trouble(Problem.NOT_FOUND), received, self._pages)
-        if received.method not in spot.place.methods:
-            return text_reply(405, _TEXTS[405], ("Allow", ", ".join(spot.place.methods)))
+        # Where there is nothing, people are told so on a page, which the host's code makes: not here.
+        methods = ("GET", "HEAD") if spot is None else spot.place.methods
+        if received.method not in methods:
+            return text_reply(405, _TEXTS[405], ("Allow", ", ".join(methods)))
         try:
             announced = received.announced() or 0
         except InvalidValue:
@@ -119,11 +119,11 @@ class Connector:
 
     def answer(self, received: Received) -> Reply:
         """Answer a request that has come completely."""
-        early, spot = self.precheck(received), find_place(received.path)
-        if early is not None or spot is None:
-            return early or self.refused(received, 400)
+        early = self.precheck(received)
+        if early is not None:
+            return early
         try:
-            return render(self._outcome(received, spot), received, self._pages)
+            return render(self._outcome(received), received, self._pages)
         except StoreError as error:
             log.warning("connect_failed", kind=type(error).__name__)
         except Exception as error:  # noqa: BLE001  (the host's code may raise anything)
@@ -134,13 +134,16 @@ class Connector:
             _log_failure(error)
             return text_reply(503, _TEXTS[503])
 
-    def _outcome(self, received: Received, spot: Spot) -> Outcome:
+    def _outcome(self, received: Received) -> Outcome:
         owner: object = self._owner(received)
         if not owner:
             return self._desk.trouble(Problem.NOBODY) if self._login is None else go(self._login)
         if not isinstance(owner, str):
             log.error("owner_is_no_text", kind=type(owner).__name__)
             return self._desk.trouble(Problem.OPERATOR)
+        spot = find_place(received.path)
+        if spot is None:
+            return self._desk.trouble(Problem.NOT_FOUND)
         try:
             if received.method == "POST":
                 return self._posted(received, spot, owner)
