@@ -8,13 +8,14 @@ from typing import cast
 from attrs import define, field
 
 from calsync_core.cli.config import Config
-from calsync_core.cli.registry import build_provider, build_store
+from calsync_core.cli.registry import build_store
 from calsync_core.cli.writes import WitnessedStore
 from calsync_core.engine import SyncEngine
 from calsync_core.errors import ConfigurationError
 from calsync_core.models import Account, Login, Operation, Parked, Progress, SyncFailure
 from calsync_core.notifiers import StructlogNotifier
 from calsync_core.protocols import Store
+from calsync_core.providers.registry import build_provider
 
 __all__ = ["Installation", "build_installation"]
 

@@ -8,12 +8,12 @@ from typing import Any
 from attrs import field, fields, frozen
 
 from calsync_core.cli.auth import read_login, web_address
-from calsync_core.cli.registry import known_providers
 from calsync_core.cli.tables import Table, load_toml
 from calsync_core.core.identity import Keyring
 from calsync_core.credentials import check_keys
 from calsync_core.errors import ConfigurationError, InvalidValue
 from calsync_core.models import Account, Login, OAuthGrant, SyncPolicy
+from calsync_core.providers.registry import known_providers
 
 __all__ = ["AccountConfig", "Config", "load_config"]
 

@@ -1,0 +1,237 @@
+"""``settings.CALSYNC``, read and judged: each mistake is one message that names its key (I-44).
+
+Reading it opens nothing and makes no provider.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from attrs import field, fields, frozen
+from django.conf import settings
+from django.utils.module_loading import import_string
+
+from calsync_core.core.identity import Keyring
+from calsync_core.credentials import check_keys
+from calsync_core.errors import ConfigurationError, InvalidValue
+from calsync_core.models import SyncPolicy
+from calsync_core.protocols import Provider
+from calsync_core.providers.registry import build_provider, known_providers
+from calsync_core.transport.addresses import problem_with
+from calsync_core.web.receiver import MAX_BODY
+
+__all__ = ["Configuration", "MakeProvider", "problems", "read_configuration"]
+
+MakeProvider = Callable[[], Provider]
+
+
+@frozen(kw_only=True)
+class Configuration:
+    """What ``CALSYNC`` says.
+
+    Attributes:
+        secret: The installation's; of several, the first one signs.
+        encryption_key: Seals the logins that the store keeps; of several, the first one does. None: it keeps none.
+        public_url: Where pushes can reach ``calsync_core.contrib.django.urls``; None: polling only.
+        policy: What holds for the whole installation.
+        providers: What makes each, by the name that accounts use.
+        database: Key of ``DATABASES``.
+        tokens: See ``SyncEngine``.
+        notifier: Gets each notice in place of the signal.
+        owner: Whose calendars a user's are: called with ``request.user``.
+        max_workers: See ``SyncEngine``.
+        drain: Have web processes work the inbox off, too; a scheduler or Celery does it otherwise.
+        metrics: Serve ``metrics`` beside the webhooks.
+        rate_limit: See ``calsync_core.web.receiver.Receiver``.
+        max_body: See there, in bytes.
+        on_accepted: See there.
+    """
+
+    secret: tuple[str, ...] = field(repr=False)
+    encryption_key: tuple[str, ...] | None = field(default=None, repr=False)
+    public_url: str | None = None
+    policy: SyncPolicy = field(factory=SyncPolicy)
+    providers: Mapping[str, MakeProvider]
+    database: str = "default"
+    tokens: Callable[..., Any] | None = None
+    notifier: Callable[..., Any] | None = None
+    owner: Callable[..., str] | None = None
+    max_workers: int = 8
+    drain: bool = False
+    metrics: bool = False
+    rate_limit: int | None = None
+    max_body: int = MAX_BODY
+    on_accepted: Callable[..., Any] | None = None
+
+
+def read_configuration() -> Configuration:
+    """Read the settings.
+
+    Raises:
+        ConfigurationError: says all that is wrong, one line for each mistake.
+    """
+    found, wrong = _read()
+    if wrong:
+        raise ConfigurationError("\n".join(wrong))
+    return Configuration(**found)
+
+
+def problems() -> list[str]:
+    """What is wrong with the settings."""
+    return _read()[1]
+
+
+def _read() -> tuple[dict[str, Any], list[str]]:
+    given = getattr(settings, "CALSYNC", None)
+    if not isinstance(given, Mapping):
+        state = "is missing from the settings" if given is None else "must be a dictionary"
+        return {}, [f"CALSYNC: {state}: it needs at least a 'secret' and 'providers'"]
+    known = [each.name for each in fields(Configuration)]
+    wrong = [f"CALSYNC[{name!r}]: is no setting (known: {', '.join(known)})" for name in given if name not in known]
+    found: dict[str, Any] = {}
+    for name in known:
+        if name in given or name in _REQUIRED:
+            try:
+                found[name] = _READERS[name](given.get(name))
+            except (ConfigurationError, InvalidValue) as error:
+                wrong.append(f"CALSYNC[{name!r}]: {error}")
+    return found, wrong
+
+
+def _secret(value: Any) -> tuple[str, ...]:
+    if not value:
+        raise ConfigurationError("is missing: 16 characters or more that only this installation knows")
+    texts = _texts(value)
+    try:
+        Keyring.of(texts)
+    except ConfigurationError as error:
+        raise ConfigurationError(str(error).partition(": ")[2]) from None
+    return texts
+
+
+def _encryption_key(value: Any) -> tuple[str, ...] | None:
+    if value is None:
+        return None
+    try:
+        return check_keys(_texts(value))
+    except ConfigurationError as error:
+        raise ConfigurationError(str(error).rpartition("]: ")[2]) from None
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, str | list | tuple):
+        raise ConfigurationError("must be a text, or a list of them")
+    return (value,) if isinstance(value, str) else tuple(value)
+
+
+def _public_url(value: Any) -> str | None:
+    problem = None if value is None else problem_with(value) if isinstance(value, str) else "must be a URL, as text"
+    if problem is not None:
+        raise ConfigurationError(problem)
+    return value if value is None else str(value)
+
+
+def _policy(value: Any) -> SyncPolicy:
+    if isinstance(value, SyncPolicy):
+        return value
+    if not isinstance(value, Mapping):
+        raise ConfigurationError("must be a dictionary, or a SyncPolicy")
+    names = [each.name for each in fields(SyncPolicy)]
+    for name in value:
+        if name not in names:
+            raise ConfigurationError(f"{name}: is no part of a policy (known: {', '.join(names)})")
+    return SyncPolicy(**value)
+
+
+def _providers(value: Any) -> Mapping[str, MakeProvider]:
+    if isinstance(value, Mapping):
+        return {_provider_name(name): _maker(name, each) for name, each in value.items()}
+    if not isinstance(value, Sequence) or isinstance(value, str) or not value:
+        raise ConfigurationError("must be a list of names, or a dictionary of what makes each")
+    return {_provider_name(name): _shipped(name) for name in value}
+
+
+def _provider_name(name: Any) -> str:
+    if not isinstance(name, str) or not name:
+        raise ConfigurationError("names are text")
+    return name
+
+
+def _shipped(name: str) -> MakeProvider:
+    known = known_providers()
+    if name not in known:
+        raise ConfigurationError(f"unknown provider {name!r} (known: {', '.join(sorted(known))})")
+    return lambda: build_provider(name)
+
+
+def _maker(name: str, value: Any) -> MakeProvider:
+    """From a dotted path, a class or function, or a provider."""
+    if isinstance(value, str):
+        value = _imported(f"{name}: ", value)
+    if isinstance(value, Provider) and not isinstance(value, type):
+        return lambda: value
+    if not callable(value):
+        raise ConfigurationError(f"{name}: must be a provider, what makes one, or the dotted path of that")
+
+    def make() -> Provider:
+        made = value()
+        if not isinstance(made, Provider):
+            raise ConfigurationError(f"CALSYNC['providers']: {name}: made a {type(made).__name__}, not a provider")
+        return made
+
+    return make
+
+
+def _database(value: Any) -> str:
+    if value not in settings.DATABASES:
+        known = ", ".join(sorted(settings.DATABASES))
+        raise ConfigurationError(f"there is no {value!r} in DATABASES (known: {known})")
+    return str(value)
+
+
+def _function(value: Any) -> Callable[..., Any] | None:
+    if isinstance(value, str):
+        value = _imported("", value)
+    if value is not None and not callable(value):
+        raise ConfigurationError("must be a function, or the dotted path of one")
+    return value  # type: ignore[no-any-return]  # it is callable
+
+
+def _imported(place: str, path: str) -> Any:
+    try:
+        return import_string(path)
+    except ImportError as error:
+        raise ConfigurationError(f"{place}{path!r} can't be imported: {error}") from None
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ConfigurationError(f"must be True or False, got {value!r}")
+    return value
+
+
+def _count(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ConfigurationError(f"must be a whole number from 1, got {value!r}")
+    return value
+
+
+_REQUIRED = ("secret", "providers")
+_READERS: Mapping[str, Callable[[Any], Any]] = {
+    "secret": _secret,
+    "encryption_key": _encryption_key,
+    "public_url": _public_url,
+    "policy": _policy,
+    "providers": _providers,
+    "database": _database,
+    "tokens": _function,
+    "notifier": _function,
+    "owner": _function,
+    "max_workers": _count,
+    "drain": _flag,
+    "metrics": _flag,
+    "rate_limit": lambda value: None if value is None else _count(value),
+    "max_body": _count,
+    "on_accepted": _function,
+}

@@ -1,0 +1,20 @@
+"""Include these where ``CALSYNC["public_url"]`` points to.
+
+::
+
+    path("calsync/", include("calsync_core.contrib.django.urls"))
+
+    POST google, microsoft, microsoft/lifecycle     what providers push
+    GET  health, metrics                            for probes; see ``calsync_core.web.receiver``
+"""
+
+from __future__ import annotations
+
+from django.urls import re_path
+
+from calsync_core.contrib.django.views import webhook
+
+__all__ = ["urlpatterns"]
+
+app_name = "calsync"
+urlpatterns = [re_path(r"^(?P<route>.*)$", webhook, name="webhook")]

@@ -1,0 +1,125 @@
+"""Django in the process of the tests: configured once, with databases that come and go.
+
+A module that imports this has Django ready; none of the others notices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import django
+import pytest
+import sqlalchemy as sa
+from django.conf import settings
+from django.core.management import call_command
+from django.db import connections
+
+from planted import secret
+from store_servers import KINDS, new_database
+
+__all__ = ["EVERYWHERE", "SECRET", "database_at", "database_on", "in_file"]
+
+SECRET = secret("django")
+EVERYWHERE = ["sqlite", *(pytest.param(kind, marks=pytest.mark.server) for kind in KINDS)]
+_ENGINES = {
+    "sqlite": "django.db.backends.sqlite3",
+    "postgresql": "django.db.backends.postgresql",
+    "mariadb": "django.db.backends.mysql",
+}
+
+if not settings.configured:
+    settings.configure(
+        SECRET_KEY=secret("of Django's, which it wants to be long and of many different letters"),
+        USE_TZ=True,
+        TIME_ZONE="Europe/Berlin",
+        DATABASES={"default": {"ENGINE": _ENGINES["sqlite"], "NAME": "file:nothing?mode=memory&cache=shared"}},
+        DEFAULT_AUTO_FIELD="django.db.models.BigAutoField",
+        ROOT_URLCONF="django_urls",
+        INSTALLED_APPS=[
+            "django.contrib.admin",
+            "django.contrib.auth",
+            "django.contrib.contenttypes",
+            "django.contrib.sessions",
+            "django.contrib.messages",
+            "calsync_core.contrib.django",
+        ],
+        MIDDLEWARE=[
+            "django.contrib.sessions.middleware.SessionMiddleware",
+            "django.middleware.common.CommonMiddleware",
+            "django.middleware.csrf.CsrfViewMiddleware",
+            "django.contrib.auth.middleware.AuthenticationMiddleware",
+            "django.contrib.messages.middleware.MessageMiddleware",
+        ],
+        TEMPLATES=[
+            {
+                "BACKEND": "django.template.backends.django.DjangoTemplates",
+                "APP_DIRS": True,
+                "OPTIONS": {
+                    "context_processors": [
+                        "django.template.context_processors.request",
+                        "django.contrib.auth.context_processors.auth",
+                        "django.contrib.messages.context_processors.messages",
+                    ]
+                },
+            }
+        ],
+        CALSYNC={"secret": SECRET, "providers": {"memory": "calsync_core.providers.memory.MemoryProvider"}},
+    )
+    django.setup()
+
+
+def in_file(path: Path) -> dict[str, Any]:
+    """``DATABASES`` of an SQLite file."""
+    return {"ENGINE": _ENGINES["sqlite"], "NAME": str(path)}
+
+
+def _of_url(kind: str, url: str) -> dict[str, Any]:
+    parts = sa.make_url(url)
+    return {
+        "ENGINE": _ENGINES[kind],
+        "NAME": parts.database,
+        "USER": parts.username or "",
+        "PASSWORD": parts.password or "",
+        "HOST": parts.host or "",
+        "PORT": str(parts.port or ""),
+    }
+
+
+@contextmanager
+def database_at(alias: str, how: dict[str, Any], *, migrate: bool = True) -> Iterator[str]:
+    """One more of the project's databases, for a while."""
+    defaults = dict(connections.databases["default"])
+    connections.databases[alias] = {
+        **defaults,
+        "USER": "",
+        "PASSWORD": "",
+        "HOST": "",
+        "PORT": "",
+        "OPTIONS": {},
+        **how,
+    }
+    try:
+        if migrate:
+            call_command("migrate", database=alias, verbosity=0)
+        yield alias
+    finally:
+        connections[alias].close()
+        del connections[alias]
+        del connections.databases[alias]
+
+
+@contextmanager
+def database_on(kind: str, folder: Path, *, migrate: bool = True, **options: Any) -> Iterator[str]:
+    """A new one of this kind. Skips the test where there is no server."""
+    if kind not in KINDS:
+        with database_at(kind, {**in_file(folder / "django.db"), "OPTIONS": options}, migrate=migrate) as alias:
+            yield alias
+        return
+    with (
+        new_database(kind) as url,
+        database_at(kind, {**_of_url(kind, url), "OPTIONS": options}, migrate=migrate) as alias,
+    ):
+        yield alias
