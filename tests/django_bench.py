@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ _ENGINES = {
     "postgresql": "django.db.backends.postgresql",
     "mariadb": "django.db.backends.mysql",
 }
+_numbers = count(1)
 
 if not settings.configured:
     settings.configure(
@@ -114,12 +116,13 @@ def database_at(alias: str, how: dict[str, Any], *, migrate: bool = True) -> Ite
 @contextmanager
 def database_on(kind: str, folder: Path, *, migrate: bool = True, **options: Any) -> Iterator[str]:
     """A new one of this kind. Skips the test where there is no server."""
+    alias = f"{kind}{next(_numbers)}"
     if kind not in KINDS:
-        with database_at(kind, {**in_file(folder / "django.db"), "OPTIONS": options}, migrate=migrate) as alias:
+        with database_at(alias, {**in_file(folder / "django.db"), "OPTIONS": options}, migrate=migrate):
             yield alias
         return
     with (
         new_database(kind) as url,
-        database_at(kind, {**_of_url(kind, url), "OPTIONS": options}, migrate=migrate) as alias,
+        database_at(alias, {**_of_url(kind, url), "OPTIONS": options}, migrate=migrate),
     ):
         yield alias

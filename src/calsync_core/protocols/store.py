@@ -325,9 +325,9 @@ class RunStore(Protocol):
     def load_vitals(self) -> Vitals:
         """Count what is needed to say whether the installation is alive, without reading whole tables of events."""
 
-    def cleanup(self, before: datetime) -> int:
+    def cleanup(self, before: datetime, *, dry_run: bool = False) -> int:
         """Forget runs finished, records of blocks whose slot ended, and notifications COMPLETED or FAILED, before the
-        instant; return how many rows went.
+        instant; return how many rows went, or with ``dry_run`` would go.
 
         Blocks that stand in the past stay where they are, found by their tag alone.
         """

@@ -133,7 +133,7 @@ class MemoryRuns(Role):
         usable = self._rows.accounts[calendar.account_id].status in {AccountStatus.ACTIVE, AccountStatus.PAUSED}
         return not usable or self._rows.read_states.get(calendar.key, ReadState()).failures > 0
 
-    def cleanup(self, before: datetime) -> int:
+    def cleanup(self, before: datetime, *, dry_run: bool = False) -> int:
         """See ``RunStore.cleanup``."""
         before = require_utc("before", before)
         with self._lock:
@@ -141,10 +141,11 @@ class MemoryRuns(Role):
             runs = [key for key, run in rows.runs.items() if run.finished_at is not None and run.finished_at < before]
             past = [ref for ref, block in rows.blocks.items() if slot_end(block) < before]
             done = [key for key, each in rows.notifications.items() if is_done(each, before)]
-            for key in runs:
-                del rows.runs[key]
-            for ref in past:
-                rows.drop_block(ref)
-            for key in done:
-                rows.drop_notification(key)
+            if not dry_run:
+                for key in runs:
+                    del rows.runs[key]
+                for ref in past:
+                    rows.drop_block(ref)
+                for key in done:
+                    rows.drop_notification(key)
             return len(runs) + len(past) + len(done)

@@ -94,14 +94,18 @@ class SQLRuns(Role):
         with self._database.reading() as connection:
             return count_vitals(connection)
 
-    def cleanup(self, before: datetime) -> int:
+    def cleanup(self, before: datetime, *, dry_run: bool = False) -> int:
         """See ``RunStore.cleanup``."""
         run, block, notification = tables.runs, tables.blocks, tables.notifications
         before = require_utc("before", before)
-        old = (
-            sa.delete(block).where(block.c.slot_end < before),
-            sa.delete(run).where(run.c.finished_at < before),
-            sa.delete(notification).where(notification.c.status.in_(DONE), notification.c.finished_at < before),
-        )
+        old = {
+            block: block.c.slot_end < before,
+            run: run.c.finished_at < before,
+            notification: notification.c.status.in_(DONE) & (notification.c.finished_at < before),
+        }
+        if dry_run:
+            counts = [sa.select(sa.func.count()).select_from(table).where(where) for table, where in old.items()]
+            with self._database.reading() as connection:
+                return sum(connection.execute(count).scalar_one() for count in counts)
         with self._database.writing() as connection:
-            return sum(connection.execute(statement).rowcount for statement in old)
+            return sum(connection.execute(sa.delete(table).where(where)).rowcount for table, where in old.items())
