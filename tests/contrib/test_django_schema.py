@@ -113,10 +113,8 @@ def differences() -> list[str]:
 
 def _compared(column: sa.Column[Any], field: Any) -> list[str]:
     kind, length = kind_of(column)
-    # Where there is no constraint, the ORM may join all the same.
-    loose = isinstance(field, models.ForeignKey) and not field.db_constraint and kind is models.BigIntegerField
     found = []
-    if not (isinstance(field, kind) or loose):
+    if not isinstance(field, kind):
         found.append(f"is a {type(field).__name__}, not a {kind.__name__}")
     if length is not None and getattr(field, "max_length", None) != length:
         found.append(f"is of {field.max_length} characters, not of {length}")

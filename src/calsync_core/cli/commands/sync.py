@@ -112,12 +112,7 @@ class _Told:
             console.print(self._writes())
             console.print()
         report = self.report
-        seconds = (report.finished_at - report.started_at).total_seconds() if report.finished_at else 0.0
-        changed = f"{len(self.written)} blocks written" if self.written else "Nothing to write"
-        console.print(
-            f"{changed} · {report.calendars_processed} calendars · {report.api_calls} requests · {seconds:.1f} s",
-            markup=False,
-        )
+        console.print(report.summary, markup=False)
         if report.held:
             console.print(f"{report.held} deletions are held until you decide: calsync held list", style="yellow")
         _show_parked(console, self.parked)

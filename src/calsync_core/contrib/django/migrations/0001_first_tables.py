@@ -26,6 +26,7 @@ _MODELS = (
             ("ref", models.CharField(max_length=191, primary_key=True, serialize=False)),
             ("key", models.CharField(max_length=191)),
             ("owner", models.CharField(max_length=255)),
+            ("source_id", models.BigIntegerField()),
             ("uid_hash", models.CharField(max_length=64)),
             ("native_hash", models.CharField(max_length=64)),
             ("state", models.CharField(max_length=32)),
@@ -355,13 +356,6 @@ _MODELS = (
         model_name="calendar",
         name="account",
         field=models.ForeignKey(on_delete=models.DO_NOTHING, related_name="calendars", to="calsync.account"),
-    ),
-    migrations.AddField(
-        model_name="block",
-        name="source",
-        field=models.ForeignKey(
-            db_constraint=False, on_delete=models.DO_NOTHING, related_name="blocks_elsewhere", to="calsync.calendar"
-        ),
     ),
     migrations.AddField(
         model_name="block",

@@ -9,6 +9,7 @@ from calsync_core.contrib.django.models.base import (
     LOOKED_AT,
     Stored,
     belongs_to,
+    big_number,
     counted,
     flag,
     hash_of,
@@ -189,8 +190,8 @@ class Block(Stored):
     ref = name_of(191, primary_key=True)
     key = name_of(191)
     owner = name_of()
-    # A block outlives its forgotten source.
-    source = belongs_to("Calendar", "blocks_elsewhere", db_constraint=False)
+    # No key: a block outlives its forgotten source.
+    source_id = big_number()
     target = belongs_to("Calendar", "blocks")
     uid_hash = hash_of()
     native_hash = hash_of()
