@@ -18,7 +18,7 @@ from calsync_core.contrib.django.store import DjangoStore
 from calsync_core.errors import ConfigurationError
 from calsync_core.models import Account
 from calsync_core.stores.sql import SQLStore
-from calsync_core.stores.sql.columns import Instant, Name
+from calsync_core.stores.sql.columns import Instant
 from calsync_core.stores.sql.schema import VERSION_TABLE, head_revision
 from calsync_core.stores.sql.tables import metadata
 from django_bench import EVERYWHERE, database_at, database_on, in_file
@@ -73,20 +73,15 @@ def kind_of(column: sa.Column[Any]) -> tuple[type[models.Field[Any, Any]], int |
         return models.BigAutoField, None
     if column.foreign_keys and len(next(iter(column.foreign_keys)).constraint.columns) == 1:  # type: ignore[union-attr]  # each has one
         return models.ForeignKey, None
-    match column.type:
-        case Instant():
-            return InstantField, None
-        case Name(length=length):
-            return models.CharField, length
-        case sa.Boolean():
-            return models.BooleanField, None
-        case sa.BigInteger():
-            return models.BigIntegerField, None
-        case sa.Integer():
-            return models.IntegerField, None
-        case sa.String(length=int() as length):
-            return models.CharField, length
-    return models.TextField, None
+    length = getattr(column.type, "length", None)
+    plain: list[tuple[type[Any], type[models.Field[Any, Any]]]] = [
+        *((Instant, InstantField), (sa.Boolean, models.BooleanField)),
+        *((sa.BigInteger, models.BigIntegerField), (sa.Integer, models.IntegerField)),
+    ]
+    for type_of_column, kind in plain:
+        if isinstance(column.type, type_of_column):
+            return kind, None
+    return (models.TextField, None) if length is None else (models.CharField, length)
 
 
 def differences() -> list[str]:

@@ -214,7 +214,7 @@ class WatchAdmin(_Looking):
     @admin.display
     def next_look(self, row: Watch) -> datetime | None:
         """When the subscription is looked after."""
-        return row.check_at
+        return row.stored.check_at
 
     @admin.display
     def doubted(self, row: Watch) -> datetime | None:

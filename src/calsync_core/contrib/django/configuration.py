@@ -15,15 +15,35 @@ from django.utils.module_loading import import_string
 from calsync_core.core.identity import Keyring
 from calsync_core.credentials import check_keys
 from calsync_core.errors import ConfigurationError, InvalidValue
-from calsync_core.models import SyncPolicy
+from calsync_core.models import OAuthClient, SyncPolicy
 from calsync_core.protocols import Provider
 from calsync_core.providers.registry import build_provider, known_providers
 from calsync_core.transport.addresses import problem_with
+from calsync_core.web.connect import Pages
 from calsync_core.web.receiver import MAX_BODY
 
-__all__ = ["Configuration", "MakeProvider", "problems", "read_configuration"]
+__all__ = ["Configuration", "ConnectPages", "MakeProvider", "problems", "read_configuration"]
 
 MakeProvider = Callable[[], Provider]
+
+
+@frozen(kw_only=True)
+class ConnectPages:
+    """What ``CALSYNC["connect"]`` says; see ``calsync_core.web.connect.Connector``.
+
+    Attributes:
+        public_url: Where browsers find them; unless said, ``connect`` below ``CALSYNC["public_url"]``.
+        clients: The project's applications, by the provider's name.
+        done: Where people go when they have chosen their calendars: a path, or the name of a URL pattern.
+        pages: What they look like.
+        private_servers: People may name calendar servers in the project's own network.
+    """
+
+    public_url: str
+    clients: Mapping[str, OAuthClient] = field(factory=dict)
+    done: str = "/"
+    pages: Pages | None = None
+    private_servers: bool = False
 
 
 @frozen(kw_only=True)
@@ -37,6 +57,7 @@ class Configuration:
         policy: What holds for the whole installation.
         providers: What makes each, by the name that accounts use.
         database: Key of ``DATABASES``.
+        connect: How the pages are served on which people connect their accounts; None: they are not.
         tokens: See ``SyncEngine``.
         notifier: Gets each notice in place of the signal.
         owner: Whose calendars a user's are: called with ``request.user``.
@@ -54,6 +75,7 @@ class Configuration:
     policy: SyncPolicy = field(factory=SyncPolicy)
     providers: Mapping[str, MakeProvider]
     database: str = "default"
+    connect: ConnectPages | None = None
     tokens: Callable[..., Any] | None = None
     notifier: Callable[..., Any] | None = None
     owner: Callable[..., str] | None = None
@@ -93,10 +115,52 @@ def _read() -> tuple[dict[str, Any], list[str]]:
     for name in known:
         if name in given or name in _REQUIRED:
             try:
-                found[name] = _READERS[name](given.get(name))
+                found[name] = _connect(given.get(name), given) if name == "connect" else _ALONE[name](given.get(name))
             except (ConfigurationError, InvalidValue) as error:
                 wrong.append(f"CALSYNC[{name!r}]: {error}")
     return found, wrong
+
+
+def _connect(value: Any, given: Mapping[str, Any]) -> ConnectPages | None:
+    if value is None:
+        return None
+    said = _only(value, ConnectPages)
+    if "public_url" not in said:
+        if not isinstance(given.get("public_url"), str):
+            raise ConfigurationError("public_url: is missing: where browsers find the pages")
+        said["public_url"] = f"{given['public_url'].rstrip('/')}/connect"
+    for name, read in _CONNECT.items():
+        if name in said:
+            try:
+                said[name] = read(said[name])
+            except (ConfigurationError, InvalidValue) as error:
+                raise ConfigurationError(f"{name}: {error}") from None
+    return ConnectPages(**said)
+
+
+def _only(value: Any, kind: type) -> dict[str, Any]:
+    """A dictionary with fields of this class only."""
+    if not isinstance(value, Mapping):
+        raise ConfigurationError("must be a dictionary")
+    names = [each.name for each in fields(kind)]
+    for name in value:
+        if name not in names:
+            raise ConfigurationError(f"{name}: is not known here (known: {', '.join(names)})")
+    return dict(value)
+
+
+def _clients(value: Any) -> Mapping[str, OAuthClient]:
+    if not isinstance(value, Mapping):
+        raise ConfigurationError("must be a dictionary of applications, by the provider's name")
+    return {
+        name: each if isinstance(each, OAuthClient) else OAuthClient(**_only(each, OAuthClient))
+        for name, each in value.items()
+    }
+
+
+def _pages(value: Any) -> Pages | None:
+    made = _function(value)
+    return made() if isinstance(made, type) else value if made is None else made  # type: ignore[return-value]  # the Connector sees
 
 
 def _secret(value: Any) -> tuple[str, ...]:
@@ -135,13 +199,7 @@ def _public_url(value: Any) -> str | None:
 def _policy(value: Any) -> SyncPolicy:
     if isinstance(value, SyncPolicy):
         return value
-    if not isinstance(value, Mapping):
-        raise ConfigurationError("must be a dictionary, or a SyncPolicy")
-    names = [each.name for each in fields(SyncPolicy)]
-    for name in value:
-        if name not in names:
-            raise ConfigurationError(f"{name}: is no part of a policy (known: {', '.join(names)})")
-    return SyncPolicy(**value)
+    return SyncPolicy(**_only(value, SyncPolicy))
 
 
 def _providers(value: Any) -> Mapping[str, MakeProvider]:
@@ -218,7 +276,7 @@ def _count(value: Any) -> int:
 
 
 _REQUIRED = ("secret", "providers")
-_READERS: Mapping[str, Callable[[Any], Any]] = {
+_ALONE: Mapping[str, Callable[[Any], Any]] = {
     "secret": _secret,
     "encryption_key": _encryption_key,
     "public_url": _public_url,
@@ -234,4 +292,10 @@ _READERS: Mapping[str, Callable[[Any], Any]] = {
     "rate_limit": lambda value: None if value is None else _count(value),
     "max_body": _count,
     "on_accepted": _function,
+}
+_CONNECT: Mapping[str, Callable[[Any], Any]] = {
+    "public_url": _public_url,
+    "clients": _clients,
+    "pages": _pages,
+    "private_servers": _flag,
 }

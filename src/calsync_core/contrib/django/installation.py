@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define
 from django.core.signals import setting_changed
+from django.shortcuts import resolve_url
 
-from calsync_core.contrib.django.configuration import Configuration, read_configuration
+from calsync_core.contrib.django.configuration import Configuration, ConnectPages, read_configuration
 from calsync_core.contrib.django.signals import SignalNotifier
 from calsync_core.contrib.django.store import DjangoStore
 from calsync_core.engine import SyncEngine
 from calsync_core.notifiers import CallbackNotifier
-from calsync_core.web.wsgi import webhook_app
+from calsync_core.web.wsgi import connect_app, webhook_app
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -28,12 +29,14 @@ class Installation:
 
     Attributes:
         webhooks: Takes in what providers push.
+        connect: The pages on which people connect their accounts; None: there are none.
     """
 
     configuration: Configuration
     store: DjangoStore
     engine: SyncEngine
     webhooks: WSGIApplication
+    connect: WSGIApplication | None
 
     @classmethod
     def of(cls, configuration: Configuration) -> Installation:
@@ -59,7 +62,21 @@ class Installation:
             rate_limit=configuration.rate_limit,
             on_accepted=configuration.on_accepted,
         )
-        return cls(configuration, store, engine, webhooks)
+        return cls(configuration, store, engine, webhooks, _connect_pages(engine, configuration.connect))
+
+
+def _connect_pages(engine: SyncEngine, pages: ConnectPages | None) -> WSGIApplication | None:
+    if pages is None:
+        return None
+    return connect_app(
+        engine,
+        public_url=pages.public_url,
+        owner=lambda request: owner_of(request.scope["django.request"].user),
+        clients=pages.clients,
+        done=resolve_url(pages.done),
+        pages=pages.pages,
+        private_servers=pages.private_servers,
+    )
 
 
 _made: tuple[int, Installation] | None = None

@@ -6,15 +6,19 @@
 
     POST google, microsoft, microsoft/lifecycle     what providers push
     GET  health, metrics                            for probes; see ``calsync_core.web.receiver``
+    connect/…                                       where people connect their accounts, if ``CALSYNC["connect"]`` is set
 """
 
 from __future__ import annotations
 
 from django.urls import re_path
 
-from calsync_core.contrib.django.views import webhook
+from calsync_core.contrib.django.views import connect, webhook
 
 __all__ = ["urlpatterns"]
 
 app_name = "calsync"
-urlpatterns = [re_path(r"^(?P<route>.*)$", webhook, name="webhook")]
+urlpatterns = [
+    re_path(r"^connect/(?P<route>.*)$", connect, name="connect"),
+    re_path(r"^(?P<route>.*)$", webhook, name="webhook"),
+]

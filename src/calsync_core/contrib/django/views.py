@@ -10,10 +10,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.conf import settings
-from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.decorators import login_not_required, login_required
 from django.core.handlers.asgi import ASGIRequest
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
 from calsync_core.contrib.django.installation import installation
@@ -21,7 +21,7 @@ from calsync_core.contrib.django.installation import installation
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
-__all__ = ["answered_by", "never_atomic", "webhook"]
+__all__ = ["answered_by", "connect", "never_atomic", "webhook"]
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -39,6 +39,17 @@ def never_atomic(view: View) -> View:
 def webhook(request: HttpRequest, route: str) -> HttpResponse:
     """Whatever comes to the endpoint; ``route`` is what stands below the mount. Providers know no CSRF token."""
     return answered_by(installation().webhooks, request, route)
+
+
+@never_atomic
+@csrf_exempt
+@login_required
+def connect(request: HttpRequest, route: str) -> HttpResponse:
+    """The pages on which who is logged in connects accounts. Their forms are sealed by the pages themselves."""
+    pages = installation().connect
+    if pages is None:
+        raise Http404
+    return answered_by(pages, request, route)
 
 
 def answered_by(application: WSGIApplication, request: HttpRequest, route: str) -> HttpResponse:
@@ -62,7 +73,10 @@ def answered_by(application: WSGIApplication, request: HttpRequest, route: str) 
     def start(status: str, headers: list[tuple[str, str]], *_: object) -> Callable[[bytes], object]:
         response.status_code = int(status.partition(" ")[0])
         for name, value in headers:
-            response.headers[name] = value
+            if name == "Set-Cookie":
+                response.cookies.load(value)
+            else:
+                response.headers[name] = value
         return response.write
 
     response.content = b"".join(application(environ, start))

@@ -21,9 +21,7 @@ _GRACE_SECONDS, _LAST_SECONDS = 15.0, 18.0
 class Command(EngineCommand):
     """Run ``calsync_core.scheduler.Scheduler``."""
 
-    help = (
-        "Keep all calendars in step until SIGTERM or SIGINT. Stops within 20 seconds; a second signal ends it at once."
-    )
+    help = "Keep all calendars in step until SIGTERM or SIGINT; ends within 20 seconds, at once at a second signal."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """How often."""
