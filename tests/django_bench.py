@@ -5,6 +5,7 @@ A module that imports this has Django ready; none of the others notices.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
@@ -17,11 +18,19 @@ import sqlalchemy as sa
 from django.conf import settings
 from django.core.management import call_command
 from django.db import connections
+from django.test import override_settings
 
+from calsync_core.contrib.django import installation as module
+from calsync_core.contrib.django.configuration import read_configuration
+from calsync_core.contrib.django.installation import Installation
+from calsync_core.contrib.django.store import DjangoStore
+from calsync_core.engine import SyncEngine
+from calsync_core.providers.memory import MemoryProvider, MemoryService
+from calsync_core.web.wsgi import webhook_app
 from planted import secret
 from store_servers import KINDS, new_database
 
-__all__ = ["EVERYWHERE", "SECRET", "database_at", "database_on", "in_file"]
+__all__ = ["EVERYWHERE", "SECRET", "a_memory", "database_at", "database_on", "in_file", "project_of"]
 
 SECRET = secret("django")
 EVERYWHERE = ["sqlite", *(pytest.param(kind, marks=pytest.mark.server) for kind in KINDS)]
@@ -35,6 +44,7 @@ _numbers = count(1)
 if not settings.configured:
     settings.configure(
         SECRET_KEY=secret("of Django's, which it wants to be long and of many different letters"),
+        ALLOWED_HOSTS=["testserver"],
         USE_TZ=True,
         TIME_ZONE="Europe/Berlin",
         DATABASES={"default": {"ENGINE": _ENGINES["sqlite"], "NAME": "file:nothing?mode=memory&cache=shared"}},
@@ -68,9 +78,14 @@ if not settings.configured:
                 },
             }
         ],
-        CALSYNC={"secret": SECRET, "providers": {"memory": "calsync_core.providers.memory.MemoryProvider"}},
+        CALSYNC={"secret": SECRET, "providers": {"memory": "django_bench.a_memory"}},
     )
     django.setup()
+
+
+def a_memory() -> MemoryProvider:
+    """What a dotted path may name."""
+    return MemoryProvider(MemoryService())
 
 
 def in_file(path: Path) -> dict[str, Any]:
@@ -92,17 +107,12 @@ def _of_url(kind: str, url: str) -> dict[str, Any]:
 
 @contextmanager
 def database_at(alias: str, how: dict[str, Any], *, migrate: bool = True) -> Iterator[str]:
-    """One more of the project's databases, for a while."""
-    defaults = dict(connections.databases["default"])
-    connections.databases[alias] = {
-        **defaults,
-        "USER": "",
-        "PASSWORD": "",
-        "HOST": "",
-        "PORT": "",
-        "OPTIONS": {},
-        **how,
-    }
+    """One more of the project's databases, or another in place of one, for a while."""
+    before = connections.databases.get(alias)
+    plain = {"USER": "", "PASSWORD": "", "HOST": "", "PORT": "", "OPTIONS": {}}
+    connections.databases[alias] = {**connections.databases["default"], **plain, **how}
+    connections[alias].close()
+    del connections[alias]
     try:
         if migrate:
             call_command("migrate", database=alias, verbosity=0)
@@ -111,6 +121,8 @@ def database_at(alias: str, how: dict[str, Any], *, migrate: bool = True) -> Ite
         connections[alias].close()
         del connections[alias]
         del connections.databases[alias]
+        if before is not None:
+            connections.databases[alias] = before
 
 
 @contextmanager
@@ -126,3 +138,20 @@ def database_on(kind: str, folder: Path, *, migrate: bool = True, **options: Any
         database_at(alias, {**_of_url(kind, url), "OPTIONS": options}, migrate=migrate),
     ):
         yield alias
+
+
+@contextmanager
+def project_of(engine: SyncEngine, **changes: Any) -> Iterator[Installation]:
+    """Have the project's engine in this process be this one: with a virtual clock, and services that are none."""
+    with override_settings(CALSYNC={**settings.CALSYNC, **changes}):
+        configuration = read_configuration()
+        made = Installation(
+            configuration,
+            DjangoStore(configuration.database),
+            engine,
+            webhook_app(engine, drain=False, max_body=configuration.max_body),
+            lambda: None,
+        )
+        module._made = (os.getpid(), made)
+        yield made
+    made.store.close()

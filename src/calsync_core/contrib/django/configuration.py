@@ -159,8 +159,10 @@ def _clients(value: Any) -> Mapping[str, OAuthClient]:
 
 
 def _pages(value: Any) -> Pages | None:
-    made = _function(value)
-    return made() if isinstance(made, type) else value if made is None else made  # type: ignore[return-value]  # the Connector sees
+    made: Any = _imported("", value) if isinstance(value, str) else value
+    if isinstance(made, type):
+        made = made()
+    return made  # type: ignore[no-any-return]  # a protocol without a run-time check
 
 
 def _secret(value: Any) -> tuple[str, ...]:
@@ -233,7 +235,11 @@ def _maker(name: str, value: Any) -> MakeProvider:
         raise ConfigurationError(f"{name}: must be a provider, what makes one, or the dotted path of that")
 
     def make() -> Provider:
-        made = value()
+        try:
+            made = value()
+        except Exception as error:
+            kind = type(error).__name__
+            raise ConfigurationError(f"CALSYNC['providers']: {name}: could not be made: {kind}") from error
         if not isinstance(made, Provider):
             raise ConfigurationError(f"CALSYNC['providers']: {name}: made a {type(made).__name__}, not a provider")
         return made

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from attrs import define
@@ -29,14 +31,14 @@ class Installation:
 
     Attributes:
         webhooks: Takes in what providers push.
-        connect: The pages on which people connect their accounts; None: there are none.
+        connect: Gives the pages on which people connect their accounts; None: there are none.
     """
 
     configuration: Configuration
     store: DjangoStore
     engine: SyncEngine
     webhooks: WSGIApplication
-    connect: WSGIApplication | None
+    connect: Callable[[], WSGIApplication | None]
 
     @classmethod
     def of(cls, configuration: Configuration) -> Installation:
@@ -62,7 +64,9 @@ class Installation:
             rate_limit=configuration.rate_limit,
             on_accepted=configuration.on_accepted,
         )
-        return cls(configuration, store, engine, webhooks, _connect_pages(engine, configuration.connect))
+        # Not yet: it may look into the project's URLs, which may not be ready.
+        connect = cache(lambda: _connect_pages(engine, configuration.connect))
+        return cls(configuration, store, engine, webhooks, connect)
 
 
 def _connect_pages(engine: SyncEngine, pages: ConnectPages | None) -> WSGIApplication | None:

@@ -6,7 +6,7 @@
 
     POST google, microsoft, microsoft/lifecycle     what providers push
     GET  health, metrics                            for probes; see ``calsync_core.web.receiver``
-    connect/…                                       where people connect their accounts, if ``CALSYNC["connect"]`` is set
+    connect/…                                       where people connect their accounts; see ``CALSYNC["connect"]``
 """
 
 from __future__ import annotations

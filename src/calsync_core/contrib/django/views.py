@@ -46,7 +46,7 @@ def webhook(request: HttpRequest, route: str) -> HttpResponse:
 @login_required
 def connect(request: HttpRequest, route: str) -> HttpResponse:
     """The pages on which who is logged in connects accounts. Their forms are sealed by the pages themselves."""
-    pages = installation().connect
+    pages = installation().connect()
     if pages is None:
         raise Http404
     return answered_by(pages, request, route)
