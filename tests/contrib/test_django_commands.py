@@ -275,7 +275,7 @@ def test_subscriptions_by_hand(world: PushWorld) -> None:
     assert "runs" in run("manage_subscriptions", "metrics")
     world.engine.disable(world.id("work"))
     assert run_json("manage_subscriptions", "cleanup")["ended"] == 1
-    with project_of(world.engine):
+    with project_of(world.engine, public_url=None):
         assert fails("manage_subscriptions", "create") == (
             2,
             "CALSYNC['public_url']: is missing: without it, providers can't push",

@@ -164,7 +164,7 @@ def hold(world: PushWorld, count: int = 30) -> list[str]:
     for number in range(count):
         world.book("work", f"m{number}", at(1 + number // 2, 8 + 2 * (number % 2)))
     world.deliver()
-    world.engine.process_notifications()
+    world.engine.sync_all_calendars()
     for number in range(count):
         world.service.remove(world.remote["work"], f"m{number}")
     world.engine.sync_all_calendars()
