@@ -30,7 +30,7 @@ from calsync_core.web.wsgi import webhook_app
 from planted import secret
 from store_servers import KINDS, new_database
 
-__all__ = ["EVERYWHERE", "SECRET", "a_memory", "database_at", "database_on", "in_file", "project_of"]
+__all__ = ["EVERYWHERE", "SECRET", "a_memory", "database_at", "database_on", "databases_of", "in_file", "project_of"]
 
 SECRET = secret("django")
 EVERYWHERE = ["sqlite", *(pytest.param(kind, marks=pytest.mark.server) for kind in KINDS)]
@@ -106,6 +106,16 @@ def _of_url(kind: str, url: str) -> dict[str, Any]:
 
 
 @contextmanager
+def databases_of(kind: str, folder: Path) -> Iterator[dict[str, Any]]:
+    """A new database of this kind, as ``DATABASES`` says it. Skips the test where there is no server."""
+    if kind in KINDS:
+        with new_database(kind) as url:
+            yield _of_url(kind, url)
+    else:
+        yield in_file(folder / "django.db")
+
+
+@contextmanager
 def database_at(alias: str, how: dict[str, Any], *, migrate: bool = True) -> Iterator[str]:
     """One more of the project's databases, or another in place of one, for a while."""
     before = connections.databases.get(alias)
@@ -129,13 +139,9 @@ def database_at(alias: str, how: dict[str, Any], *, migrate: bool = True) -> Ite
 def database_on(kind: str, folder: Path, *, migrate: bool = True, **options: Any) -> Iterator[str]:
     """A new one of this kind. Skips the test where there is no server."""
     alias = f"{kind}{next(_numbers)}"
-    if kind not in KINDS:
-        with database_at(alias, {**in_file(folder / "django.db"), "OPTIONS": options}, migrate=migrate):
-            yield alias
-        return
     with (
-        new_database(kind) as url,
-        database_at(alias, {**_of_url(kind, url), "OPTIONS": options}, migrate=migrate),
+        databases_of(kind, folder) as how,
+        database_at(alias, {**how, "OPTIONS": options}, migrate=migrate),
     ):
         yield alias
 

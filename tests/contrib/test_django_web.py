@@ -182,7 +182,7 @@ def test_every_page_shows_what_there_is_and_no_title(live: PushWorld, client: Cl
             assert PASSWORD not in text
             assert 'name="_save"' not in text
             assert f"/admin/calsync/{page}/add/" not in text
-    assert "Work" in shown(client, "calendar")
+    assert "work" in shown(client, "calendar")
     assert "active" in shown(client, "watch")
 
 
