@@ -6,6 +6,7 @@ Each session makes its own environment under ``.nox`` and keeps it for the next 
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import nox
@@ -66,7 +67,8 @@ def bare_import(session: nox.Session) -> None:
 def _run_tests(session: nox.Session) -> None:
     # Microsoft's own client is large: installed where nothing may be skipped, as in CI.
     official = os.environ.get("CALSYNC_REQUIRE_SERVERS", "0") not in {"", "0"}
-    session.install(".[all]", *_group("tests"), *(_group("official") if official else ()))
+    built = ("mysqlclient",) if shutil.which("mariadb_config") else ()
+    session.install(".[all]", *_group("tests", *built), *(_group("official") if official else ()))
     session.run("pytest", "-n", "auto", *session.posargs)
 
 

@@ -6,7 +6,7 @@ A module that imports this has Django ready; none of the others notices.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
@@ -40,6 +40,13 @@ _ENGINES = {
     "mariadb": "django.db.backends.mysql",
 }
 _numbers = count(1)
+
+try:
+    import MySQLdb  # noqa: F401  # type: ignore[import-untyped]
+except ImportError:  # it must be built, and PyMySQL behaves like it
+    import pymysql
+
+    pymysql.install_as_MySQLdb()
 
 if not settings.configured:
     settings.configure(
@@ -136,12 +143,14 @@ def database_at(alias: str, how: dict[str, Any], *, migrate: bool = True) -> Ite
 
 
 @contextmanager
-def database_on(kind: str, folder: Path, *, migrate: bool = True, **options: Any) -> Iterator[str]:
+def database_on(
+    kind: str, folder: Path, *, migrate: bool = True, options: Mapping[str, Any] | None = None
+) -> Iterator[str]:
     """A new one of this kind. Skips the test where there is no server."""
     alias = f"{kind}{next(_numbers)}"
     with (
         databases_of(kind, folder) as how,
-        database_at(alias, {**how, "OPTIONS": options}, migrate=migrate),
+        database_at(alias, {**how, "OPTIONS": dict(options or {})}, migrate=migrate),
     ):
         yield alias
 

@@ -117,8 +117,9 @@ def _compared(column: sa.Column[Any], field: Any) -> list[str]:
         found.append(f"null is {field.null}")
     if kind is models.ForeignKey:
         [target] = column.foreign_keys
-        if field.related_model._meta.db_table != target.column.table.name:
-            found.append(f"leads to {field.related_model.__name__}")
+        leads_to = field.related_model._meta.db_table  # pyright: ignore[reportOptionalMemberAccess]  # a foreign key has it
+        if leads_to != target.column.table.name:
+            found.append(f"leads to {leads_to}")
     if bool(column.unique) != field.unique and not field.primary_key:
         found.append(f"unique is {field.unique}")
     return found

@@ -235,7 +235,7 @@ def test_connections_are_made_as_the_settings_say(tmp_path: Path) -> None:
     connection_created.connect(hear)
     options = {"init_command": "PRAGMA cache_size = -1234", "transaction_mode": "IMMEDIATE", "timeout": 7}
     try:
-        with database_on("sqlite", tmp_path, **options) as alias:
+        with database_on("sqlite", tmp_path, options=options) as alias:
             heard.clear()
             store = DjangoStore(alias)
             with store._database.reading() as connection:
@@ -249,7 +249,7 @@ def test_connections_are_made_as_the_settings_say(tmp_path: Path) -> None:
 @pytest.mark.server
 def test_connections_to_a_server_are_made_as_the_settings_say(tmp_path: Path) -> None:
     options: dict[str, Any] = {"options": "-c search_path=calsync,public", "assume_role": "pg_monitor"}
-    with database_on("postgresql", tmp_path, migrate=False, **options) as alias:
+    with database_on("postgresql", tmp_path, migrate=False, options=options) as alias:
         store = DjangoStore(alias)
         with pytest.raises(ConfigurationError, match="no tables yet"):
             store.load_accounts()
@@ -264,7 +264,7 @@ def test_connections_to_a_server_are_made_as_the_settings_say(tmp_path: Path) ->
 
 @pytest.mark.server
 def test_a_pool_of_djangos_is_left_to_django(tmp_path: Path) -> None:
-    with database_on("postgresql", tmp_path, migrate=False, pool={"min_size": 1, "max_size": 1}) as alias:
+    with database_on("postgresql", tmp_path, migrate=False, options={"pool": {"min_size": 1, "max_size": 1}}) as alias:
         made = DjangoStore(alias)._database
         engine = made._connect_to(1_000).engine  # type: ignore[attr-defined]  # it is Django's
         with engine.connect(), engine.connect() as connection:

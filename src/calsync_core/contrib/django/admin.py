@@ -9,10 +9,14 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
+from django.conf import settings
 from django.contrib import admin, messages
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
+from django.utils.formats import localize
+from django.utils.text import capfirst
 from django.utils.timesince import timesince
+from django.utils.timezone import localtime
 
 from calsync_core import models as values
 from calsync_core.contrib.django.installation import engine, installation
@@ -37,11 +41,11 @@ class _Looking(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in its st
         """From where the store is."""
         return super().get_queryset(request).using(installation().configuration.database)
 
-    def has_add_permission(self, *_: Any) -> bool:
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002  (Django's signature)
         """Nobody has."""
         return False
 
-    def has_delete_permission(self, *_: Any) -> bool:
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002  (Django's signature)
         """Nobody has."""
         return False
 
@@ -49,16 +53,24 @@ class _Looking(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in its st
         """By actions, which ask without an object; a row itself is read-only."""
         return obj is None and super().has_change_permission(request)
 
-    def get_readonly_fields(self, *_: Any) -> Any:
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:  # noqa: ARG002  (Django's signature)
         """All."""
         return self.fields or ()
 
     @never_atomic
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """The engine works outside transactions, also where ``ATOMIC_REQUESTS`` is on."""
-        return super().changelist_view(request, extra_context)
+        named = {"title": capfirst(self.opts.verbose_name_plural), **(extra_context or {})}
+        return super().changelist_view(request, named)
 
-    def _each(self, request: HttpRequest, rows: Iterable[Any], done: str, work: Callable[[Any], Any]) -> None:
+    def _each(
+        self,
+        request: HttpRequest,
+        rows: Iterable[Any],
+        done: str,
+        work: Callable[[Any], Any],
+        count_in: Callable[[Any], int] = lambda _: 1,
+    ) -> None:
         """Have the engine do it for each row, and say how that went."""
         count = 0
         for row in rows:
@@ -70,15 +82,22 @@ class _Looking(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in its st
             failures: tuple[SyncFailure, ...] = report.errors
             for each in failures:
                 self.message_user(request, f"{row}: {each.kind}: {each.message}", messages.ERROR)
-            if not failures:
-                count += 1
+            here = 0 if failures else count_in(report)
+            if here:
                 self.log_change(request, row, done)
-        if count:
-            self.message_user(request, f"{count} {done}", messages.SUCCESS)
+            count += here
+        self.message_user(request, f"{count} {done}", messages.SUCCESS if count else messages.WARNING)
 
 
 def _name(calendar: Calendar) -> str:
     return calendar.stored.name
+
+
+def _when(moment: values.Moment | None) -> str:
+    """In the project's own time zone, as the rest of the page has it."""
+    if not isinstance(moment, datetime):
+        return "" if moment is None else str(localize(moment))
+    return str(localize(localtime(moment) if settings.USE_TZ else moment))
 
 
 def _ago(moment: datetime | None) -> str:
@@ -86,24 +105,33 @@ def _ago(moment: datetime | None) -> str:
 
 
 def _renew(page: _Looking, request: HttpRequest, queryset: QuerySet[Any]) -> None:
-    page._each(request, queryset, "subscriptions renewed", lambda row: engine().replace_subscriptions(row.pk))  # noqa: SLF001  (ours)
+    page._each(  # noqa: SLF001  (ours)
+        request,
+        queryset,
+        "subscriptions renewed",
+        lambda row: engine().replace_subscriptions(row.pk),
+        lambda report: report.created,
+    )
+
+
+_WITH_A_CALENDAR = ("account", "read_state", "watch")
 
 
 @admin.register(Calendar)
 class CalendarAdmin(_Looking):
     """Every calendar that accounts offer."""
 
-    list_display = ("name", "account", "enabled", "state", "push", "last_read", "direction")
+    list_display = ("name", "state", "push", "last_read", "account", "direction")
     list_filter = ("enabled", "account__status", "watch__state")
-    list_select_related = ("account", "read_state", "watch")
+    list_select_related = _WITH_A_CALENDAR
     search_fields = ("owner", "account__name")
     ordering = ("owner", "pk")
     actions = ("sync_now", "renew")
-    fields = ("name", "account", "enabled", "direction", "state", "last_error", "last_read", "push", "next_read")
+    fields = (*list_display, "last_error", "next_read")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """With what the page of one row shows, too."""
-        return super().get_queryset(request).select_related(*self.list_select_related)
+        return super().get_queryset(request).select_related(*_WITH_A_CALENDAR)
 
     @admin.display(ordering="pk")
     def name(self, row: Calendar) -> str:
@@ -143,10 +171,10 @@ class CalendarAdmin(_Looking):
         return _read_state(row).last_error or ""
 
     @admin.display
-    def next_read(self, row: Calendar) -> datetime | None:
+    def next_read(self, row: Calendar) -> str:
         """At the latest, without a push."""
         watch: Watch | None = getattr(row, "watch", None)
-        return None if watch is None else watch.stored.due_at
+        return _when(None if watch is None else watch.stored.due_at)
 
     @admin.action(description="Sync now", permissions=["change"])
     def sync_now(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
@@ -192,9 +220,9 @@ class WatchAdmin(_Looking):
         return str(watching.state_of(row.stored, datetime.now(UTC)))
 
     @admin.display
-    def subscription_ends(self, row: Watch) -> datetime | None:
-        """None: there is none."""
-        return row.stored.expires_at
+    def subscription_ends(self, row: Watch) -> str:
+        """Empty: there is none."""
+        return _when(row.stored.expires_at)
 
     @admin.display(ordering="pushed_at")
     def last_push(self, row: Watch) -> str:
@@ -212,14 +240,14 @@ class WatchAdmin(_Looking):
         return row.stored.last_error or ""
 
     @admin.display
-    def next_look(self, row: Watch) -> datetime | None:
+    def next_look(self, row: Watch) -> str:
         """When the subscription is looked after."""
-        return row.stored.check_at
+        return _when(row.stored.check_at)
 
     @admin.display
-    def doubted(self, row: Watch) -> datetime | None:
+    def doubted(self, row: Watch) -> str:
         """Since when."""
-        return row.stored.doubted_at
+        return _when(row.stored.doubted_at)
 
     @admin.action(description="Renew subscription", permissions=["change"])
     def renew(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
@@ -282,9 +310,9 @@ class RunAdmin(_Looking):
         return row.stored.owner or ""
 
     @admin.display
-    def started_at(self, row: Run) -> datetime:
+    def started_at(self, row: Run) -> str:
         """When."""
-        return row.stored.started_at
+        return _when(row.stored.started_at)
 
     @admin.display
     def summary(self, row: Run) -> str:
@@ -305,10 +333,6 @@ class RunAdmin(_Looking):
         )
 
 
-def _spell(moment: values.Moment) -> str:
-    return f"{moment:%Y-%m-%d %H:%M}" if isinstance(moment, datetime) else f"{moment:%Y-%m-%d}"
-
-
 @admin.register(HeldDeletion)
 class HeldDeletionAdmin(_Looking):
     """Deletions that looked like a mistake. A block is shown by its times, never by its title."""
@@ -327,13 +351,13 @@ class HeldDeletionAdmin(_Looking):
 
     @admin.display(description="block starts")
     def starts(self, row: HeldDeletion) -> str:
-        """In UTC, or a date."""
-        return _spell(row.stored.content.span.start)
+        """An instant, or a date."""
+        return _when(row.stored.content.span.start)
 
     @admin.display(description="block ends")
     def ends(self, row: HeldDeletion) -> str:
-        """In UTC, or a date."""
-        return _spell(row.stored.content.span.end)
+        """An instant, or a date."""
+        return _when(row.stored.content.span.end)
 
     @admin.display(description="because of")
     def source(self, row: Any) -> str:

@@ -7,7 +7,7 @@ made by a copy of Django's connection, whose own ones and their transactions sta
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
@@ -166,10 +166,14 @@ class _Datetimes(sqlite.DATETIME):
 
     cache_ok = True
 
-    def result_processor(self, dialect: sa.Dialect, coltype: object) -> Callable[[Any], datetime | None]:
+    def result_processor(self, dialect: sa.Dialect, coltype: object) -> Any:
         """Either is right."""
         read: Any = super().result_processor(dialect, coltype)
-        return lambda value: value if value is None or isinstance(value, datetime) else read(value)
+
+        def either(value: Any) -> datetime | None:
+            return value if value is None or isinstance(value, datetime) else read(value)
+
+        return either
 
 
 def _leave_datetimes(dialect: sa.Dialect) -> None:

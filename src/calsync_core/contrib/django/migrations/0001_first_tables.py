@@ -13,7 +13,7 @@ _MODELS = (
             ("owner", models.CharField(max_length=255)),
             ("name", models.CharField(max_length=255)),
             ("value", models.TextField()),
-            ("status", models.CharField(max_length=32)),
+            ("status", models.CharField(max_length=32, verbose_name="account")),
         ],
         options={
             "db_table": "calsync_accounts",
@@ -342,7 +342,7 @@ _MODELS = (
             ("check_at", InstantField(null=True)),
             ("pushed_at", InstantField(null=True)),
             ("called", models.IntegerField(null=True)),
-            ("state", models.CharField(max_length=32, null=True)),
+            ("state", models.CharField(max_length=32, null=True, verbose_name="push")),
             ("value", models.TextField(null=True)),
         ],
         options={

@@ -31,7 +31,7 @@ class Account(Stored):
     owner = name_of()
     name = name_of()
     value = text()
-    status = status_of()
+    status = status_of(verbose_name="account")
 
     class Meta(Stored.Meta):
         db_table = "calsync_accounts"
@@ -99,7 +99,7 @@ class Watch(Stored):
     check_at = instant(null=True)
     pushed_at = instant(null=True)
     called = number(null=True)
-    state = status_of(null=True)
+    state = status_of(null=True, verbose_name="push")
     value = text(null=True)
 
     class Meta(Stored.Meta):
@@ -223,6 +223,6 @@ class HeldDeletion(Block):
 
     objects = _Held()
 
-    class Meta(Stored.Meta):
+    class Meta(Stored.Meta):  # pyright: ignore[reportIncompatibleVariableOverride]  # what Django inherits are options
         proxy = True
         default_permissions = LOOKED_AT
