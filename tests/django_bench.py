@@ -42,7 +42,7 @@ _ENGINES = {
 _numbers = count(1)
 
 try:
-    import MySQLdb  # noqa: F401  # type: ignore[import-untyped]
+    import MySQLdb  # noqa: F401  (is it there?)
 except ImportError:  # it must be built, and PyMySQL behaves like it
     import pymysql
 

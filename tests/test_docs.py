@@ -15,6 +15,7 @@ import click
 import pytest
 import yaml
 
+import django_bench  # noqa: F401  (Django's page is of a project that is configured)
 from calsync_core import SyncPolicy
 from calsync_core.cli.application import calsync
 from calsync_core.cli.config import load_config

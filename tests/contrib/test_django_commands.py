@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
+import unittest
 from collections.abc import Iterator
 from datetime import timedelta
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
@@ -16,12 +19,13 @@ from django.core.management.base import SystemCheckError
 from django.test import override_settings
 
 from calsync_core.contrib.django import engine, owner_of
-from calsync_core.contrib.django.configuration import read_configuration
+from calsync_core.contrib.django.configuration import Configuration, read_configuration
 from calsync_core.contrib.django.signals import SignalNotifier, noticed
 from calsync_core.contrib.django.store import DjangoStore
 from calsync_core.errors import ConfigurationError
 from calsync_core.models import Notice, NoticeKind, OAuthClient
 from django_bench import SECRET, a_memory, database_at, in_file, project_of
+from documented import find_blocks
 from planted import secret
 from push_world import PushWorld
 from world import at
@@ -305,3 +309,37 @@ def test_what_is_over_is_counted_and_forgotten(world: PushWorld) -> None:
     assert len(world.engine.runs()) == runs
     assert run_json("cleanup_webhook_data", "--days", "35") == {"rows": runs, "dry_run": False}
     assert world.engine.runs() == []
+
+
+# --- the documentation
+
+
+def the_page() -> dict[str, Any]:
+    """What its examples define."""
+    namespace: dict[str, Any] = {"__name__": "the_page"}
+    for block in find_blocks(Path(__file__).parents[2] / "docs" / "django.md", "python"):
+        exec(block.text, namespace)  # noqa: S102  (our own page)
+    return namespace
+
+
+def test_the_settings_shown_are_right() -> None:
+    page, said = the_page(), StringIO()
+    with override_settings(CALSYNC=page["CALSYNC"], ALLOWED_HOSTS=page["ALLOWED_HOSTS"]):
+        call_command("check", stderr=said)
+        assert sorted(engine().providers) == ["caldav", "google", "icloud", "microsoft"]
+    assert said.getvalue() == ""
+
+
+def test_the_test_shown_passes(tmp_path: Path) -> None:
+    with database_at("default", in_file(tmp_path / "django.db")):
+        result = unittest.TestResult()
+        unittest.defaultTestLoader.loadTestsFromTestCase(the_page()["BusyTest"]).run(result)
+    assert result.testsRun == 1
+    assert result.wasSuccessful(), (result.errors, result.failures)
+
+
+def test_every_setting_is_in_the_table() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "django.md").read_text("utf-8")
+    rows = re.findall(r"^\| (`.*?) \|", page.partition("## Settings")[2].partition("## The database")[0], re.MULTILINE)
+    named = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+    assert named == {each.name for each in attrs.fields(Configuration)}
