@@ -101,7 +101,8 @@ def bare_import(session: nox.Session) -> None:
 def _run_tests(session: nox.Session) -> None:
     # Microsoft's own client is large: installed where nothing may be skipped, as in CI.
     official = os.environ.get("CALSYNC_REQUIRE_SERVERS", "0") not in {"", "0"}
-    _install_wheel(session, "all", *_group("tests"), *(_group("official") if official else ()))
+    built = ("mysqlclient",) if shutil.which("mariadb_config") else ()
+    _install_wheel(session, "all", *_group("tests", *built), *(_group("official") if official else ()))
     session.run("pytest", "-n", WORKERS, "--dist", "worksteal", *session.posargs)
 
 

@@ -18,6 +18,7 @@ import yaml
 from examples.two_servers import two_servers
 from prometheus_client.parser import text_string_to_metric_families
 
+import django_bench  # noqa: F401  (Django's page is of a project that is configured)
 from calsync_core import InvalidValue, SyncPolicy
 from calsync_core.cli.application import calsync
 from calsync_core.cli.config import load_config

@@ -17,6 +17,7 @@ from types import ModuleType
 import pytest
 
 import calsync_core
+import django_bench  # noqa: F401  (Django's models can be imported only where Django is configured)
 from calsync_core import errors
 from calsync_core.credentials import KeptLogin
 from calsync_core.models import Login
@@ -45,6 +46,7 @@ EXTRAS = {
     "caldav",
     "click",
     "cryptography",
+    "django",
     "google",
     "icalendar",
     "lxml",

@@ -259,7 +259,9 @@ class SyncEngine(Accounts, Looking, Trying):
                 read_again_later(context, calendar)
         return finished
 
-    def sync_calendars_needing_polling(self, owner: str | None = None, *, due_only: bool = False) -> SyncReport:
+    def sync_calendars_needing_polling(
+        self, owner: str | None = None, *, due_only: bool = False, trust_push: bool = True
+    ) -> SyncReport:
         """Look after push, read the calendars that push does not keep up to date, and do whatever else is due.
 
         ============================================================  ==========  =====================================
@@ -280,12 +282,15 @@ class SyncEngine(Accounts, Looking, Trying):
                 asks every few seconds. Without it, all of them are read at once. The timer runs for a twelfth of
                 ``polling_seconds`` after a change, and for twice as long after each read that finds none, up to
                 ``polling_seconds``. If nothing at all was due, the report has no id: it was not recorded.
+            trust_push: False: read calendars with healthy push, too.
         """
         context = self._context
         waiting = agenda(context, owner)
         run = Run()
         looked = maintain(context, run, waiting.checks)
-        calendars = to_read(context, owner, waiting.calendars, looked.calendars, due_only=due_only)
+        calendars = to_read(
+            context, owner, waiting.calendars, looked.calendars, due_only=due_only, trust_push=trust_push
+        )
         finished = sync(context, run, calendars, owner=owner, also=waiting.owners, quiet=due_only)
         if due_only:
             put_off(context, run, calendars)

@@ -118,11 +118,13 @@ class Looking(Part):
         """Whether the installation is alive, in numbers without names; cheap enough for a probe."""
         return self._store.load_vitals()
 
-    def cleanup(self, days: float = 30) -> int:
-        """Forget runs, tombstones and notifications older than this; returns how many rows went."""
+    def cleanup(self, days: float = 30, *, dry_run: bool = False) -> int:
+        """Forget runs, tombstones and notifications older than this; returns how many rows went, or with ``dry_run``
+        would go.
+        """
         if days < 1:
             raise InvalidValue(f"days: must be at least 1, got {days!r}")
-        return self._store.cleanup(self._context.clock.now() - timedelta(days=days))
+        return self._store.cleanup(self._context.clock.now() - timedelta(days=days), dry_run=dry_run)
 
     # -- deletions the guard holds --------------------------------------------------------------------------------
 

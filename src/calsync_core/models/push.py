@@ -231,6 +231,14 @@ class InboxReport:
         """Nothing failed."""
         return not self.errors
 
+    @property
+    def summary(self) -> str:
+        """For a person, in a line."""
+        return (
+            f"{self.calendars} calendars · {self.completed} notifications done with · {self.retrying} to be tried "
+            f"again · {self.failed} given up"
+        )
+
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready."""
         return {**plain(self), "ok": self.ok}
@@ -262,6 +270,14 @@ class SubscriptionReport:
     def ok(self) -> bool:
         """Nothing failed."""
         return not self.errors
+
+    @property
+    def summary(self) -> str:
+        """For a person, in a line."""
+        return (
+            f"{self.checked} calendars looked at · {self.created} subscriptions made · {self.renewed} renewed · "
+            f"{self.ended} ended · {self.api_calls} requests"
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready."""

@@ -133,6 +133,13 @@ class SyncReport:
         """Blocks created, updated and deleted."""
         return self.busy_blocks_created + self.busy_blocks_updated + self.busy_blocks_deleted
 
+    @property
+    def summary(self) -> str:
+        """For a person, in a line."""
+        seconds = (self.finished_at - self.started_at).total_seconds() if self.finished_at else 0.0
+        changed = f"{self.writes} blocks written" if self.writes else "Nothing to write"
+        return f"{changed} · {self.calendars_processed} calendars · {self.api_calls} requests · {seconds:.1f} s"
+
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready."""
         return {**plain(self), "ok": self.ok}

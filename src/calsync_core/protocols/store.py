@@ -389,10 +389,10 @@ class RunStore(Protocol):
         state that its Watch was last saved with is FAILING or SUSPENDED.
         """
 
-    def cleanup(self, before: datetime) -> int:
+    def cleanup(self, before: datetime, *, dry_run: bool = False) -> int:
         """Forget runs finished, records of blocks whose slot ended, and notifications COMPLETED or FAILED, before the
-        instant; return how many of these went. A run goes with what it wrote; one that never finished goes with the
-        next one that does.
+        instant; return how many of these went, or with ``dry_run`` would go. A run goes with what it wrote; one that
+        never finished goes with the next one that does.
 
         Blocks that stand in the past stay where they are, found by their tag alone.
         """

@@ -56,7 +56,13 @@ def agenda(context: Context, owner: str | None) -> Agenda:
 
 
 def to_read(
-    context: Context, owner: str | None, due: Sequence[Calendar], fresh: Iterable[CalendarId], *, due_only: bool
+    context: Context,
+    owner: str | None,
+    due: Sequence[Calendar],
+    fresh: Iterable[CalendarId],
+    *,
+    due_only: bool,
+    trust_push: bool,
 ) -> list[Calendar]:
     """The calendars to read now.
 
@@ -66,6 +72,7 @@ def to_read(
         due: Those that are due.
         fresh: Those whose subscription has just begun: what changed before was announced by nobody.
         due_only: Leave out those without healthy push whose timer has not run out.
+        trust_push: Leave out those with healthy push.
     """
     chosen = {calendar.key: calendar for calendar in (*due, *loaded(context, fresh)) if calendar.enabled}
     if not due_only:
@@ -75,7 +82,7 @@ def to_read(
         chosen |= {
             calendar.key: calendar
             for calendar in enabled
-            if watching.state_of(watches.get(calendar.key, Watch()), now) is not PushState.ACTIVE
+            if not trust_push or watching.state_of(watches.get(calendar.key, Watch()), now) is not PushState.ACTIVE
         }
     accounts = {account.key: account for account in context.store.load_accounts(owner)}
     # One that was disconnected meanwhile has no account any more.

@@ -30,7 +30,7 @@ from calsync_core.models import (
 )
 from calsync_core.steps.context import Context
 
-__all__ = ["approve", "calendar_health", "concerning", "drop", "health", "held", "merged"]
+__all__ = ["approve", "calendar_health", "concerning", "drop", "health", "held", "merged", "state_of"]
 
 
 def health(context: Context, owner: str | None) -> HealthReport:
@@ -62,7 +62,7 @@ def _health_of(standing: Standing, now: datetime) -> CalendarHealth:
         provider=account.provider,
         publish=calendar.publish,
         receive=calendar.receive,
-        state=_state_name(account, calendar, state),
+        state=state_of(account, calendar, state),
         read_at=state.read_at,
         staleness=None if state.read_at is None else (now - state.read_at).total_seconds(),
         failures=state.failures,
@@ -88,7 +88,8 @@ def _push_health(watch: Watch | None, now: datetime) -> dict[str, Any]:
     }
 
 
-def _state_name(account: Account, calendar: Calendar, state: ReadState) -> str:
+def state_of(account: Account, calendar: Calendar, state: ReadState) -> str:
+    """In a word; see ``CalendarHealth``."""
     if account.status is not AccountStatus.ACTIVE:
         return str(account.status)
     if calendar.status is not CalendarStatus.OK:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import os
-import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from types import FrameType
+from collections.abc import Callable
 from typing import TypeVar
 from urllib.parse import urlsplit
 
@@ -24,6 +21,7 @@ from calsync_core.cli.server import WebServer, mounted
 from calsync_core.errors import Stopped, StoreError
 from calsync_core.log import Logger
 from calsync_core.scheduler import Scheduler
+from calsync_core.scheduler.stopping import signals_heard
 from calsync_core.web.asgi import webhook_app
 
 __all__ = ["COMMANDS", "Accounts"]
@@ -112,7 +110,7 @@ class _Service:
     def run(self) -> int:
         """Returns the exit code. Raises what kept it from starting."""
         worker = threading.Thread(target=self._work, name="calsync-run", daemon=True)
-        with _signals() as heard:
+        with signals_heard() as heard:
             worker.start()
             while worker.is_alive() and not heard():
                 worker.join(0.25)
@@ -211,24 +209,6 @@ class Accounts:
             self.tried_at = now
             _align(self.installation, refresh=refresh)
             self.listed_at = now if refresh else self.listed_at
-
-
-@contextmanager
-def _signals() -> Iterator[Callable[[], bool]]:
-    """Hear SIGTERM and SIGINT: asks whether one came. The second one ends the process at once."""
-    heard: list[int] = []
-
-    def hear(number: int, _frame: FrameType | None) -> None:
-        if heard:
-            os._exit(128 + number)
-        heard.append(number)
-
-    before = {number: signal.signal(number, hear) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield lambda: bool(heard)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 COMMANDS = (run,)

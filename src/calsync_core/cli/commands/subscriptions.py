@@ -126,10 +126,7 @@ def _do(
         errors = (*(each for each in installation.failures if (each.account, each.kind) not in known), *report.errors)
 
     def show(console: Console) -> None:
-        console.print(
-            f"{report.checked} calendars looked at · {report.created} subscriptions made · {report.renewed} renewed · "
-            f"{report.ended} ended · {report.api_calls} requests",
-        )
+        console.print(report.summary)
         if report.unsupported:
             console.print(f"{report.unsupported} calendars can't push and are polled")
         print_failures(console, errors)

@@ -115,13 +115,7 @@ class _Told:
             console.print(self._writes())
             console.print()
         report = self.report
-        seconds = (report.finished_at - report.started_at).total_seconds() if report.finished_at else 0.0
-        nothing = "Nothing to write" if report.observed is None else "Nothing written"
-        changed = f"{len(self.written)} blocks written" if self.written else nothing
-        console.print(
-            f"{changed} · {report.calendars_processed} calendars · {report.api_calls} requests · {seconds:.1f} s",
-            markup=False,
-        )
+        console.print(report.summary, markup=False)
         if report.observed is not None:
             self._show_observed(console, report.observed)
         if report.held:

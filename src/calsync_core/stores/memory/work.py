@@ -179,7 +179,7 @@ class MemoryRuns(Role):
             mode=rows.modes.get(calendar.owner, Mode.WRITE),
         )
 
-    def cleanup(self, before: datetime) -> int:
+    def cleanup(self, before: datetime, *, dry_run: bool = False) -> int:
         """See ``RunStore.cleanup``."""
         before = require_utc("before", before)
         with self._lock:
@@ -190,11 +190,12 @@ class MemoryRuns(Role):
             runs |= {key for key, run in rows.runs.items() if run.finished_at is None and key < newest}
             past = [ref for ref, block in rows.blocks.items() if slot_end(block) < before]
             done = [key for key, each in rows.notifications.items() if is_done(each, before)]
-            for key in runs:
-                del rows.runs[key]
-            rows.writes = {key: each for key, each in rows.writes.items() if key[0] not in runs}
-            for ref in past:
-                rows.drop_block(ref)
-            for key in done:
-                rows.drop_notification(key)
+            if not dry_run:
+                for key in runs:
+                    del rows.runs[key]
+                rows.writes = {key: each for key, each in rows.writes.items() if key[0] not in runs}
+                for ref in past:
+                    rows.drop_block(ref)
+                for key in done:
+                    rows.drop_notification(key)
             return len(runs) + len(past) + len(done)

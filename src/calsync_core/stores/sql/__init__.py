@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from calsync_core.stores.sql.blocks import SQLBlocks
 from calsync_core.stores.sql.credentials import SQLCredentials
-from calsync_core.stores.sql.database import Database
+from calsync_core.stores.sql.database import find_database
 from calsync_core.stores.sql.directory import SQLDirectory
 from calsync_core.stores.sql.events import SQLEvents
 from calsync_core.stores.sql.inbox import SQLInbox
@@ -59,7 +59,7 @@ class SQLStore(
     """
 
     def __init__(self, database: str | sa.Engine, *, migrate: bool = True) -> None:
-        super().__init__(Database(database, migrate=migrate))
+        super().__init__(find_database(database, migrate=migrate))
 
     def __repr__(self) -> str:
         # A driver's options may hold a password, too.

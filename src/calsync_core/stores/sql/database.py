@@ -8,7 +8,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import partial
 from typing import Any, TypeVar
 
@@ -22,11 +22,13 @@ from calsync_core.stores.sql.opening import LEASES, PROMISED, READS, WRITES, Ope
 from calsync_core.stores.sql.schema import bring_up_to_date
 from calsync_core.stores.sql.trouble import Contended, in_our_words
 
-__all__ = ["Database"]
+__all__ = ["Database", "find_database"]
 
 _BUSY_MILLISECONDS = 30_000
 _TRIES = 6
 _FIRST_PAUSE = 0.01
+
+_MIGRATE = "open it once with migrate on"
 
 T = TypeVar("T")
 
@@ -35,24 +37,15 @@ class Database:
     """Where a ``SQLStore`` keeps its rows.
 
     Args:
-        where: An SQLAlchemy URL (see ``SQLStore`` for what else may be said in it), or the host's engine.
-        migrate: Create or upgrade the tables on first use.
-
-    Raises:
-        ConfigurationError: names ``store url``: it can't be parsed, its driver is not installed, or is none of those
-            that a store works with.
+        url: Where that is; shown by the store's repr.
+        begin: Called on first use in each process with how many milliseconds to wait for a lock.
+        upgrade: What the host brings the tables up to date with; None: the first use does. See ``bring_up_to_date``.
     """
 
-    def __init__(self, where: str | sa.Engine, *, migrate: bool = True) -> None:
-        if isinstance(where, sa.Engine):
-            check_engine(where)
-            self.url = where.url
-            self._begin = partial(borrow, where, _BUSY_MILLISECONDS)
-        else:
-            address = parse_address(where)
-            self.url = address.url
-            self._begin = partial(open_database, address, _BUSY_MILLISECONDS)
-        self._migrate = migrate
+    def __init__(self, url: sa.URL, begin: Callable[[int], Opened], *, upgrade: str | None = None) -> None:
+        self.url = url
+        self._begin = begin
+        self._upgrade = upgrade
         self._opened: Opened | None = None
         self._opening = threading.Lock()
         self._here = threading.local()
@@ -83,10 +76,9 @@ class Database:
     @contextmanager
     def _transaction(self, *, writes: bool, promised: bool = False) -> Iterator[sa.Connection]:
         with self._translated():
-            theirs = self.joined
-            if theirs is not None:
+            if self.joined:
                 # What fails is undone alone, and leaves the host its transaction.
-                with theirs.begin_nested():
+                with self._joint() as theirs, theirs.begin_nested():
                     yield theirs
                 return
             around = self._around
@@ -104,7 +96,7 @@ class Database:
 
     def together(self, call: Callable[[], T], *, writes: bool) -> T:
         """Have the transactions that this thread begins in ``call`` be one, which is tried again as one."""
-        if self.joined is not None or self._around is not None:
+        if self.joined or self._around is not None:
             return call()
 
         def once() -> T:
@@ -127,9 +119,13 @@ class Database:
         return getattr(self._here, "around", None)
 
     @property
-    def joined(self) -> sa.Connection | None:
-        """The host's connection whose transaction this thread's calls are part of."""
-        return getattr(self._here, "theirs", None)
+    def joined(self) -> bool:
+        """Whether this thread's calls are part of a transaction of the host's."""
+        return getattr(self._here, "theirs", None) is not None
+
+    def _joint(self) -> AbstractContextManager[sa.Connection]:
+        """The host's connection, for one part of its transaction."""
+        return nullcontext(self._here.theirs)
 
     @contextmanager
     def joining(self, connection: sa.Connection) -> Iterator[None]:
@@ -143,7 +139,7 @@ class Database:
         with self._translated():
             self._open()
             _begin_in_earnest(connection)
-        before, self._here.theirs = self.joined, connection
+        before, self._here.theirs = getattr(self._here, "theirs", None), connection
         try:
             yield
         finally:
@@ -190,10 +186,10 @@ class Database:
         return opened
 
     def _connect(self) -> Opened:
-        opened = self._begin()
+        opened = self._begin(_BUSY_MILLISECONDS)
         try:
             with _connected(opened) as connection:
-                bring_up_to_date(connection, migrate=self._migrate)
+                bring_up_to_date(connection, by=self._upgrade)
         except BaseException:
             opened.close()
             raise
@@ -255,6 +251,25 @@ def _reading(engine: sa.Engine) -> dict[str, Any]:
 
 _databases: weakref.WeakSet[Database] = weakref.WeakSet()
 _inherited: list[Opened] = []
+
+
+def find_database(where: str | sa.Engine, *, migrate: bool = True) -> Database:
+    """What is at an SQLAlchemy URL (see ``SQLStore`` for what else may be said in it), or behind the host's engine.
+
+    Args:
+        where: Which.
+        migrate: Create or upgrade the tables on first use.
+
+    Raises:
+        ConfigurationError: names ``store url``: it can't be parsed, its driver is not installed, or is none of those
+            that a store works with.
+    """
+    upgrade = None if migrate else _MIGRATE
+    if isinstance(where, sa.Engine):
+        check_engine(where)
+        return Database(where.url, partial(borrow, where), upgrade=upgrade)
+    address = parse_address(where)
+    return Database(address.url, partial(open_database, address), upgrade=upgrade)
 
 
 def _after_fork() -> None:

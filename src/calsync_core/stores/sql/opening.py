@@ -16,7 +16,18 @@ from sqlalchemy.pool import StaticPool
 from calsync_core.errors import ConfigurationError
 from calsync_core.stores.sql.address import Address
 
-__all__ = ["LEASES", "PROMISED", "READS", "WRITES", "Opened", "borrow", "check_server", "open_database"]
+__all__ = [
+    "ISOLATION",
+    "LEASES",
+    "PROMISED",
+    "READS",
+    "WRITES",
+    "Opened",
+    "borrow",
+    "check_server",
+    "open_database",
+    "prepare",
+]
 
 READS, WRITES, PROMISED = "calsync_reads", "calsync_writes", "calsync_promised"
 """Execution options: what a transaction is for."""
@@ -30,7 +41,7 @@ _SYNCHRONOUS = "calsync_synchronous"
 _IDLE_SECONDS = 60
 """A transaction of ours asks something all the time. One that does not belongs to a machine that is gone."""
 
-_ISOLATION = "READ COMMITTED"
+ISOLATION = "READ COMMITTED"
 """Row locks give the order that matters; repeatable reads would only show stale rows after waiting for one."""
 
 # A server that went away without a word is noticed after a minute or two, not after the two hours that TCP takes.
@@ -63,13 +74,26 @@ def open_database(address: Address, wait_milliseconds: int) -> Opened:
         wait_milliseconds: How long a transaction waits for a lock.
     """
     if address.kind == "sqlite":
-        engine = _sqlite_engine(address, wait_milliseconds)
-        return _opened_sqlite(engine, engine.connect, engine.dispose)
-    if address.kind == "postgresql":
-        engine = _server(address, _POSTGRESQL_CONNECTION)
-        _begin_postgresql(engine, address.synchronous, wait_milliseconds)
+        engine = _sqlite_engine(address)
     else:
-        engine = _server(address, _MARIADB_CONNECTION)
+        engine = _server(address, _POSTGRESQL_CONNECTION if address.kind == "postgresql" else _MARIADB_CONNECTION)
+    return prepare(engine, wait_milliseconds, address.synchronous)
+
+
+def prepare(engine: sa.Engine, wait_milliseconds: int, synchronous: str | None = None) -> Opened:
+    """Have an engine that nobody else uses do as our transactions need.
+
+    Args:
+        engine: Nothing is connected yet. To a server, made with ``ISOLATION``.
+        wait_milliseconds: How long a transaction waits for a lock.
+        synchronous: See ``Address``.
+    """
+    if engine.dialect.name == "sqlite":
+        _prepare_sqlite(engine, synchronous, wait_milliseconds)
+        return _opened_sqlite(engine, engine.connect, engine.dispose)
+    if engine.dialect.name == "postgresql":
+        _begin_postgresql(engine, synchronous, wait_milliseconds)
+    else:
         _prepare_mariadb(engine, wait_milliseconds)
         _begin_mariadb(engine)
     return Opened(engine, engine.connect, nullcontext(), nullcontext(), engine.dispose)
@@ -88,7 +112,7 @@ def borrow(engine: sa.Engine, wait_milliseconds: int) -> Opened:
         _begin_sqlite(ours, None)
         opened = _opened_sqlite(ours, partial(_with_our_pragmas, ours, wait_milliseconds), _nothing)
     else:
-        ours = engine.execution_options(isolation_level=_ISOLATION)
+        ours = engine.execution_options(isolation_level=ISOLATION)
         if engine.dialect.name == "postgresql":
             _begin_postgresql(ours, None, wait_milliseconds)
         else:
@@ -127,7 +151,7 @@ def _server(address: Address, defaults: dict[str, int]) -> sa.Engine:
         pool_size=address.pool_size,
         max_overflow=0,
         connect_args=said,
-        isolation_level=_ISOLATION,
+        isolation_level=ISOLATION,
     )
 
 
@@ -170,23 +194,28 @@ def _begin_mariadb(engine: sa.Engine) -> None:
             connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
 
 
-def _sqlite_engine(address: Address, wait_milliseconds: int) -> sa.Engine:
+def _sqlite_engine(address: Address) -> sa.Engine:
     options: dict[str, Any] = {"hide_parameters": True}
     if _in_memory(address.url):
         options |= {"poolclass": StaticPool, "connect_args": {"check_same_thread": False}}
     engine = sa.create_engine(address.url, **options)
-    synchronous = address.synchronous
 
+    @event.listens_for(engine, "connect")
+    def _side_by_side(connection: Any, _record: object) -> None:
+        connection.execute("PRAGMA journal_mode = WAL").close()
+
+    return engine
+
+
+def _prepare_sqlite(engine: sa.Engine, synchronous: str | None, wait_milliseconds: int) -> None:
     @event.listens_for(engine, "connect")
     def _prepare(connection: Any, _record: object) -> None:
         # SQLAlchemy's documented recipe: pysqlite must not begin transactions by itself, or it would begin them late.
         connection.isolation_level = None
-        connection.execute("PRAGMA journal_mode = WAL").close()
         for name, value in _pragmas(wait_milliseconds, synchronous).items():
             connection.execute(f"PRAGMA {name} = {value}").close()
 
     _begin_sqlite(engine, synchronous)
-    return engine
 
 
 def _pragmas(wait_milliseconds: int, synchronous: str | None) -> dict[str, object]:

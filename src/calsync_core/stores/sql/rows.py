@@ -90,7 +90,7 @@ class Role:
 def _repeated(method: Callable[..., T]) -> Callable[..., T]:
     @wraps(method)
     def repeated(self: Role, *values: Any, **named: Any) -> T:
-        if self._database.joined is not None:
+        if self._database.joined:
             if method.__name__ not in _TAKES_IN_A_PUSH:
                 raise InsideTransaction(
                     f"{method.__name__}: inside the host's transaction, only a push can be taken in"

@@ -19,7 +19,14 @@ from calsync_core.errors import ConfigurationError, StoreError
 from calsync_core.stores.sql.opening import WRITES, check_server
 from calsync_core.stores.sql.trouble import code_of
 
-__all__ = ["VERSION_TABLE", "bring_up_to_date", "migration_config", "newest_revision"]
+__all__ = [
+    "VERSION_TABLE",
+    "bring_up_to_date",
+    "downgrade_to",
+    "head_revision",
+    "migration_config",
+    "upgrade_to",
+]
 
 VERSION_TABLE = "calsync_version"
 """Not Alembic's default name: the host may keep its own tables, and its own revisions, in the same database."""
@@ -39,13 +46,12 @@ def migration_config(connection: sa.Connection | None = None) -> Config:
     return config
 
 
-def newest_revision() -> str | None:
-    """The revision that this version of the code expects."""
-    return ScriptDirectory.from_config(migration_config()).get_current_head()
-
-
-def bring_up_to_date(connection: sa.Connection, *, migrate: bool) -> None:
+def bring_up_to_date(connection: sa.Connection, *, by: str | None) -> None:
     """Create or upgrade the tables in one transaction, or only check them.
+
+    Args:
+        connection: To the database, outside a transaction.
+        by: What else brings them up to date: then they are only checked, and the error says to do that.
 
     Raises:
         ConfigurationError: the server can't be used, or the database was made by a newer version, or is behind and must
@@ -59,19 +65,19 @@ def bring_up_to_date(connection: sa.Connection, *, migrate: bool) -> None:
         found = _revision(connection, script)
     if found == head:
         return
-    if not migrate:
+    if by is not None:
         state = "has no tables yet" if found is None else "needs an upgrade"
-        raise ConfigurationError(f"store url: this database {state}, and migrate is off")
+        raise ConfigurationError(f"store url: this database {state}: {by}")
     # Alembic's context belongs to the process: not even two databases can be upgraded at once.
     with _upgrading, connection.execution_options(**{WRITES: True}).begin(), _alone(connection):
         # Whoever was here before us did it for us.
         if _revision(connection, script) != head:
-            _upgrade(config)
+            _upgrade(config, "head")
 
 
-def _upgrade(config: Config) -> None:
+def _upgrade(config: Config, revision: str) -> None:
     try:
-        command.upgrade(config, "head")
+        command.upgrade(config, revision)
     except exc.DBAPIError as error:
         if code_of(error.orig) in _THERE_ALREADY or " already exists" in str(error.orig):
             raise ConfigurationError(
@@ -79,6 +85,49 @@ def _upgrade(config: Config) -> None:
                 "or left by an upgrade that was cut short"
             ) from None
         raise
+
+
+def upgrade_to(connection: sa.Connection, revision: str) -> None:
+    """Make the tables at least what they were at this revision, for a host that brings them up to date by its own ways.
+
+    Args:
+        connection: In the host's transaction, which keeps other processes away.
+        revision: One of those in this package. Nothing is done where it was passed already.
+
+    Raises:
+        ConfigurationError: as ``bring_up_to_date``.
+    """
+    config = migration_config(connection)
+    script = ScriptDirectory.from_config(config)
+    check_server(connection)
+    with _upgrading:
+        found = _revision(connection, script)
+        if found is None or revision not in _with_ancestors(script, found):
+            _upgrade(config, revision)
+
+
+def downgrade_to(connection: sa.Connection, revision: str | None) -> None:
+    """Make the tables what they were at this revision; None: drop them all.
+
+    Args:
+        connection: As for ``upgrade_to``.
+        revision: One of those in this package.
+    """
+    with _upgrading:
+        command.downgrade(migration_config(connection), revision or "base")
+    if revision is None:
+        sa.Table(VERSION_TABLE, sa.MetaData()).drop(connection)
+
+
+def head_revision() -> str:
+    """The revision that this version of the code expects."""
+    head = ScriptDirectory.from_config(migration_config()).get_current_head()
+    assert head is not None  # noqa: S101  (they are in this package)
+    return head
+
+
+def _with_ancestors(script: ScriptDirectory, revision: str) -> set[str]:
+    return {each.revision for each in script.walk_revisions("base", revision)}
 
 
 @contextmanager

@@ -120,17 +120,20 @@ class SQLRuns(Role):
         with self._database.reading() as connection:
             return load_standings(connection, owner, limit, offset)
 
-    def cleanup(self, before: datetime) -> int:
+    def cleanup(self, before: datetime, *, dry_run: bool = False) -> int:
         """See ``RunStore.cleanup``."""
         run, block, notification = tables.runs, tables.blocks, tables.notifications
         before = require_utc("before", before)
-        old = (
-            sa.delete(block).where(block.c.slot_end < before),
-            sa.delete(run).where(run.c.finished_at < before),
-            sa.delete(notification).where(notification.c.status.in_(DONE), notification.c.finished_at < before),
-        )
-        with self._database.writing() as connection:
+        database = self._database
+        with database.reading() if dry_run else database.writing() as connection:
             # Ids ascend as runs begin to write or end: one that has none finished after it never will.
             newest = connection.scalar(sa.select(sa.func.max(run.c.id)).where(run.c.finished_at < before)) or 0
-            died = sa.delete(run).where(run.c.finished_at.is_(None), run.c.id < newest)
-            return sum(connection.execute(statement).rowcount for statement in (*old, died))
+            old = (
+                (block, block.c.slot_end < before),
+                (run, (run.c.finished_at < before) | (run.c.finished_at.is_(None) & (run.c.id < newest))),
+                (notification, notification.c.status.in_(DONE) & (notification.c.finished_at < before)),
+            )
+            if dry_run:
+                counts = [sa.select(sa.func.count()).select_from(table).where(where) for table, where in old]
+                return sum(connection.execute(count).scalar_one() for count in counts)
+            return sum(connection.execute(sa.delete(table).where(where)).rowcount for table, where in old)

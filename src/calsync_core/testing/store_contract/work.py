@@ -191,6 +191,8 @@ class RunsContract(WithBench):
         """Finished before the instant; not at it, and not those that never finished."""
         times = [NOW - _DAY, NOW - timedelta(microseconds=1), NOW, None]
         runs = [store.save_run(SyncReport(SyncType.FULL, NOW - 2 * _DAY, at, calendars=(1,))) for at in times]
+        assert store.cleanup(NOW, dry_run=True) == 2
+        assert len(store.load_runs()) == len(runs)
         assert store.cleanup(NOW) == 2
         assert store.load_runs() == store.load_runs(1) == [runs[3], runs[2]]
         assert store.cleanup(NOW) == 0
@@ -206,6 +208,7 @@ class RunsContract(WithBench):
                 for at in times
             ]
         )
+        assert bench.store.cleanup(NOW, dry_run=True) == 2
         assert bench.store.cleanup(NOW) == 2
         left = {(each.status, each.finished_at) for each in bench.store.load_notifications()}
         assert left == {
@@ -228,6 +231,7 @@ class RunsContract(WithBench):
             a_block(bench.source, bench.target, "day", state=gone, content=day),
         ]
         bench.store.save_blocks([*past, *ahead])
+        assert bench.store.cleanup(NOW, dry_run=True) == len(past)
         assert bench.store.cleanup(NOW) == len(past)
         assert {block.ref for block in bench.store.load_blocks("ana")} == {block.ref for block in ahead}
         assert bench.store.cleanup(NOW + 30 * _DAY) == len(ahead)

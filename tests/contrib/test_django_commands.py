@@ -1,0 +1,345 @@
+"""Settings, checks, signals and commands of a Django project."""
+
+from __future__ import annotations
+
+import json
+import re
+import unittest
+from collections.abc import Iterator
+from datetime import timedelta
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+from django.conf import settings
+from django.core.management import CommandError, call_command
+from django.core.management.base import SystemCheckError
+from django.test import override_settings
+
+from calsync_core.contrib.django import engine, owner_of
+from calsync_core.contrib.django.configuration import Configuration, read_configuration
+from calsync_core.contrib.django.signals import SignalNotifier, noticed
+from calsync_core.contrib.django.store import DjangoStore
+from calsync_core.errors import ConfigurationError
+from calsync_core.models import Notice, NoticeKind, OAuthClient
+from django_bench import SECRET, a_memory, database_at, in_file, project_of
+from documented import find_blocks
+from planted import secret
+from push_world import PushWorld
+from world import at
+
+PLAIN = {"secret": SECRET, "providers": ["google"]}
+
+
+def no_provider() -> object:
+    return object()
+
+
+# --- settings
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"secret": ""}, "CALSYNC['secret']: is missing"),
+        ({"secret": "short"}, "CALSYNC['secret']: needs at least 16 characters"),
+        ({"secret": 7}, "CALSYNC['secret']: must be a text, or a list"),
+        ({"encryption_key": secret("no-key")}, "CALSYNC['encryption_key']: must be 44 characters"),
+        ({"public_url": "http://calendar.example.com"}, "CALSYNC['public_url']: plain http:// is accepted"),
+        ({"policy": {"horizon_days": 0}}, "CALSYNC['policy']: horizon_days: must be a number from 1 to 730"),
+        ({"policy": {"horizon": 3}}, "CALSYNC['policy']: horizon: is not known here (known: horizon_days"),
+        ({"policy": "long"}, "CALSYNC['policy']: must be a dictionary"),
+        ({"providers": None}, "CALSYNC['providers']: must be a list of names, or a dictionary"),
+        ({"providers": ["gogle"]}, "CALSYNC['providers']: unknown provider 'gogle' (known: caldav, google"),
+        ({"providers": {"google": "no.such.thing"}}, "CALSYNC['providers']: google: 'no.such.thing' can't be imported"),
+        ({"providers": {"google": 7}}, "CALSYNC['providers']: google: must be a provider, what makes one"),
+        ({"database": "nowhere"}, "CALSYNC['database']: there is no 'nowhere' in DATABASES (known: default"),
+        ({"notifier": "calsync_core.nothing"}, "CALSYNC['notifier']: 'calsync_core.nothing' can't be imported"),
+        ({"owner": 7}, "CALSYNC['owner']: must be a function"),
+        ({"drain": 1}, "CALSYNC['drain']: must be True or False, got 1"),
+        ({"max_workers": 0}, "CALSYNC['max_workers']: must be a whole number from 1"),
+        ({"secrets": "x"}, "CALSYNC['secrets']: is no setting (known: secret, encryption_key"),
+        ({"connect": {}}, "CALSYNC['connect']: public_url: is missing"),
+        ({"connect": {"client": 1}}, "CALSYNC['connect']: client: is not known here"),
+        (
+            {"connect": {"public_url": "https://x.example", "clients": {"google": {"client_id": ""}}}},
+            "CALSYNC['connect']: clients: client_id: must not be empty",
+        ),
+    ],
+)
+def test_each_mistake_is_one_message_that_names_its_key(changes: dict[str, Any], message: str) -> None:  # I-44
+    with override_settings(CALSYNC={**PLAIN, **changes}):
+        with pytest.raises(SystemCheckError) as caught:
+            call_command("check", stderr=StringIO())
+        said = [line for line in str(caught.value).splitlines() if line.startswith("?: ")]
+        assert len(said) == 1
+        assert said[0].startswith(f"?: (calsync.E001) {message}")
+        assert secret("no-key") not in said[0]
+        with pytest.raises(ConfigurationError) as refused:
+            engine()
+        assert str(refused.value).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"providers": {"x": no_provider}}, "E003) CALSYNC['providers']: x: made a object"),
+        ({"providers": {"x": len}}, "E003) CALSYNC['providers']: x: could not be made: TypeError"),
+        (
+            {"encryption_key": None, "connect": {"public_url": "https://x.example/", "done": "no-such-name"}},
+            "E003) CALSYNC['connect']: Reverse for 'no-such-name' not found",
+        ),
+    ],
+)
+def test_what_can_only_be_seen_when_it_is_made_is_found_as_well(changes: dict[str, Any], message: str) -> None:  # I-44
+    with override_settings(CALSYNC={**PLAIN, **changes}), pytest.raises(SystemCheckError) as caught:
+        call_command("check", stderr=StringIO())
+    assert message in str(caught.value)
+
+
+def test_a_project_without_settings_is_told_what_they_are_called() -> None:  # I-44
+    with override_settings():
+        del settings.CALSYNC
+        with pytest.raises(ConfigurationError, match="CALSYNC: is missing from the settings"):
+            engine()
+
+
+def test_the_host_of_the_webhooks_must_be_allowed() -> None:
+    said = StringIO()
+    with override_settings(CALSYNC={**PLAIN, "public_url": "https://calendar.example.com/calsync"}):
+        call_command("check", stderr=said)
+    assert "calsync.W001) CALSYNC['public_url']: its host is not in ALLOWED_HOSTS" in said.getvalue()
+
+
+def test_settings_are_read_as_they_may_be_written() -> None:
+    ready = a_memory()
+    with override_settings(
+        CALSYNC={
+            "secret": [SECRET, secret("the-old-one")],
+            "policy": {"horizon_days": 14},
+            "providers": {
+                "google": "calsync_core.providers.google.GoogleProvider",
+                "made": "django_bench.a_memory",
+                "ready": ready,
+            },
+            "public_url": "https://calendar.example.com/calsync/",
+            "connect": {"clients": {"google": {"client_id": "id", "client_secret": secret("client")}}},
+            "owner": lambda user: f"user-{user.pk}",
+        }
+    ):
+        read = read_configuration()
+        assert read.policy.horizon_days == 14
+        assert read.connect is not None
+        assert read.connect.public_url == "https://calendar.example.com/calsync/connect"
+        assert read.connect.clients == {"google": OAuthClient("id", secret("client"))}
+        assert sorted(engine().providers) == ["google", "made", "ready"]
+        assert engine().providers["ready"] is ready
+        assert engine() is engine()
+        before = engine()
+        assert SECRET not in repr(read)
+    assert engine() is not before
+    assert owner_of(type("User", (), {"pk": 7})()) == "7"
+
+
+def test_the_project_says_who_owns_a_users_calendars() -> None:
+    with override_settings(CALSYNC={**PLAIN, "owner": lambda user: f"team {user.pk}"}):
+        assert owner_of(type("User", (), {"pk": 7})()) == "team 7"
+
+
+# --- signals
+
+
+def a_notice(kind: NoticeKind) -> Notice:
+    return Notice(kind, "7", at(1))
+
+
+def test_a_receiver_gets_every_notice_or_those_of_a_kind() -> None:
+    every, some = list[Notice](), list[Notice]()
+
+    def hear(sender: NoticeKind, notice: Notice, **_: Any) -> None:
+        assert sender is notice.kind
+        every.append(notice)
+
+    def hear_some(notice: Notice, **_: Any) -> None:
+        some.append(notice)
+
+    noticed.connect(hear)
+    noticed.connect(hear_some, sender=NoticeKind.PUSH_DEGRADED)
+    try:
+        for kind in (NoticeKind.PUSH_DEGRADED, NoticeKind.PUSH_RECOVERED):
+            SignalNotifier().notify(a_notice(kind))
+    finally:
+        noticed.disconnect(hear)
+        noticed.disconnect(hear_some, sender=NoticeKind.PUSH_DEGRADED)
+    assert [each.kind for each in every] == [NoticeKind.PUSH_DEGRADED, NoticeKind.PUSH_RECOVERED]
+    assert [each.kind for each in some] == [NoticeKind.PUSH_DEGRADED]
+
+
+def test_a_receiver_that_raises_keeps_it_from_no_other_and_gets_it_again() -> None:
+    heard, broken = list[Notice](), list[bool]([True])
+
+    def fail(**_: Any) -> None:
+        if broken:
+            raise ValueError("not now")
+
+    def hear(notice: Notice, **_: Any) -> None:
+        heard.append(notice)
+
+    world = PushWorld(("work", "home"))
+    world.notify = SignalNotifier().notify  # type: ignore[method-assign]  # the project's
+    noticed.connect(fail)
+    noticed.connect(hear)
+    try:
+        world.engine.sync_all_calendars()
+        first = list(heard)
+        assert first
+        assert world.engine.vitals().notices == len(first)
+        broken.clear()
+        world.settle(90)
+        assert world.engine.vitals().notices == 0
+        assert [each for each in heard if each in first] == [*first, *first]
+    finally:
+        noticed.disconnect(fail)
+        noticed.disconnect(hear)
+
+
+# --- commands
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[PushWorld]:
+    with database_at("default", in_file(tmp_path / "django.db")) as alias:
+        store = DjangoStore(alias)
+        world = PushWorld(("work", "home"), store=store)
+        with project_of(world.engine, public_url="https://testserver/calsync"):
+            yield world
+        store.close()
+
+
+def run(name: str, *arguments: str) -> str:
+    """What it says on stdout."""
+    said = StringIO()
+    call_command(name, *arguments, stdout=said)
+    return said.getvalue().strip()
+
+
+def run_json(name: str, *arguments: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(run(name, *arguments, "--json"))
+    return found
+
+
+def fails(name: str, *arguments: str) -> tuple[int, str]:
+    """Its exit code, and what it says on stderr."""
+    said = StringIO()
+    with pytest.raises(CommandError) as caught:
+        call_command(name, *arguments, stdout=StringIO(), stderr=said)
+    return caught.value.returncode, f"{said.getvalue()}{caught.value}"
+
+
+def test_calendars_are_synced_in_each_mode(world: PushWorld) -> None:
+    world.engine.maintain_subscriptions(everything=True)
+    world.book("work", "m1", at(1))
+    first = run("sync_calendars", "--verbose")
+    assert "polling: 2 calendars read" in first
+    assert "1 blocks written · 2 calendars" in first
+    world.memory.lose_pushes()
+    # Push is trusted, unless it is said not to be.
+    assert run_json("sync_calendars")["calendars_read"] == 0
+    assert run_json("sync_calendars", "--mode", "webhook-fallback")["calendars_read"] == 0
+    polled = run_json("sync_calendars", "--mode", "polling-only")
+    assert (polled["sync_type"], polled["calendars_read"]) == ("polling", 2)
+    full = run_json("sync_calendars", "--mode", "legacy-full", "--owner", "ana")
+    assert (full["sync_type"], full["calendars_read"]) == ("full", 2)
+    one = run_json("sync_calendars", "--calendar-id", str(world.id("home")))
+    assert one["calendars"] == [world.id("home")]
+
+
+def test_what_failed_is_named_and_is_the_exit_code(world: PushWorld) -> None:  # I-37
+    world.service.set_password("ana-work", secret("another"))
+    assert fails("sync_calendars", "--mode", "legacy-full") == (
+        1,
+        "work / work: AuthExpired: the service refuses this login\n1 failed",
+    )
+    assert fails("sync_calendars", "--calendar-id", "999") == (2, "calendar: there is none with id 999")
+    assert fails("sync_calendars", "--calendar-id", "1", "--mode", "legacy-full")[0] == 2
+    assert fails("cleanup_webhook_data", "--days", "0")[0] == 2
+
+
+def test_subscriptions_by_hand(world: PushWorld) -> None:
+    assert run("manage_subscriptions", "create").startswith("2 calendars looked at · 2 subscriptions made")
+    before = set(world.memory.subscriptions())
+    assert run_json("manage_subscriptions", "renew", "--calendar-id", str(world.id("work")))["created"] == 1
+    assert len(set(world.memory.subscriptions()) & before) == 1
+    shown = run("manage_subscriptions", "health").splitlines()
+    assert "work / work: unread · never read · push active until" in shown[0]
+    assert shown[-1] == "unhealthy · 2 calendars · 0 deletions held"
+    assert run_json("manage_subscriptions", "metrics", "--hours", "1")["hours"] == 1.0
+    assert "runs" in run("manage_subscriptions", "metrics")
+    world.engine.disable(world.id("work"))
+    assert run_json("manage_subscriptions", "cleanup")["ended"] == 1
+    with project_of(world.engine, public_url=None):
+        assert fails("manage_subscriptions", "create") == (
+            2,
+            "CALSYNC['public_url']: is missing: without it, providers can't push",
+        )
+        assert run_json("manage_subscriptions", "cleanup")["ended"] == 1
+    assert world.memory.subscriptions() == {}
+
+
+def test_the_inbox_is_worked_off(world: PushWorld) -> None:
+    world.engine.maintain_subscriptions(everything=True)
+    world.engine.sync_all_calendars()
+    world.memory.lose_pushes()
+    world.book("work", "m1", at(1))
+    world.deliver()
+    world.clock.advance(timedelta(seconds=30))
+    assert run("process_webhook_notifications", "--owner", "bo").startswith("0 calendars")
+    said = run("process_webhook_notifications")
+    assert said == "1 calendars · 1 notifications done with · 0 to be tried again · 0 given up"
+    assert len(world.blocks("home")) == 1
+
+
+def test_what_is_over_is_counted_and_forgotten(world: PushWorld) -> None:
+    world.engine.sync_all_calendars()
+    runs = len(world.engine.runs())
+    world.clock.advance(timedelta(days=40))
+    assert run("cleanup_webhook_data", "--dry-run") == f"{runs} rows would be forgotten"
+    assert len(world.engine.runs()) == runs
+    assert run_json("cleanup_webhook_data", "--days", "35") == {"rows": runs, "dry_run": False}
+    assert world.engine.runs() == []
+
+
+# --- the documentation
+
+
+def the_page() -> dict[str, Any]:
+    """What its examples define."""
+    namespace: dict[str, Any] = {"__name__": "the_page"}
+    for block in find_blocks(Path(__file__).parents[2] / "docs" / "django.md", "python"):
+        exec(block.text, namespace)  # noqa: S102  (our own page)
+    return namespace
+
+
+def test_the_settings_shown_are_right() -> None:
+    page, said = the_page(), StringIO()
+    with override_settings(CALSYNC=page["CALSYNC"], ALLOWED_HOSTS=page["ALLOWED_HOSTS"]):
+        call_command("check", stderr=said)
+        assert sorted(engine().providers) == ["caldav", "google", "icloud", "microsoft"]
+    assert said.getvalue() == ""
+
+
+def test_the_test_shown_passes(tmp_path: Path) -> None:
+    with database_at("default", in_file(tmp_path / "django.db")):
+        result = unittest.TestResult()
+        unittest.defaultTestLoader.loadTestsFromTestCase(the_page()["BusyTest"]).run(result)
+    assert result.testsRun == 1
+    assert result.wasSuccessful(), (result.errors, result.failures)
+
+
+def test_every_setting_is_in_the_table() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "django.md").read_text("utf-8")
+    rows = re.findall(r"^\| (`.*?) \|", page.partition("## Settings")[2].partition("## The database")[0], re.MULTILINE)
+    named = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+    assert named == {each.name for each in attrs.fields(Configuration)}
