@@ -12,11 +12,10 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo
 
-import pytest
 from attrs import evolve
 
 from caldav_hands import ics, line, new_slug, vevent
-from calsync_core.errors import ConfigurationError, InvalidValue
+from calsync_core.errors import InvalidValue
 from calsync_core.icalendar.names import parse_block_name
 from calsync_core.icalendar.reader import Reader
 from calsync_core.models import CalendarRole, Event, Item, Moment, Password, Span
@@ -26,6 +25,7 @@ from calsync_core.providers.caldav.names import collection_url
 from calsync_core.providers.memory import MemoryService
 from calsync_core.testing import VirtualClock
 from calsync_core.testing.servers import RadicaleServer
+from dav_servers import running
 from google_service import so_much_later
 from planted import PASSWORD, guest
 
@@ -39,15 +39,8 @@ _CONTROL = "\x01"
 @contextmanager
 def radicale_for(*names: str) -> Iterator[RadicaleServer]:
     """A server on which these users can be added. Skips the test where Radicale is not installed."""
-    server = RadicaleServer({_address(name): PASSWORD for name in names})
-    try:
-        server.start()
-    except ConfigurationError as missing:
-        pytest.skip(f"RadicaleServer: {missing}")
-    try:
+    with running(RadicaleServer({_address(name): PASSWORD for name in names})) as server:
         yield server
-    finally:
-        server.stop()
 
 
 class Login(TokenSource):

@@ -9,6 +9,7 @@ import runpy
 import subprocess
 import sys
 from collections.abc import Callable, Collection
+from functools import partial
 from pathlib import Path
 
 __all__ = ["confined"]
@@ -67,7 +68,7 @@ def _alone(work: Callable[[], str], megabytes: int) -> str:
 def _main() -> None:
     module, function, megabytes = sys.argv[1:]
     work = runpy.run_path(str(TESTS / module))[function]
-    told = {name: _alone(lambda name=name: work(name), int(megabytes)) for name in json.load(sys.stdin)}  # type: ignore[misc]
+    told = {name: _alone(partial(work, name), int(megabytes)) for name in json.load(sys.stdin)}
     print(json.dumps(told))  # noqa: T201  (read by ``confined``)
 
 

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from calsync_core.testing.servers import CalDAVServer, RadicaleServer, XandikosServer
+from dav_servers import running
 from household import Household
 from planted import PASSWORD
 
 
 @pytest.fixture(scope="module")
 def radicale() -> Iterator[CalDAVServer]:
-    pytest.importorskip("radicale")
-    with RadicaleServer({"ana": PASSWORD, "ana-office": PASSWORD}) as server:
+    with running(RadicaleServer({"ana": PASSWORD, "ana-office": PASSWORD})) as server:
         yield server
 
 
@@ -32,6 +32,5 @@ def household(radicale: CalDAVServer, tmp_path: Path) -> Household:
 
 @pytest.fixture(scope="module")
 def xandikos() -> Iterator[CalDAVServer]:
-    pytest.importorskip("xandikos")
-    with XandikosServer({"ana": PASSWORD}) as server:
+    with running(XandikosServer({"ana": PASSWORD})) as server:
         yield server

@@ -15,7 +15,6 @@ import caldav_hands
 import google_hands
 import graph_hands
 from calsync_core.engine import SyncEngine
-from calsync_core.errors import ConfigurationError
 from calsync_core.models import Account, Availability, BearerToken, Calendar, Event, Login, Password, Span, SyncPolicy
 from calsync_core.providers.caldav import CalDAVProvider
 from calsync_core.providers.google import GoogleProvider
@@ -25,6 +24,7 @@ from calsync_core.testing import GoogleSimulator, VirtualClock
 from calsync_core.testing.provider_kit import RemoteHands
 from calsync_core.testing.servers import RadicaleServer
 from calsync_core.testing.simulators.graph import GraphSimulator
+from dav_servers import running
 from planted import PASSWORD, title
 from world import SECRET, START, at
 
@@ -37,15 +37,8 @@ pytestmark = pytest.mark.server
 
 @pytest.fixture(scope="module")
 def radicale() -> Iterator[RadicaleServer]:
-    server = RadicaleServer({caldav_hands.USER: PASSWORD})
-    try:
-        server.start()
-    except ConfigurationError as missing:
-        pytest.skip(f"Radicale: {missing}")
-    try:
+    with running(RadicaleServer({caldav_hands.USER: PASSWORD})) as server:
         yield server
-    finally:
-        server.stop()
 
 
 class Mesh:

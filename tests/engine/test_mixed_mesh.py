@@ -12,7 +12,6 @@ from attrs import evolve
 import caldav_hands
 import google_hands
 from calsync_core.engine import SyncEngine
-from calsync_core.errors import ConfigurationError
 from calsync_core.models import Account, BearerToken, Calendar, Credential, Event, Password, Span, SyncPolicy
 from calsync_core.protocols import RequestMeter
 from calsync_core.providers.caldav import CalDAVProvider
@@ -22,6 +21,7 @@ from calsync_core.stores import MemoryStore
 from calsync_core.testing import GoogleSimulator, VirtualClock
 from calsync_core.testing.provider_kit import RemoteHands
 from calsync_core.testing.servers import RadicaleServer
+from dav_servers import running
 from memory_bench import Hands as MemoryHands
 from planted import PASSWORD
 from world import START, at
@@ -34,15 +34,8 @@ NAMES = ("google", "caldav", "memory")
 
 @pytest.fixture
 def radicale() -> Iterator[RadicaleServer]:
-    server = RadicaleServer({caldav_hands.USER: PASSWORD})
-    try:
-        server.start()
-    except ConfigurationError as missing:
-        pytest.skip(f"RadicaleServer: {missing}")
-    try:
+    with running(RadicaleServer({caldav_hands.USER: PASSWORD})) as server:
         yield server
-    finally:
-        server.stop()
 
 
 class Mesh:

@@ -7,30 +7,21 @@ from collections.abc import Iterator
 import pytest
 
 from caldav_hands import USER
-from calsync_core.errors import ConfigurationError
 from calsync_core.testing.servers import CalDAVServer, RadicaleServer, XandikosServer
+from dav_servers import running
 from planted import PASSWORD
-
-
-def _running(server: CalDAVServer) -> Iterator[CalDAVServer]:
-    try:
-        server.start()
-    except ConfigurationError as missing:
-        pytest.skip(f"{type(server).__name__}: {missing}")
-    try:
-        yield server
-    finally:
-        server.stop()
 
 
 @pytest.fixture(scope="session")
 def radicale() -> Iterator[CalDAVServer]:
-    yield from _running(RadicaleServer({USER: PASSWORD}))
+    with running(RadicaleServer({USER: PASSWORD})) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")
 def xandikos() -> Iterator[CalDAVServer]:
-    yield from _running(XandikosServer({USER: PASSWORD}))
+    with running(XandikosServer({USER: PASSWORD})) as server:
+        yield server
 
 
 @pytest.fixture(params=["radicale", "xandikos"])

@@ -240,6 +240,40 @@ def test_a_device_waits_for_its_person(says: str) -> None:  # I-34
     assert sum(clock.naps) <= 15 * 60 + 5
 
 
+def altered(graph: GraphSimulator, **fields: object) -> httpx.MockTransport:
+    """The platform, but for these fields of its answers about device codes; None: left out."""
+    inner = graph.transport()
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        response = inner.handle_request(request)
+        if not request.url.path.endswith("/devicecode"):
+            return response
+        told = {name: each for name, each in {**json.loads(response.read()), **fields}.items() if each is not None}
+        return httpx.Response(response.status_code, json=told)
+
+    return httpx.MockTransport(answer)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("message", None), ("user_code", None), ("interval", "soon"), ("interval", [])]
+)
+def test_a_device_code_that_makes_no_sense_is_refused(field: str, value: object) -> None:  # I-34
+    graph = platform(secret=None)
+    with pytest.raises(ProviderError):
+        begin_device_login(client(graph, None), clock=clock_of(graph), transport=altered(graph, **{field: value}))
+
+
+@pytest.mark.parametrize("interval", [-5, 0, 2.5, 10**12, 1e300, None])
+def test_a_device_asks_neither_all_the_time_nor_hardly_ever(interval: object) -> None:  # I-34
+    graph = platform(secret=None)
+    transport = altered(graph, interval=interval)
+    begun = begin_device_login(client(graph, None), clock=clock_of(graph), transport=transport)
+    clock = Approving(graph, 2, lambda: graph.approve_device(begun.flow["user_code"], ANA))
+    assert works(graph, finish_device_login(client(graph, None), begun, clock=clock, transport=transport))
+    assert len(clock.naps) == 2
+    assert all(1 <= nap <= 60 for nap in clock.naps)
+
+
 def test_an_application_that_may_not_is_told_so() -> None:  # I-44
     graph = platform(secret=None)
     unknown = evolve(client(graph, None), client_id="99999999-2222-4333-8444-555555555555")

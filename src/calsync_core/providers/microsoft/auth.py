@@ -173,6 +173,8 @@ def finish_device_login(
     flow = dict(code.flow)
     pause = max(1.0, _seconds(flow, "interval", 5.0, most=60.0))
     ends = clock.monotonic() + _seconds(flow, "expires_in", 900.0, most=86_400.0)
+    # msal counts its own pauses down in a range of it, and asks whether to go on in there only: never, if it is 0.
+    flow["interval"] = 1
     while True:
         # msal remembers the time of its last question by the wall clock; here the pauses are this clock's.
         flow.pop("latest_attempt_at", None)
