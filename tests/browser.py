@@ -15,7 +15,7 @@ import pytest
 if TYPE_CHECKING:
     from selenium.webdriver.chrome.webdriver import WebDriver
 
-__all__ = ["WAIT_SECONDS", "asked", "chromium", "complaints", "picture", "prefer", "resize"]
+__all__ = ["WAIT_SECONDS", "asked", "chromium", "complaints", "picture", "prefer", "press", "resize"]
 
 WAIT_SECONDS = 20
 """Never reached where all is well."""
@@ -60,6 +60,16 @@ def prefer(driver: WebDriver, scheme: Literal["light", "dark"]) -> None:
     """Have its user prefer pages to be light or dark, from now on."""
     wish = {"name": "prefers-color-scheme", "value": scheme}
     driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [wish]})
+
+
+def press(driver: WebDriver, css: str) -> None:
+    """Press what leads to another page, and wait for that."""
+    from selenium.webdriver.support.expected_conditions import staleness_of  # noqa: PLC0415  (may be missing)
+    from selenium.webdriver.support.wait import WebDriverWait  # noqa: PLC0415  (may be missing)
+
+    old = driver.find_element("css selector", css)
+    old.click()
+    WebDriverWait(driver, WAIT_SECONDS).until(staleness_of(old))
 
 
 def _told(driver: WebDriver, kind: str) -> Any:

@@ -11,7 +11,7 @@ from wsgiref.util import shift_path_info
 import httpx
 import pytest
 
-from browser import WAIT_SECONDS, chromium, prefer
+from browser import chromium, prefer, press
 from calsync_core.testing.browser import Browser
 from calsync_core.testing.fixtures import ANA_AT_GOOGLE, ANA_AT_MICROSOFT, ANA_AT_RADICALE, Clients
 from calsync_core.testing.servers import RadicaleServer
@@ -91,16 +91,6 @@ def test_every_provider_s_walk_over_http(
 
 
 # -- in Chromium ------------------------------------------------------------------------------------------------------
-
-
-def press(driver: WebDriver, css: str) -> None:
-    """Press what leads to another page, and wait for that."""
-    from selenium.webdriver.support.expected_conditions import staleness_of  # noqa: PLC0415  (may be missing)
-    from selenium.webdriver.support.wait import WebDriverWait  # noqa: PLC0415  (may be missing)
-
-    old = driver.find_element("css selector", css)
-    old.click()
-    WebDriverWait(driver, WAIT_SECONDS).until(staleness_of(old))
 
 
 def heading(driver: WebDriver) -> str:

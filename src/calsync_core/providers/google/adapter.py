@@ -65,6 +65,7 @@ class GoogleProvider:
         writes_per_minute: How fast one login's blocks are written at the most; Google allows 600 requests a minute and
             person, reads included.
         transport: For a service that is not across a network: a simulator's.
+        base_url: The server of accounts that name none; by default Google.
 
     Raises:
         InvalidValue: names the argument.
@@ -76,7 +77,12 @@ class GoogleProvider:
     write_scopes: tuple[str, ...] = auth.WRITE_SCOPES
 
     def __init__(
-        self, *, timeout: float = 60, writes_per_minute: int = 400, transport: httpx.BaseTransport | None = None
+        self,
+        *,
+        timeout: float = 60,
+        writes_per_minute: int = 400,
+        transport: httpx.BaseTransport | None = None,
+        base_url: str = GOOGLE,
     ) -> None:
         if timeout <= 0:
             raise InvalidValue("timeout: must be more than 0 seconds")
@@ -85,6 +91,7 @@ class GoogleProvider:
         self._timeout = timeout
         self._writes_per_minute = writes_per_minute
         self._transport = transport
+        self._base_url = checked_base(base_url)
         self._connections = Connections(self._connect)
         self._lock = threading.Lock()
         self._paces: WeakKeyDictionary[TokenSource, Pace] = WeakKeyDictionary()
@@ -190,7 +197,7 @@ class GoogleProvider:
         return CalendarReader(self._service(session), calendar.remote_id)
 
     def _service(self, session: Session) -> Service:
-        base = checked_base(session.account.base_url or GOOGLE).rstrip("/")
+        base = checked_base(session.account.base_url or self._base_url).rstrip("/")
         link = Link(
             session,
             self._connections,

@@ -65,6 +65,7 @@ class MicrosoftProvider:
     Args:
         timeout: Seconds one request may take in all.
         transport: For a service that is not across a network: a simulator's.
+        base_url: The server of accounts that name none; by default the one of Microsoft's worldwide cloud.
 
     Raises:
         InvalidValue: names the argument.
@@ -77,11 +78,14 @@ class MicrosoftProvider:
     one_worker_per_login: bool = True
     """Four requests at a time per application and mailbox, whichever process sends them."""
 
-    def __init__(self, *, timeout: float = 60, transport: httpx.BaseTransport | None = None) -> None:
+    def __init__(
+        self, *, timeout: float = 60, transport: httpx.BaseTransport | None = None, base_url: str = GRAPH
+    ) -> None:
         if timeout <= 0:
             raise InvalidValue("timeout: must be more than 0 seconds")
         self._timeout = timeout
         self._transport = transport
+        self._base_url = checked_base(base_url)
         self._connections = Connections(self._connect)
         self._lock = threading.Lock()
         self._gates: WeakKeyDictionary[TokenSource, Gate] = WeakKeyDictionary()
@@ -211,7 +215,7 @@ class MicrosoftProvider:
         return CalendarReader(self._service(session), calendar.remote_id)
 
     def _service(self, session: Session) -> Service:
-        base = checked_base(session.account.base_url or GRAPH).rstrip("/")
+        base = checked_base(session.account.base_url or self._base_url).rstrip("/")
         link = Link(
             session,
             self._connections,

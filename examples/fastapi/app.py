@@ -1,0 +1,159 @@
+"""A FastAPI application whose users see when they are busy on any of their calendars: ``python app.py``."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from html import escape
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+import uvicorn
+from fastapi import Depends, FastAPI, Form, HTTPException, Request
+from fastapi.responses import HTMLResponse, RedirectResponse
+from starlette.middleware.sessions import SessionMiddleware
+
+from calsync_core import OAuthClient, SyncEngine
+from calsync_core.models import BusyTime
+from calsync_core.protocols import Provider
+from calsync_core.providers.caldav import ICloudProvider
+from calsync_core.providers.google import GoogleProvider
+from calsync_core.providers.microsoft import MicrosoftProvider
+from calsync_core.scheduler import Scheduler
+from calsync_core.stores.sql import SQLStore
+from calsync_core.testing.playground import services_at
+from calsync_core.web.asgi import connect_app, webhook_app
+from calsync_core.web.receiver import Received
+
+URL = os.environ.get("URL", "http://127.0.0.1:8000")
+SECRET = os.environ["CALSYNC_SECRET"]
+OPERATORS = {"operator"}
+
+# -- the engine --------------------------------------------------------------------------------------------------------
+
+providers: dict[str, Provider] = {"icloud": ICloudProvider()}
+clients: dict[str, OAuthClient] = {}
+if "PLAYGROUND" in os.environ:  # Google and Microsoft simulated on this machine
+    providers, clients = services_at(os.environ["PLAYGROUND"])
+if "GOOGLE_CLIENT_ID" in os.environ:
+    providers["google"] = GoogleProvider()
+    clients["google"] = OAuthClient(os.environ["GOOGLE_CLIENT_ID"], os.environ["GOOGLE_CLIENT_SECRET"])
+if "MICROSOFT_CLIENT_ID" in os.environ:
+    providers["microsoft"] = MicrosoftProvider()
+    clients["microsoft"] = OAuthClient(os.environ["MICROSOFT_CLIENT_ID"], os.environ["MICROSOFT_CLIENT_SECRET"])
+
+engine = SyncEngine(
+    store=SQLStore(os.environ.get("DATABASE", "sqlite:///planner.db")),
+    providers=providers,
+    secret=SECRET,
+    encryption_key=os.environ["CALSYNC_KEY"],
+    webhook_url=f"{URL}/webhooks",
+)
+scheduler = Scheduler(engine, polling_tick=2)  # seconds: who has just connected a calendar is waiting
+
+
+@asynccontextmanager
+async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+    """Work in a thread of this process for as long as the server runs."""
+    stop = threading.Event()
+    worker = threading.Thread(target=scheduler.run, args=[stop])
+    worker.start()
+    yield
+    stop.set()
+    await asyncio.to_thread(worker.join)
+
+
+# -- the application ---------------------------------------------------------------------------------------------------
+
+app = FastAPI(lifespan=lifespan)
+app.add_middleware(SessionMiddleware, secret_key=SECRET, https_only=URL.startswith("https:"))
+
+
+def who(request: Received) -> str | None:
+    """Who is logged in, as the session middleware has it."""
+    owner: str | None = request.scope["session"].get("owner")
+    return owner
+
+
+app.mount(
+    "/connect", connect_app(engine, public_url=f"{URL}/connect", owner=who, clients=clients, done="/", login="/login")
+)
+app.mount(
+    "/webhooks",
+    webhook_app(
+        engine,
+        drain=False,  # the scheduler does
+        on_accepted=lambda _: scheduler.wake(),
+        status=lambda request: who(request) in OPERATORS,
+        status_names=True,
+    ),
+)
+
+
+def logged_in(request: Request) -> str:
+    """Whose calendars to show. Raises HTTPException: to the login page."""
+    owner: str | None = request.session.get("owner")
+    if owner is None:
+        raise HTTPException(303, headers={"Location": "/login"})
+    return owner
+
+
+Owner = Annotated[str, Depends(logged_in)]
+
+
+def page(title: str, body: str) -> HTMLResponse:
+    """A page; the body is HTML already."""
+    style = (
+        ":root{color-scheme:light dark}body{font:1rem/1.5 system-ui;max-width:40rem;margin:2rem auto;padding:0 1rem}"
+    )
+    head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{escape(title)}</title>'
+    return HTMLResponse(f'<!doctype html><html lang="en">{head}<style>{style}</style><h1>{escape(title)}</h1>{body}')
+
+
+@app.get("/login")
+def show_login() -> HTMLResponse:
+    """A toy: put your own login in its place."""
+    name = '<label>Name <input name="name" maxlength="40" required></label>'
+    return page("Log in", f'<form method="post">{name} <button>Log in</button></form>')
+
+
+@app.post("/login")
+def log_in(request: Request, name: Annotated[str, Form(min_length=1, max_length=40)]) -> RedirectResponse:
+    """Whoever says a name is believed."""
+    request.session["owner"] = name
+    return RedirectResponse("/", 303)
+
+
+@app.get("/api/busy")
+def busy(owner: Owner) -> list[dict[str, Any]]:
+    """When the user is busy in the next two weeks, from the store, without a request to anybody."""
+    return [each.as_dict() for each in busy_times(owner)]
+
+
+@app.get("/")
+def calendars(owner: Owner) -> HTMLResponse:
+    """The user's calendars, and the same busy times for people."""
+    lines = "".join(
+        f"<li>{escape(each.name)} of {escape(each.account)}: {escape(each.state)}, blocks on it: {each.blocks}</li>"
+        for each in engine.health(owner).calendars
+    )
+    times = "".join(f"<li>{each.start:%a %d %b %H:%M} – {each.end:%H:%M} UTC</li>" for each in busy_times(owner))
+    return page(
+        f"Calendars of {owner}",
+        f'<ul id="calendars">{lines}</ul><p><a href="/connect/">Connect a calendar</a></p>'
+        f'<h2>Busy in the next two weeks</h2><ul id="busy">{times}</ul>',
+    )
+
+
+def busy_times(owner: str) -> list[BusyTime]:
+    """The next two weeks'."""
+    now = datetime.now(UTC)
+    return engine.busy(owner, now, now + timedelta(days=14))
+
+
+if __name__ == "__main__":
+    uvicorn.run(app, host="127.0.0.1", port=urlsplit(URL).port or 8000)
