@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,7 +18,7 @@ from fastapi import Depends, FastAPI, Form, HTTPException, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 from starlette.middleware.sessions import SessionMiddleware
 
-from calsync_core import OAuthClient, SyncEngine
+from calsync_core import OAuthClient, SyncEngine, SyncPolicy
 from calsync_core.models import BusyTime
 from calsync_core.protocols import Provider
 from calsync_core.providers.caldav import ICloudProvider
@@ -30,7 +31,6 @@ from calsync_core.web.asgi import connect_app, webhook_app
 from calsync_core.web.receiver import Received
 
 URL = os.environ.get("URL", "http://127.0.0.1:8000")
-SECRET = os.environ["CALSYNC_SECRET"]
 OPERATORS = {"operator"}
 
 # -- the engine --------------------------------------------------------------------------------------------------------
@@ -41,19 +41,26 @@ if "PLAYGROUND" in os.environ:  # Google and Microsoft simulated on this machine
     providers, clients = services_at(os.environ["PLAYGROUND"])
 if "GOOGLE_CLIENT_ID" in os.environ:
     providers["google"] = GoogleProvider()
-    clients["google"] = OAuthClient(os.environ["GOOGLE_CLIENT_ID"], os.environ["GOOGLE_CLIENT_SECRET"])
+    clients["google"] = OAuthClient(
+        os.environ["GOOGLE_CLIENT_ID"], os.environ["GOOGLE_CLIENT_SECRET"]
+    )
 if "MICROSOFT_CLIENT_ID" in os.environ:
     providers["microsoft"] = MicrosoftProvider()
-    clients["microsoft"] = OAuthClient(os.environ["MICROSOFT_CLIENT_ID"], os.environ["MICROSOFT_CLIENT_SECRET"])
+    clients["microsoft"] = OAuthClient(
+        os.environ["MICROSOFT_CLIENT_ID"], os.environ["MICROSOFT_CLIENT_SECRET"]
+    )
 
 engine = SyncEngine(
     store=SQLStore(os.environ.get("DATABASE", "sqlite:///planner.db")),
     providers=providers,
-    secret=SECRET,
+    secret=os.environ["CALSYNC_SECRET"],
     encryption_key=os.environ["CALSYNC_KEY"],
     webhook_url=f"{URL}/webhooks",
+    policy=SyncPolicy(title="Busy elsewhere"),
 )
-scheduler = Scheduler(engine, polling_tick=2)  # seconds: who has just connected a calendar is waiting
+scheduler = Scheduler(
+    engine, polling_tick=2
+)  # seconds: who has just connected a calendar is waiting
 
 
 @asynccontextmanager
@@ -70,7 +77,12 @@ async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
 # -- the application ---------------------------------------------------------------------------------------------------
 
 app = FastAPI(lifespan=lifespan)
-app.add_middleware(SessionMiddleware, secret_key=SECRET, https_only=URL.startswith("https:"))
+session_secret = (
+    os.environ.get("SESSION_SECRET") or secrets.token_urlsafe()
+)  # new at each start, unless said
+app.add_middleware(
+    SessionMiddleware, secret_key=session_secret, https_only=URL.startswith("https:")
+)
 
 
 def who(request: Received) -> str | None:
@@ -80,7 +92,15 @@ def who(request: Received) -> str | None:
 
 
 app.mount(
-    "/connect", connect_app(engine, public_url=f"{URL}/connect", owner=who, clients=clients, done="/", login="/login")
+    "/connect",
+    connect_app(
+        engine,
+        public_url=f"{URL}/connect",
+        owner=who,
+        clients=clients,
+        done="/",
+        login="/login",
+    ),
 )
 app.mount(
     "/webhooks",
@@ -107,11 +127,11 @@ Owner = Annotated[str, Depends(logged_in)]
 
 def page(title: str, body: str) -> HTMLResponse:
     """A page; the body is HTML already."""
-    style = (
-        ":root{color-scheme:light dark}body{font:1rem/1.5 system-ui;max-width:40rem;margin:2rem auto;padding:0 1rem}"
-    )
+    style = ":root{color-scheme:light dark}body{font:1rem/1.5 system-ui;max-width:40rem;margin:2rem auto;padding:0 1rem}"
     head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{escape(title)}</title>'
-    return HTMLResponse(f'<!doctype html><html lang="en">{head}<style>{style}</style><h1>{escape(title)}</h1>{body}')
+    return HTMLResponse(
+        f'<!doctype html><html lang="en">{head}<style>{style}</style><h1>{escape(title)}</h1>{body}'
+    )
 
 
 @app.get("/login")
@@ -122,7 +142,9 @@ def show_login() -> HTMLResponse:
 
 
 @app.post("/login")
-def log_in(request: Request, name: Annotated[str, Form(min_length=1, max_length=40)]) -> RedirectResponse:
+def log_in(
+    request: Request, name: Annotated[str, Form(min_length=1, max_length=40)]
+) -> RedirectResponse:
     """Whoever says a name is believed."""
     request.session["owner"] = name
     return RedirectResponse("/", 303)
@@ -138,10 +160,13 @@ def busy(owner: Owner) -> list[dict[str, Any]]:
 def calendars(owner: Owner) -> HTMLResponse:
     """The user's calendars, and the same busy times for people."""
     lines = "".join(
-        f"<li>{escape(each.name)} of {escape(each.account)}: {escape(each.state)}, blocks on it: {each.blocks}</li>"
+        f"<li>{escape(each.provider)}, {escape(each.name)}: {escape(each.state)}, blocks on it: {each.blocks}</li>"
         for each in engine.health(owner).calendars
     )
-    times = "".join(f"<li>{each.start:%a %d %b %H:%M} – {each.end:%H:%M} UTC</li>" for each in busy_times(owner))
+    times = "".join(
+        f"<li>{each.start:%a %d %b %H:%M} – {each.end:%H:%M} UTC</li>"
+        for each in busy_times(owner)
+    )
     return page(
         f"Calendars of {owner}",
         f'<ul id="calendars">{lines}</ul><p><a href="/connect/">Connect a calendar</a></p>'

@@ -5,12 +5,14 @@ What comes in is only stored here. ``python worker.py`` does the work, as a proc
 
 from __future__ import annotations
 
+import os
+import secrets
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
 from flask import Flask, redirect, render_template_string, request, session
 from flask.sessions import SessionMixin
-from planner import SECRET, URL, clients, engine
+from planner import URL, clients, engine
 from waitress import serve
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.wrappers import Response
@@ -21,8 +23,12 @@ from calsync_core.web.wsgi import connect_app, webhook_app
 OPERATORS = {"operator"}
 
 app = Flask(__name__)
-app.secret_key = SECRET
-app.config.update(SESSION_COOKIE_SAMESITE="Lax", SESSION_COOKIE_SECURE=URL.startswith("https:"))
+app.secret_key = (
+    os.environ.get("SESSION_SECRET") or secrets.token_urlsafe()
+)  # new at each start, unless said
+app.config.update(
+    SESSION_COOKIE_SAMESITE="Lax", SESSION_COOKIE_SECURE=URL.startswith("https:")
+)
 
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>{{ title }}</title><style>:root{color-scheme:light dark}
@@ -31,7 +37,7 @@ body{font:1rem/1.5 system-ui;max-width:40rem;margin:2rem auto;padding:0 1rem}</s
 <form method="post"><label>Name <input name="name" maxlength="40" required></label> <button>Log in</button></form>
 {% else %}
 <ul id="calendars">{% for each in calendars %}
-<li>{{ each.name }} of {{ each.account }}: {{ each.state }}, blocks on it: {{ each.blocks }}</li>{% endfor %}</ul>
+<li>{{ each.provider }}, {{ each.name }}: {{ each.state }}, blocks on it: {{ each.blocks }}</li>{% endfor %}</ul>
 <p><a href="/connect/">Connect a calendar</a></p>
 <h2>Busy in the next two weeks</h2>
 <ul id="busy">{% for each in busy %}
@@ -70,7 +76,9 @@ def calendars() -> str | Response:
 
 def who(received: Received) -> str | None:
     """Who is logged in: Flask's session, opened for an application that stands beside Flask."""
-    opened: SessionMixin | None = app.session_interface.open_session(app, app.request_class(dict(received.scope)))
+    opened: SessionMixin | None = app.session_interface.open_session(
+        app, app.request_class(dict(received.scope))
+    )
     return None if opened is None else opened.get("owner")
 
 
@@ -78,7 +86,12 @@ application = DispatcherMiddleware(
     app,
     {
         "/connect": connect_app(
-            engine, public_url=f"{URL}/connect", owner=who, clients=clients, done="/", login="/login"
+            engine,
+            public_url=f"{URL}/connect",
+            owner=who,
+            clients=clients,
+            done="/",
+            login="/login",
         ),
         "/webhooks": webhook_app(
             engine,

@@ -11,7 +11,9 @@ from calsync_core.scheduler import Scheduler
 
 if __name__ == "__main__":
     ends = {signal.SIGTERM, signal.SIGINT}
-    signal.pthread_sigmask(signal.SIG_BLOCK, ends)  # before there are threads: each has its own mask
+    signal.pthread_sigmask(
+        signal.SIG_BLOCK, ends
+    )  # before there are threads: each has its own mask
     stop = threading.Event()
     # Every two seconds: who has just connected a calendar is waiting.
     worker = threading.Thread(target=Scheduler(engine, polling_tick=2).run, args=[stop])
