@@ -110,6 +110,11 @@ def test_an_hour_booked_on_one_calendar_blocks_the_other(name: str, driver: WebD
                 assert process.wait(30) in {0, -signal.SIGTERM}
 
 
+def test_both_examples_have_the_same_engine() -> None:
+    """Each is complete by itself, so it is there twice."""
+    assert len({(EXAMPLES / name / "planner.py").read_text("utf-8") for name in PROGRAMS}) == 1
+
+
 def titles(playground: Playground, service: str) -> list[str]:
     return [title for _, _, title in playground.events(service)]
 

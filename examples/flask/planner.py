@@ -1,4 +1,4 @@
-"""The engine, as the application and its worker both have it."""
+"""The engine, for every process of the application."""
 
 from __future__ import annotations
 
@@ -20,16 +20,12 @@ providers: dict[str, Provider] = {"icloud": ICloudProvider()}
 clients: dict[str, OAuthClient] = {}
 if "PLAYGROUND" in os.environ:  # Google and Microsoft simulated on this machine
     providers, clients = services_at(os.environ["PLAYGROUND"])
-if "GOOGLE_CLIENT_ID" in os.environ:
+if client_id := os.environ.get("GOOGLE_CLIENT_ID"):
     providers["google"] = GoogleProvider()
-    clients["google"] = OAuthClient(
-        os.environ["GOOGLE_CLIENT_ID"], os.environ["GOOGLE_CLIENT_SECRET"]
-    )
-if "MICROSOFT_CLIENT_ID" in os.environ:
+    clients["google"] = OAuthClient(client_id, os.environ["GOOGLE_CLIENT_SECRET"])
+if client_id := os.environ.get("MICROSOFT_CLIENT_ID"):
     providers["microsoft"] = MicrosoftProvider()
-    clients["microsoft"] = OAuthClient(
-        os.environ["MICROSOFT_CLIENT_ID"], os.environ["MICROSOFT_CLIENT_SECRET"]
-    )
+    clients["microsoft"] = OAuthClient(client_id, os.environ["MICROSOFT_CLIENT_SECRET"])
 
 engine = SyncEngine(
     store=SQLStore(os.environ.get("DATABASE", "sqlite:///planner.db")),

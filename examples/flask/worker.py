@@ -1,4 +1,4 @@
-"""Does the work of the application: reads what was pushed or is due, and writes the blocks. ``python worker.py``."""
+"""The work: reads what was pushed or is due, and writes the blocks."""
 
 from __future__ import annotations
 
