@@ -64,12 +64,17 @@ def prefer(driver: WebDriver, scheme: Literal["light", "dark"]) -> None:
 
 def press(driver: WebDriver, css: str) -> None:
     """Press what leads to another page, and wait for that."""
-    from selenium.webdriver.support.expected_conditions import staleness_of  # noqa: PLC0415  (may be missing)
+    from selenium.common.exceptions import WebDriverException  # noqa: PLC0415  (may be missing)
     from selenium.webdriver.support.wait import WebDriverWait  # noqa: PLC0415  (may be missing)
 
-    old = driver.find_element("css selector", css)
-    old.click()
-    WebDriverWait(driver, WAIT_SECONDS).until(staleness_of(old))
+    def document(driver: WebDriver) -> str:
+        return str(driver.find_element("css selector", "html").id)
+
+    old = document(driver)
+    driver.find_element("css selector", css).click()
+    # Between two pages the driver may find a node of neither, and says so in many ways.
+    patience = WebDriverWait(driver, WAIT_SECONDS, ignored_exceptions=[WebDriverException])
+    patience.until(lambda driver: document(driver) != old)
 
 
 def _told(driver: WebDriver, kind: str) -> Any:

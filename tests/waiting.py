@@ -17,9 +17,9 @@ WAIT = 20.0
 """Never reached where all is well."""
 
 
-def until(condition: Callable[[], object]) -> None:
+def until(condition: Callable[[], object], seconds: float = WAIT) -> None:
     """Wait for it."""
-    deadline, tick = time.monotonic() + WAIT, threading.Event()
+    deadline, tick = time.monotonic() + seconds, threading.Event()
     while not condition():
         assert time.monotonic() < deadline
         tick.wait(0.01)

@@ -1,9 +1,13 @@
-"""A FastAPI application whose users see when they are busy on any of their calendars: ``python app.py``."""
+"""A FastAPI application whose users see when they are busy on any of their calendars.
+
+``python app.py`` runs it.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,45 +19,18 @@ from urllib.parse import urlsplit
 import uvicorn
 from fastapi import Depends, FastAPI, Form, HTTPException, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
+from planner import URL, clients, engine
 from starlette.middleware.sessions import SessionMiddleware
 
-from calsync_core import OAuthClient, SyncEngine
 from calsync_core.models import BusyTime
-from calsync_core.protocols import Provider
-from calsync_core.providers.caldav import ICloudProvider
-from calsync_core.providers.google import GoogleProvider
-from calsync_core.providers.microsoft import MicrosoftProvider
 from calsync_core.scheduler import Scheduler
-from calsync_core.stores.sql import SQLStore
-from calsync_core.testing.playground import services_at
 from calsync_core.web.asgi import connect_app, webhook_app
 from calsync_core.web.receiver import Received
 
-URL = os.environ.get("URL", "http://127.0.0.1:8000")
-SECRET = os.environ["CALSYNC_SECRET"]
 OPERATORS = {"operator"}
 
-# -- the engine --------------------------------------------------------------------------------------------------------
-
-providers: dict[str, Provider] = {"icloud": ICloudProvider()}
-clients: dict[str, OAuthClient] = {}
-if "PLAYGROUND" in os.environ:  # Google and Microsoft simulated on this machine
-    providers, clients = services_at(os.environ["PLAYGROUND"])
-if "GOOGLE_CLIENT_ID" in os.environ:
-    providers["google"] = GoogleProvider()
-    clients["google"] = OAuthClient(os.environ["GOOGLE_CLIENT_ID"], os.environ["GOOGLE_CLIENT_SECRET"])
-if "MICROSOFT_CLIENT_ID" in os.environ:
-    providers["microsoft"] = MicrosoftProvider()
-    clients["microsoft"] = OAuthClient(os.environ["MICROSOFT_CLIENT_ID"], os.environ["MICROSOFT_CLIENT_SECRET"])
-
-engine = SyncEngine(
-    store=SQLStore(os.environ.get("DATABASE", "sqlite:///planner.db")),
-    providers=providers,
-    secret=SECRET,
-    encryption_key=os.environ["CALSYNC_KEY"],
-    webhook_url=f"{URL}/webhooks",
-)
-scheduler = Scheduler(engine, polling_tick=2)  # seconds: who has just connected a calendar is waiting
+# Every two seconds: who has just connected a calendar is waiting.
+scheduler = Scheduler(engine, polling_tick=2)
 
 
 @asynccontextmanager
@@ -67,10 +44,12 @@ async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
     await asyncio.to_thread(worker.join)
 
 
-# -- the application ---------------------------------------------------------------------------------------------------
-
 app = FastAPI(lifespan=lifespan)
-app.add_middleware(SessionMiddleware, secret_key=SECRET, https_only=URL.startswith("https:"))
+app.add_middleware(
+    SessionMiddleware,
+    secret_key=os.environ.get("SESSION_SECRET", secrets.token_urlsafe()),
+    https_only=URL.startswith("https:"),
+)
 
 
 def who(request: Received) -> str | None:
@@ -80,7 +59,15 @@ def who(request: Received) -> str | None:
 
 
 app.mount(
-    "/connect", connect_app(engine, public_url=f"{URL}/connect", owner=who, clients=clients, done="/", login="/login")
+    "/connect",
+    connect_app(
+        engine,
+        public_url=f"{URL}/connect",
+        owner=who,
+        clients=clients,
+        done="/",
+        login="/login",
+    ),
 )
 app.mount(
     "/webhooks",
@@ -105,13 +92,16 @@ def logged_in(request: Request) -> str:
 Owner = Annotated[str, Depends(logged_in)]
 
 
+PAGE = """<!doctype html><html lang="en"><meta charset="utf-8">
+<meta name="viewport" content="width=device-width"><title>{title}</title>
+<style>:root {{ color-scheme: light dark }}
+body {{ font: 1rem/1.5 system-ui; max-width: 40rem; margin: 2rem auto }}</style>
+<h1>{title}</h1>{body}</html>"""
+
+
 def page(title: str, body: str) -> HTMLResponse:
     """A page; the body is HTML already."""
-    style = (
-        ":root{color-scheme:light dark}body{font:1rem/1.5 system-ui;max-width:40rem;margin:2rem auto;padding:0 1rem}"
-    )
-    head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{escape(title)}</title>'
-    return HTMLResponse(f'<!doctype html><html lang="en">{head}<style>{style}</style><h1>{escape(title)}</h1>{body}')
+    return HTMLResponse(PAGE.format(title=escape(title), body=body))
 
 
 @app.get("/login")
@@ -122,7 +112,9 @@ def show_login() -> HTMLResponse:
 
 
 @app.post("/login")
-def log_in(request: Request, name: Annotated[str, Form(min_length=1, max_length=40)]) -> RedirectResponse:
+def log_in(
+    request: Request, name: Annotated[str, Form(min_length=1, max_length=40)]
+) -> RedirectResponse:
     """Whoever says a name is believed."""
     request.session["owner"] = name
     return RedirectResponse("/", 303)
@@ -130,7 +122,7 @@ def log_in(request: Request, name: Annotated[str, Form(min_length=1, max_length=
 
 @app.get("/api/busy")
 def busy(owner: Owner) -> list[dict[str, Any]]:
-    """When the user is busy in the next two weeks, from the store, without a request to anybody."""
+    """When the user is busy: from the store, without a request to anybody."""
     return [each.as_dict() for each in busy_times(owner)]
 
 
@@ -138,13 +130,18 @@ def busy(owner: Owner) -> list[dict[str, Any]]:
 def calendars(owner: Owner) -> HTMLResponse:
     """The user's calendars, and the same busy times for people."""
     lines = "".join(
-        f"<li>{escape(each.name)} of {escape(each.account)}: {escape(each.state)}, blocks on it: {each.blocks}</li>"
+        f"<li>{each.provider}, {escape(each.name)}: {each.state}, "
+        f"blocks on it: {each.blocks}</li>"
         for each in engine.health(owner).calendars
     )
-    times = "".join(f"<li>{each.start:%a %d %b %H:%M} – {each.end:%H:%M} UTC</li>" for each in busy_times(owner))
+    times = "".join(
+        f"<li>{each.start:%a %d %b %H:%M} – {each.end:%H:%M} UTC</li>"
+        for each in busy_times(owner)
+    )
     return page(
         f"Calendars of {owner}",
-        f'<ul id="calendars">{lines}</ul><p><a href="/connect/">Connect a calendar</a></p>'
+        f'<ul id="calendars">{lines}</ul>'
+        '<p><a href="/connect/">Connect a calendar</a></p>'
         f'<h2>Busy in the next two weeks</h2><ul id="busy">{times}</ul>',
     )
 

@@ -1,16 +1,19 @@
-"""A Flask application whose users see when they are busy on any of their calendars: ``python app.py``.
+"""A Flask application whose users see when they are busy on any of their calendars.
 
-What comes in is only stored here. ``python worker.py`` does the work, as a process of its own.
+``python app.py`` runs it. What comes in is only stored here: ``python worker.py`` does
+the work, as a process of its own.
 """
 
 from __future__ import annotations
 
+import os
+import secrets
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
 from flask import Flask, redirect, render_template_string, request, session
 from flask.sessions import SessionMixin
-from planner import SECRET, URL, clients, engine
+from planner import URL, clients, engine
 from waitress import serve
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.wrappers import Response
@@ -21,22 +24,30 @@ from calsync_core.web.wsgi import connect_app, webhook_app
 OPERATORS = {"operator"}
 
 app = Flask(__name__)
-app.secret_key = SECRET
-app.config.update(SESSION_COOKIE_SAMESITE="Lax", SESSION_COOKIE_SECURE=URL.startswith("https:"))
+app.secret_key = os.environ.get("SESSION_SECRET", secrets.token_urlsafe())
+app.config.update(
+    SESSION_COOKIE_SAMESITE="Lax", SESSION_COOKIE_SECURE=URL.startswith("https:")
+)
 
-PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>{{ title }}</title><style>:root{color-scheme:light dark}
-body{font:1rem/1.5 system-ui;max-width:40rem;margin:2rem auto;padding:0 1rem}</style><h1>{{ title }}</h1>
+PAGE = """<!doctype html><html lang="en"><meta charset="utf-8">
+<meta name="viewport" content="width=device-width"><title>{{ title }}</title>
+<style>:root { color-scheme: light dark }
+body { font: 1rem/1.5 system-ui; max-width: 40rem; margin: 2rem auto }</style>
+<h1>{{ title }}</h1>
 {% if owner is none %}
-<form method="post"><label>Name <input name="name" maxlength="40" required></label> <button>Log in</button></form>
+<form method="post">
+<label>Name <input name="name" maxlength="40" required></label>
+<button>Log in</button></form>
 {% else %}
 <ul id="calendars">{% for each in calendars %}
-<li>{{ each.name }} of {{ each.account }}: {{ each.state }}, blocks on it: {{ each.blocks }}</li>{% endfor %}</ul>
+<li>{{ each.provider }}, {{ each.name }}: {{ each.state }},
+blocks on it: {{ each.blocks }}</li>{% endfor %}</ul>
 <p><a href="/connect/">Connect a calendar</a></p>
 <h2>Busy in the next two weeks</h2>
 <ul id="busy">{% for each in busy %}
-<li>{{ each.start.strftime("%a %d %b %H:%M") }} – {{ each.end.strftime("%H:%M") }} UTC</li>{% endfor %}</ul>
-{% endif %}"""
+<li>{{ each.start.strftime("%a %d %b %H:%M") }} – {{ each.end.strftime("%H:%M") }} UTC
+</li>{% endfor %}</ul>
+{% endif %}</html>"""
 
 
 @app.get("/login")
@@ -54,7 +65,7 @@ def log_in() -> Response:
 
 @app.get("/")
 def calendars() -> str | Response:
-    """The user's calendars, and when they are busy: from the store, without a request to anybody."""
+    """The user's calendars, and when they are busy: from the store alone."""
     owner: str | None = session.get("owner")
     if not owner:
         return redirect("/login")
@@ -69,8 +80,10 @@ def calendars() -> str | Response:
 
 
 def who(received: Received) -> str | None:
-    """Who is logged in: Flask's session, opened for an application that stands beside Flask."""
-    opened: SessionMixin | None = app.session_interface.open_session(app, app.request_class(dict(received.scope)))
+    """Who is logged in: Flask's session, for what stands beside Flask."""
+    opened: SessionMixin | None = app.session_interface.open_session(
+        app, app.request_class(dict(received.scope))
+    )
     return None if opened is None else opened.get("owner")
 
 
@@ -78,7 +91,12 @@ application = DispatcherMiddleware(
     app,
     {
         "/connect": connect_app(
-            engine, public_url=f"{URL}/connect", owner=who, clients=clients, done="/", login="/login"
+            engine,
+            public_url=f"{URL}/connect",
+            owner=who,
+            clients=clients,
+            done="/",
+            login="/login",
         ),
         "/webhooks": webhook_app(
             engine,

@@ -1,10 +1,10 @@
-"""The engine, as the application and its worker both have it."""
+"""The engine, for every process of the application."""
 
 from __future__ import annotations
 
 import os
 
-from calsync_core import OAuthClient, SyncEngine
+from calsync_core import OAuthClient, SyncEngine, SyncPolicy
 from calsync_core.protocols import Provider
 from calsync_core.providers.caldav import ICloudProvider
 from calsync_core.providers.google import GoogleProvider
@@ -12,26 +12,26 @@ from calsync_core.providers.microsoft import MicrosoftProvider
 from calsync_core.stores.sql import SQLStore
 from calsync_core.testing.playground import services_at
 
-__all__ = ["SECRET", "URL", "clients", "engine"]
+__all__ = ["URL", "clients", "engine"]
 
 URL = os.environ.get("URL", "http://127.0.0.1:8000")
-SECRET = os.environ["CALSYNC_SECRET"]
 
 providers: dict[str, Provider] = {"icloud": ICloudProvider()}
 clients: dict[str, OAuthClient] = {}
 if "PLAYGROUND" in os.environ:  # Google and Microsoft simulated on this machine
     providers, clients = services_at(os.environ["PLAYGROUND"])
-if "GOOGLE_CLIENT_ID" in os.environ:
+if client_id := os.environ.get("GOOGLE_CLIENT_ID"):
     providers["google"] = GoogleProvider()
-    clients["google"] = OAuthClient(os.environ["GOOGLE_CLIENT_ID"], os.environ["GOOGLE_CLIENT_SECRET"])
-if "MICROSOFT_CLIENT_ID" in os.environ:
+    clients["google"] = OAuthClient(client_id, os.environ["GOOGLE_CLIENT_SECRET"])
+if client_id := os.environ.get("MICROSOFT_CLIENT_ID"):
     providers["microsoft"] = MicrosoftProvider()
-    clients["microsoft"] = OAuthClient(os.environ["MICROSOFT_CLIENT_ID"], os.environ["MICROSOFT_CLIENT_SECRET"])
+    clients["microsoft"] = OAuthClient(client_id, os.environ["MICROSOFT_CLIENT_SECRET"])
 
 engine = SyncEngine(
     store=SQLStore(os.environ.get("DATABASE", "sqlite:///planner.db")),
     providers=providers,
-    secret=SECRET,
+    secret=os.environ["CALSYNC_SECRET"],
     encryption_key=os.environ["CALSYNC_KEY"],
     webhook_url=f"{URL}/webhooks",
+    policy=SyncPolicy(title="Busy elsewhere"),
 )

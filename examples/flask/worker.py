@@ -1,4 +1,4 @@
-"""Does the work of the application: reads what was pushed or is due, and writes the blocks. ``python worker.py``."""
+"""The work: reads what was pushed or is due, and writes the blocks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from calsync_core.scheduler import Scheduler
 
 if __name__ == "__main__":
     ends = {signal.SIGTERM, signal.SIGINT}
-    signal.pthread_sigmask(signal.SIG_BLOCK, ends)  # before there are threads: each has its own mask
+    signal.pthread_sigmask(
+        signal.SIG_BLOCK, ends
+    )  # before there are threads: each has its own mask
     stop = threading.Event()
     # Every two seconds: who has just connected a calendar is waiting.
     worker = threading.Thread(target=Scheduler(engine, polling_tick=2).run, args=[stop])

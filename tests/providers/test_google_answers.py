@@ -234,7 +234,9 @@ def test_a_slash_at_the_end_of_the_address_does_no_harm() -> None:
     assert google.asked[0].url.path == "/calendar/v3/users/me/calendarList"
 
 
-@pytest.mark.parametrize(("name", "value"), [("timeout", 0.0), ("writes_per_minute", 0)])
+@pytest.mark.parametrize(
+    ("name", "value"), [("timeout", 0.0), ("writes_per_minute", 0), ("base_url", "http://elsewhere.example")]
+)
 def test_bad_settings_are_named(name: str, value: Any) -> None:  # I-44
     with pytest.raises(InvalidValue, match=f"^{name}"):
         GoogleProvider(**{name: value})

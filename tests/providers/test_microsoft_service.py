@@ -322,6 +322,8 @@ def test_a_bad_address_is_refused_before_any_request(url: str) -> None:  # I-44
 def test_timeouts_are_positive() -> None:  # I-44
     with pytest.raises(InvalidValue, match="timeout"):
         MicrosoftProvider(timeout=0)
+    with pytest.raises(InvalidValue, match="base_url"):
+        MicrosoftProvider(base_url="http://elsewhere.example")
 
 
 # -- what refusals mean ----------------------------------------------------------------------------------------------

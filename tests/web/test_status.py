@@ -213,7 +213,9 @@ def test_the_last_runs_say_what_they_cost_and_what_failed() -> None:
 def test_names_are_shown_only_where_the_host_wants_them() -> None:  # I-39
     world = StatusWorld()
     world.day(world.office())
-    shown = {names: html.tostring(show(world, status_names=names)).decode() for names in (False, True)}
+    asked = Received("GET", "/status")
+    receivers = {names: Receiver(world.engine, status=everybody, status_names=names) for names in (False, True)}
+    shown = {names: receiver.answer(asked).body.decode() for names, receiver in receivers.items()}
     for name in ("mara@studio.example", "Meeting room", "Agency", "j.brandt@agency.example"):
         assert (name in shown[False], name in shown[True]) == (False, True)
 

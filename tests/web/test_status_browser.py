@@ -41,7 +41,8 @@ def address() -> Iterator[str]:
 
 def shown(browser: WebDriver, address: str, width: int) -> None:
     """Go there; it must fit, ask for nothing else and complain of nothing."""
-    asked(browser), complaints(browser)
+    asked(browser)
+    complaints(browser)
     resize(browser, width)
     browser.get(address)
     assert asked(browser) == [address]

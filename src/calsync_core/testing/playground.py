@@ -109,15 +109,12 @@ class Playground(SimulatedService):
             self.microsoft.remove_event(key)
 
     def events(self, service: str) -> list[tuple[str, str, str]]:
-        """What stands on her calendar there: id, start (ISO 8601) and title, in order of time."""
+        """What stands on her calendar there: id, start (in UTC, or a date) and title, in order of time."""
         if service == "google":
             found = [(each["id"], each["start"], each["summary"]) for each in self.google.events(AT_GOOGLE)]
         else:
             found = [(each["id"], each["start"], each["subject"]) for each in self.microsoft.events(self._folder)]
-        return sorted(
-            ((key, str(start.get("dateTime", start.get("date"))), title) for key, start, title in found),
-            key=lambda event: event[1:],
-        )
+        return sorted(((key, _spell(start), title) for key, start, title in found), key=lambda event: event[1:])
 
     def answer(self, request: Request) -> Response:
         """The page, what applications need to know, and what is done on the page."""
@@ -170,7 +167,7 @@ def _page(playground: Playground) -> str:
     return (
         '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
         f"<title>Ana's calendars</title><style>{_STYLE}</style><h1>Ana's calendars, as she sees them</h1>"
-        f'<p><a href="/">Look again</a></p><main>{sections}</main></html>'
+        f'<p><a href="/">Look again</a> (times are UTC)</p><main>{sections}</main></html>'
     )
 
 
@@ -180,10 +177,18 @@ def _section(playground: Playground, name: str, title: str, address: str) -> str
     return f'<section id="{name}"><h2>{title}</h2><p><small>{address}</small></p><ul>{lines}</ul>{book}</section>'
 
 
+def _spell(start: Mapping[str, str]) -> str:
+    """A start as Google or Graph has it. What names no offset is in UTC: nobody books otherwise here."""
+    if "date" in start:
+        return start["date"]
+    at = datetime.fromisoformat(start["dateTime"][:26])
+    return f"{at if at.tzinfo is None else at.astimezone(UTC):%Y-%m-%d %H:%M}"
+
+
 def _line(name: str, key: str, start: str, title: str) -> str:
     cancel = f'<input type="hidden" name="event" value="{escape(key)}"><button>Cancel</button>'
     form = f'<form method="post" action="/{name}/cancel">{cancel}</form>'
-    return f"<li>{escape(start[:16].replace('T', ' '))} <b>{escape(title)}</b> {form}</li>"
+    return f"<li>{escape(start)} <b>{escape(title)}</b> {form}</li>"
 
 
 def _run(playground: Playground, commands: Sequence[Sequence[str]]) -> int:
