@@ -28,6 +28,7 @@ def test_a_change_costs_seven_writing_transactions_and_two_for_each_target(tmp_p
     counted = cost(tmp_path, owners=1, meetings=5)
     assert counted.writing == 7 + 2 * TARGETS
     assert counted.transactions == 18 + 5 * TARGETS
+    assert counted.statements <= 72 + 30 * TARGETS
 
 
 def test_what_it_costs_does_not_depend_on_how_much_there_is(tmp_path: Path) -> None:
