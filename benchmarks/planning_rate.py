@@ -84,12 +84,8 @@ def _planned(events: list[Event], rounds: int) -> Figure:
 
 
 def _context(events: list[Event], secret: str) -> Context:
-    clock, policy, keyring = (
-        VirtualClock(),
-        SyncPolicy(horizon_days=HORIZON_DAYS),
-        Keyring.of("only for this benchmark"),
-    )
-    store = MemoryStore()
+    clock, store = VirtualClock(), MemoryStore()
+    policy, keyring = SyncPolicy(horizon_days=HORIZON_DAYS), Keyring.of(secret)
     shape = plan_shape(policy, keyring)
     providers = {"memory": MemoryProvider(MemoryService())}
     context = Context(store, providers, keyring, policy, clock, shape)
