@@ -423,7 +423,8 @@ class Both(RuleBasedStateMachine):
             yield store.load_debts(calendar.key), store.load_debts(calendar.key, NOW)
             for window in (None, *WINDOWS):
                 yield store.load_unseen(calendar.key, 2, window)
-            yield store.count_deleted([calendar.key], NOW + HOUR), store.count_live([calendar.key], NOW)
+            counts = (store.count_deleted([calendar.key], NOW + HOUR), store.count_live([calendar.key], NOW))
+            yield [list(count.values()) for count in counts]
             yield [self.plain(run, side) for run in store.load_runs(calendar.key, 2)]
 
 
