@@ -18,10 +18,11 @@ from statistics import mean
 from attrs import field, frozen
 from benchmarks.costs import Cost
 
-__all__ = ["COSTS", "DAY", "REQUESTS", "Assumptions", "Installation", "Limit", "Model", "percentile"]
+__all__ = ["COSTS", "DAY", "RATES", "REQUESTS", "Assumptions", "Installation", "Limit", "Model", "percentile"]
 
 HERE = Path(__file__).parent
-COSTS, REQUESTS = HERE / "costs.json", HERE / "results" / "requests.jsonl"
+COSTS, RESULTS = HERE / "costs.json", HERE / "results"
+REQUESTS, RATES = RESULTS / "requests.jsonl", RESULTS / "throughput.jsonl"
 WORK_STEPS = ("create", "move", "cancel")
 HOUR, DAY = 3600, 86_400
 SIMULATED = 100_000

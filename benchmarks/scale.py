@@ -20,7 +20,7 @@ import structlog
 from attrs import asdict
 from benchmarks.charts import write_charts
 from benchmarks.costs import measure
-from benchmarks.model import COSTS, DAY, REQUESTS, Installation, Model, percentile
+from benchmarks.model import COSTS, DAY, RATES, REQUESTS, Installation, Model, percentile
 
 __all__ = ["SIZES", "tables"]
 
@@ -30,7 +30,13 @@ SIZES = (10_000, 1_000_000, 100_000_000)
 
 def tables(model: Model) -> dict[str, str]:
     """Markdown, by name: what follows from the figures without simulating."""
-    return {"requests": _requests(), "costs": _costs(model), "limits": _limits(model), "sizes": _sizes(model)}
+    return {
+        "requests": _requests(),
+        "costs": _costs(model),
+        "throughput": _throughput(),
+        "limits": _limits(model),
+        "sizes": _sizes(model),
+    }
 
 
 def latency_table(model: Model) -> str:
@@ -96,6 +102,24 @@ def _costs(model: Model) -> str:
         for name, cost in each.items()
     ]
     return _markdown(["provider", "piece of work", "CPU", "writing transactions"], rows)
+
+
+def _throughput() -> str:
+    """A row for each yardstick of each figure."""
+    rows = []
+    for line in map(json.loads, RATES.read_text(encoding="utf-8").splitlines()):
+        what = " ".join(filter(None, [line["figure"], line["database"]]))
+        ours = [what, str(line["workers"]), line["pieces"], _rate(line["per_second"]), _rate(line["per_cpu_second"])]
+        rows += [
+            [*ours, name, _rate(beside["per_cpu_second"]), f"{100 * beside['share']:.1f} %"]
+            for name, beside in line["yardsticks"].items()
+        ]
+    head = ["work", "workers", "pieces", "a second", "a CPU second", "beside", "its CPU second", "share"]
+    return _markdown(head, rows)
+
+
+def _rate(number: float) -> str:
+    return f"{_rounded(number):,}" if number >= 10 else f"{number:.1f}"
 
 
 def _limits(model: Model) -> str:

@@ -23,12 +23,12 @@ from pathlib import Path
 import structlog
 from benchmarks.databases import DATABASES
 from benchmarks.draining_rate import WORKERS, draining_figures
+from benchmarks.model import RATES
 from benchmarks.planning_rate import planning_figures
 from benchmarks.rates import Figure, table
 from benchmarks.reading_rate import reading_figures
 from benchmarks.receiving_rate import receiving_figures
 
-RESULTS = Path(__file__).parent / "results" / "throughput.jsonl"
 PARTS = ("read", "plan", "receive", "drain")
 
 
@@ -54,7 +54,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="small: no rate means anything")
     parser.add_argument("--only", choices=PARTS, action="append", help="only this part; may be said again")
-    parser.add_argument("--keep", action="store_true", help=f"write the lines to {RESULTS.name}")
+    parser.add_argument("--keep", action="store_true", help=f"write the lines to {RATES.name}")
     given = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     found: list[Figure] = []
@@ -65,7 +65,7 @@ def main() -> None:
                 print(figure.line(), flush=True)
     print(table(found), file=sys.stderr)
     if given.keep:
-        RESULTS.write_text("".join(f"{figure.line()}\n" for figure in found), encoding="utf-8")
+        RATES.write_text("".join(f"{figure.line()}\n" for figure in found), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,9 @@ from pathlib import Path
 from benchmarks.counting import Counted, counting
 from benchmarks.draining_rate import TARGETS, Town
 
+from calsync_core import SyncReport
+from counting import calls
+
 
 def cost(folder: Path, owners: int, meetings: int) -> Counted:
     """Of a change for each owner, from the inbox to its blocks."""
@@ -28,8 +31,31 @@ def test_a_change_costs_seven_writing_transactions_and_two_for_each_target(tmp_p
     counted = cost(tmp_path, owners=1, meetings=5)
     assert counted.writing == 7 + 2 * TARGETS
     assert counted.transactions == 18 + 5 * TARGETS
+    assert counted.statements <= 72 + 30 * TARGETS
 
 
 def test_what_it_costs_does_not_depend_on_how_much_there_is(tmp_path: Path) -> None:
     few, many = cost(tmp_path, owners=2, meetings=5), cost(tmp_path, owners=2, meetings=40)
     assert (many.statements, many.transactions, many.writing) == (few.statements, few.transactions, few.writing)
+
+
+def test_an_idle_tick_costs_the_same_however_many_accounts_there_are(tmp_path: Path) -> None:
+    """A scheduler asks every few seconds what is due: in two transactions, and for nobody's account."""
+    asked = []
+    for owners in (1, 8):
+        town = Town(f"sqlite:///{tmp_path}/idle-{owners}.db", owners, meetings=1)
+        town.engine.sync_calendars_needing_polling()
+        town.engine.maintain_subscriptions(everything=True)
+        reports: list[SyncReport] = []
+
+        def look(town: Town = town, reports: list[SyncReport] = reports) -> None:
+            reports.append(town.engine.sync_calendars_needing_polling(due_only=True))
+
+        look()
+        with counting() as counted:
+            asked.append((calls(look), counted.transactions, counted.writing))
+        assert [report.id for report in reports] == [None, None]
+        town.store.close()
+    few, many = asked
+    assert many[0] <= 1.02 * few[0]
+    assert few[1:] == many[1:] == (2, 0)

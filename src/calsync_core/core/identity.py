@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from attrs import field, frozen
 
@@ -47,7 +47,7 @@ class Keyring:
 
         That alphabet is what Google allows in a client-supplied event id.
         """
-        return tuple(_digest(secret, "block", owner, uid, slot, target_ref) for secret in self.secrets)
+        return tuple(_block_key(secret, owner, uid, slot, target_ref) for secret in self.secrets)
 
     def tag(self, owner: str, source_ref: str) -> Tag:
         """The private tag for a block of this owner that shows this source, under the signing secret."""
@@ -90,12 +90,19 @@ def _mac(secret: bytes, *parts: str) -> bytes:
     # A UID may be any text that JSON can say, half a surrogate pair too.
     encoded = [part.encode("utf-8", "surrogatepass") for part in parts]
     message = b"".join(len(part).to_bytes(4, "big") + part for part in encoded)
-    return hmac.new(secret, message, hashlib.sha256).digest()
+    return hmac.digest(secret, message, "sha256")
+
+
+@lru_cache(maxsize=8192)
+def _block_key(secret: bytes, owner: str, uid: str, slot: str, target_ref: str) -> str:
+    """Remembered: a plan asks for each several times, and the next one of this owner for most of them again."""
+    return _digest(secret, "block", owner, uid, slot, target_ref)
 
 
 def _digest(secret: bytes, *parts: str) -> str:
     return base64.b32hexencode(_mac(secret, *parts)[:20]).decode().lower()
 
 
+@lru_cache(maxsize=1024)
 def _short(secret: bytes, *parts: str) -> str:
     return _mac(secret, *parts)[:8].hex()

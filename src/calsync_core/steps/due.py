@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from attrs import evolve, frozen
 
 from calsync_core.core import watching
-from calsync_core.errors import LeaseBusy, ProviderError, Unavailable, UnknownCalendar
-from calsync_core.models import Calendar, CalendarId, PushState, Watch
+from calsync_core.errors import LeaseBusy, ProviderError, Unavailable, UnknownAccount, UnknownCalendar
+from calsync_core.models import Account, AccountId, Calendar, CalendarId, PushState, Watch
 from calsync_core.steps.access import usable
 from calsync_core.steps.context import Context
 from calsync_core.steps.read import set_due
@@ -42,6 +42,10 @@ class Agenda:
 
 def agenda(context: Context, owner: str | None) -> Agenda:
     """What is due now, for one owner or for all."""
+    return context.store.together(lambda: _agenda(context, owner), writes=False)
+
+
+def _agenda(context: Context, owner: str | None) -> Agenda:
     now = context.clock.now()
     due = context.store.load_due(now, context.shape, context.horizon().end)
     owners = set(due.owners)
@@ -75,7 +79,11 @@ def to_read(
         trust_push: Leave out those with healthy push.
     """
     chosen = {calendar.key: calendar for calendar in (*due, *loaded(context, fresh)) if calendar.enabled}
-    if not due_only:
+    if not chosen and due_only:
+        return []
+    if due_only:
+        accounts = context.store.together(lambda: _accounts_of(context, chosen.values()), writes=False)
+    else:
         enabled = [calendar for calendar in context.store.load_calendars(owner=owner) if calendar.enabled]
         watches = context.store.load_watches([calendar.key for calendar in enabled])
         now = context.clock.now()
@@ -84,10 +92,19 @@ def to_read(
             for calendar in enabled
             if not trust_push or watching.state_of(watches.get(calendar.key, Watch()), now) is not PushState.ACTIVE
         }
-    accounts = {account.key: account for account in context.store.load_accounts(owner)}
+        accounts = {account.key: account for account in context.store.load_accounts(owner)}
     # One that was disconnected meanwhile has no account any more.
     there = [calendar for _, calendar in sorted(chosen.items()) if calendar.account_id in accounts]
     return [calendar for calendar in there if usable(accounts[calendar.account_id], calendar)]
+
+
+def _accounts_of(context: Context, calendars: Iterable[Calendar]) -> dict[AccountId, Account]:
+    """Of these calendars only: a scheduler asks every few seconds what is due, and mostly nothing is."""
+    found = {}
+    for account_id in {calendar.account_id for calendar in calendars}:
+        with suppress(UnknownAccount):
+            found[account_id] = context.store.load_account(account_id)
+    return found
 
 
 def put_off(context: Context, run: Run, calendars: Iterable[Calendar]) -> None:

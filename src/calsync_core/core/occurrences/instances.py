@@ -172,7 +172,9 @@ def _matches_day(rule: Rule, day: date) -> bool:
         return False
     if rule.by_week_no and not _named(rule.by_week_no, *_week(day, rule.wkst)):
         return False
-    return not rule.by_day or not rule.by_day.isdisjoint(_weekdays(rule, day))
+    if not rule.by_day or (0, day.weekday()) in rule.by_day:
+        return True
+    return rule.counts_days and not rule.by_day.isdisjoint(_counted_weekdays(rule, day))
 
 
 def _named(numbers: Collection[int], number: int, total: int) -> bool:
@@ -204,14 +206,14 @@ def _first_week(year: int, wkst: int) -> int:
     return opening if ordinal - opening <= 3 else opening + 7
 
 
-def _weekdays(rule: Rule, day: date) -> tuple[tuple[int, int], ...]:
-    """Every way in which BYDAY can name the day."""
+def _counted_weekdays(rule: Rule, day: date) -> tuple[tuple[int, int], ...]:
+    """The ways in which BYDAY can name the day by an ordinal."""
     weekday = day.weekday()
     if rule.freq is Freq.YEARLY and not rule.by_month:
         number, total = day.timetuple().tm_yday, _year_length(day.year)
     else:
         number, total = day.day, calendar.monthrange(day.year, day.month)[1]
-    return (0, weekday), ((number - 1) // 7 + 1, weekday), (-((total - number) // 7 + 1), weekday)
+    return ((number - 1) // 7 + 1, weekday), (-((total - number) // 7 + 1), weekday)
 
 
 def _within_days(rule: Rule, first: datetime, start: datetime, end: datetime, steps: Steps) -> Iterator[datetime]:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from enum import IntEnum
+from functools import cached_property
 from typing import Any
 
 from attrs import evolve, frozen
@@ -65,6 +66,11 @@ class Rule:
         """Whether some part says which days."""
         return bool(self.by_month or self.by_week_no or self.by_year_day or self.by_month_day or self.by_day)
 
+    @cached_property
+    def counts_days(self) -> bool:
+        """Whether BYDAY names a day by an ordinal."""
+        return any(ordinal for ordinal, _ in self.by_day)
+
     @property
     def every_period(self) -> bool:
         """Whether each period has exactly one instance, as long after the last as any other."""
@@ -83,7 +89,7 @@ class Rule:
 
     def completed(self, first: datetime) -> Rule:
         """With what the rule leaves open taken from DTSTART, as RFC 5545, 3.3.10, has it."""
-        if self.freq > Freq.MONTHLY and any(ordinal for ordinal, _ in self.by_day):
+        if self.freq > Freq.MONTHLY and self.counts_days:
             # An ordinal counts within a month or a year; with other periods RFC 5545 forbids it, and it is ignored.
             return evolve(self, by_day=frozenset((0, weekday) for _, weekday in self.by_day))
         if self.by_week_no or self.by_year_day or self.by_month_day or self.by_day:

@@ -65,6 +65,11 @@ class Series:
         """DTSTART on the wall; rules know no fractions of a second."""
         return self.dial.wall(self.master.span.start).replace(microsecond=0)
 
+    @cached_property
+    def first_slot(self) -> str:
+        """DTSTART's."""
+        return slot_of(self.master.span.start)
+
     def occurrences(self) -> Iterator[Occurrence]:
         """All that take place inside the window, in no order; the slots are distinct.
 
@@ -133,9 +138,10 @@ class Series:
             # The exception that ends the stretch has taken the slot of ``end`` itself.
             latest = min(latest, end)
         for wall, start, own in self._starts(recurrence, stretch.begin, max(earliest, stretch.begin), latest):
-            span = self._span(stretch, wall, start, own)
+            slot = slot_of(start)
+            span = self._span(stretch, wall, start, own, slot)
             if self.window.overlaps(span, self.zone):
-                yield wall, slot_of(start), span
+                yield wall, slot, span
 
     def _starts(
         self, recurrence: Recurrence, begin: datetime, start: datetime, end: datetime
@@ -171,12 +177,12 @@ class Series:
         # DTSTART says itself which of two equal wall times it means.
         return self.master.span.start if wall == self.first else self.dial.moment(wall)
 
-    def _span(self, stretch: _Stretch, wall: datetime, start: Moment, own: timedelta | None) -> Span:
+    def _span(self, stretch: _Stretch, wall: datetime, start: Moment, own: timedelta | None, slot: str) -> Span:
         if stretch.event is not self.master:
             return stretch.dial.span(stretch.dial.moment(wall + stretch.shift), stretch.length)
         if own is not None:
             return stretch.dial.span(start, own)
-        if slot_of(start) == slot_of(self.master.span.start):
+        if slot == self.first_slot:
             return placed(self.master)
         return stretch.dial.span(start, stretch.length)
 
