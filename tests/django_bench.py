@@ -30,10 +30,14 @@ from calsync_core.web.wsgi import webhook_app
 from planted import secret
 from store_servers import KINDS, new_database
 
-__all__ = ["EVERYWHERE", "SECRET", "a_memory", "database_at", "database_on", "databases_of", "in_file", "project_of"]
+__all__ = ["EVERYWHERE", "OFTEN", "SEARCHING", "SECRET", "a_memory", "database_at", "database_on", "databases_of", "in_file", "project_of"]
 
 SECRET = secret("django")
 EVERYWHERE = ["sqlite", *(pytest.param(kind, marks=pytest.mark.server) for kind in KINDS)]
+SEARCHING = os.environ.get("HYPOTHESIS_PROFILE") in {"search", "torture"}
+"""There is time: everything is tried on every database."""
+OFTEN = EVERYWHERE if SEARCHING else EVERYWHERE[:1]
+"""Where what the stores' own tests hold on every database is tried once more."""
 _ENGINES = {
     "sqlite": "django.db.backends.sqlite3",
     "postgresql": "django.db.backends.postgresql",

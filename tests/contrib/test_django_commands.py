@@ -28,6 +28,7 @@ from django_bench import SECRET, a_memory, database_at, in_file, project_of
 from documented import find_blocks
 from planted import secret
 from push_world import PushWorld
+from store_servers import empty
 from world import at
 
 PLAIN = {"secret": SECRET, "providers": ["google"]}
@@ -208,14 +209,20 @@ def test_a_receiver_that_raises_keeps_it_from_no_other_and_gets_it_again() -> No
 # --- commands
 
 
+@pytest.fixture(scope="module")
+def default(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with database_at("default", in_file(tmp_path_factory.mktemp("django") / "django.db")) as alias:
+        yield alias
+
+
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[PushWorld]:
-    with database_at("default", in_file(tmp_path / "django.db")) as alias:
-        store = DjangoStore(alias)
-        world = PushWorld(("work", "home"), store=store)
-        with project_of(world.engine, public_url="https://testserver/calsync"):
-            yield world
-        store.close()
+def world(default: str) -> Iterator[PushWorld]:
+    store = DjangoStore(default)
+    empty(store._database._open().engine)
+    world = PushWorld(("work", "home"), store=store)
+    with project_of(world.engine, public_url="https://testserver/calsync"):
+        yield world
+    store.close()
 
 
 def run(name: str, *arguments: str) -> str:

@@ -15,6 +15,7 @@ from django.test import AsyncClient, Client
 from django.test.utils import CaptureQueriesContext
 
 from calsync_core.contrib.django.store import DjangoStore
+from calsync_core.models import SyncPolicy
 from calsync_core.protocols import PushRequest
 from django_bench import database_at, in_file, project_of
 from planted import PASSWORD, TITLES, secret
@@ -38,7 +39,7 @@ def world(default: str) -> Iterator[PushWorld]:
     """Ana's calendars, live at the service; the project's engine is theirs."""
     store = DjangoStore(default)
     empty(store._database._open().engine)
-    world = PushWorld(("work", "home"), store=store)
+    world = PushWorld(("work", "home"), store=store, policy=SyncPolicy(horizon_days=30, guard_max=5))
     with project_of(world.engine):
         yield world
     store.close()
@@ -159,7 +160,7 @@ def act(client: Client, page: str, action: str, *rows: object) -> str:
     )
 
 
-def hold(world: PushWorld, count: int = 30) -> list[str]:
+def hold(world: PushWorld, count: int = 12) -> list[str]:
     """Everything on a calendar goes at once, and the guard holds that."""
     for number in range(count):
         world.book("work", f"m{number}", at(1 + number // 2, 8 + 2 * (number % 2)))
@@ -173,7 +174,7 @@ def hold(world: PushWorld, count: int = 30) -> list[str]:
 
 def test_every_page_shows_what_there_is_and_no_title(live: PushWorld, client: Client) -> None:  # I-39
     refs = hold(live)
-    assert len(refs) == 30
+    assert len(refs) == 12
     for page in PAGES:
         rows = re.findall(rf'href="/admin/calsync/{page}/([^/"]+)/change/', shown(client, page))
         assert rows, page
@@ -192,12 +193,12 @@ def test_a_page_asks_as_much_for_many_rows_as_for_few(live: PushWorld, client: C
             shown(client, page)
         return len(asked)
 
-    hold(live, 24)
+    hold(live, 6)
     few = {page: questions(page) for page in PAGES}
     for name in ("club", "choir", "band"):
         live.add(name)
     live.engine.maintain_subscriptions(everything=True)
-    hold(live, 40)
+    hold(live, 14)
     assert {page: questions(page) for page in PAGES} == few
     assert max(few.values()) <= 10
 
@@ -228,11 +229,11 @@ def test_what_fails_is_said_and_the_rest_goes_on(live: PushWorld, client: Client
 
 def test_held_deletions_are_decided_on(live: PushWorld, client: Client) -> None:  # I-08
     refs = hold(live)
-    assert act(client, "helddeletion", "approve", *refs[:10]) == "10 deletions approved"
-    assert act(client, "helddeletion", "drop", *refs[10:12]) == "2 deletions dropped"
+    assert act(client, "helddeletion", "approve", *refs[:3]) == "3 deletions approved"
+    assert act(client, "helddeletion", "drop", *refs[3:5]) == "2 deletions dropped"
     live.engine.sync_all_calendars()
-    assert len(live.blocks("home")) == 20
-    assert len(live.engine.held()) == 18
+    assert len(live.blocks("home")) == 9
+    assert len(live.engine.held()) == 7
     # One that somebody else has decided on meanwhile is on nobody's page any more.
     assert act(client, "helddeletion", "approve", *refs[:1]) == "0 deletions approved"
 
