@@ -30,7 +30,18 @@ from calsync_core.web.wsgi import webhook_app
 from planted import secret
 from store_servers import KINDS, new_database
 
-__all__ = ["EVERYWHERE", "OFTEN", "SEARCHING", "SECRET", "a_memory", "database_at", "database_on", "databases_of", "in_file", "project_of"]
+__all__ = [
+    "EVERYWHERE",
+    "OFTEN",
+    "SEARCHING",
+    "SECRET",
+    "a_memory",
+    "database_at",
+    "database_on",
+    "databases_of",
+    "in_file",
+    "project_of",
+]
 
 SECRET = secret("django")
 EVERYWHERE = ["sqlite", *(pytest.param(kind, marks=pytest.mark.server) for kind in KINDS)]

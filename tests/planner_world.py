@@ -79,12 +79,12 @@ class Planner:
 
     # -- processes --------------------------------------------------------------------------------------------------
 
-    def manage(self, *command: str, **environment: str) -> str:
+    def manage(self, *command: str) -> str:
         """``manage.py`` with this command; what it says."""
         ended = subprocess.run(
             [sys.executable, "-W", "error", "examples/django/manage.py", *command],
             cwd=_ROOT,
-            env=self._environment | environment,
+            env=self._environment,
             capture_output=True,
             text=True,
             check=False,
@@ -149,10 +149,13 @@ class Planner:
 
     # -- people ------------------------------------------------------------------------------------------------------
 
-    def ana_joins(self) -> None:
-        """She gets a user name, and may see the admin's pages."""
-        who = ("--username", "ana", "--email", ANA)
-        self.manage("createsuperuser", "--no-input", *who, DJANGO_SUPERUSER_PASSWORD=PASSWORD)
+    def set_up(self) -> None:
+        """Its tables are made, and Ana gets a user name that may see the admin's pages."""
+        code = (
+            "from django.contrib.auth.models import User; from django.core.management import call_command; "
+            f"call_command('migrate', verbosity=0); User.objects.create_superuser('ana', password={PASSWORD!r})"
+        )
+        self.manage("shell", "--command", code)
 
     def ana_connects(self) -> str:
         """She logs in, connects both accounts, and looks at her calendars: what the page says."""
@@ -188,9 +191,9 @@ class Planner:
             return browser.text
 
     def book_a_month(self) -> None:
-        """A meeting a day at Google."""
-        first = self.book()
-        for day in range(1, 30):
+        """A meeting a day at Google, after the first one."""
+        first = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+        for day in range(2, 31):
             self.book(first + timedelta(days=day))
 
     def clear_the_month(self) -> None:
@@ -221,6 +224,5 @@ def planner(kind: str, folder: Path) -> Iterator[Planner]:
         stack.enter_context(google)
         project = Planner(folder, database, google, radicale)
         stack.callback(project.stop)
-        project.manage("migrate", "--verbosity", "0")
-        project.ana_joins()
+        project.set_up()
         yield project

@@ -6,42 +6,48 @@ import re
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from browser import WAIT_SECONDS, chromium
+from django_bench import EVERYWHERE, SEARCHING
 from planner_world import ANA, PASSWORD, Planner, planner
 
 if TYPE_CHECKING:
     from selenium.webdriver.chrome.webdriver import WebDriver
 
 
-@pytest.mark.server
-@pytest.mark.parametrize(("kind", "speaks"), [("sqlite", "wsgi"), ("postgresql", "asgi")])
-def test_from_an_empty_project_to_a_block_by_push(
-    kind: str, speaks: Literal["wsgi", "asgi"], tmp_path: Path
-) -> None:  # I-28, I-40
-    with planner(kind, tmp_path) as project:
-        assert project.manage("check") == "System check identified no issues (0 silenced)."
-        project.serve(speaks)
-        page = project.ana_connects()
-        assert f"{ANA} / {ANA}" in page
-        assert "Home" in page
-        scheduler = project.schedule()
-        project.until(lambda: project.google.channels)
-        project.until(lambda: project.health() == "healthy")
-        assert "push active until" in project.manage("manage_subscriptions", "health")
-        start = project.book()
-        project.until(project.blocks)
-        [block] = project.blocks()
-        assert f"{start:%Y%m%dT%H%M%S}" in block
-        assert "untoldtitle" not in block
-        assert "ATTENDEE" not in block
-        shown = project.anas_page()
-        assert shown.count("<li>") >= 3
-        scheduler.send_signal(signal.SIGTERM)
-        assert scheduler.wait(timeout=30) == 0
-        assert "Traceback" not in project.logs()
+def a_block_by_push(project: Planner, speaks: Literal["wsgi", "asgi"]) -> None:  # I-28, I-40
+    """From an empty project to the first block, and an end that was asked for."""
+    project.serve(speaks)
+    page = project.ana_connects()
+    assert f"{ANA} / {ANA}" in page
+    assert "Home" in page
+    scheduler = project.schedule()
+    project.until(lambda: project.google.channels)
+    project.until(lambda: project.health() == "healthy")
+    start = project.book()
+    project.until(project.blocks)
+    [block] = project.blocks()
+    assert f"{start:%Y%m%dT%H%M%S}" in block
+    assert "untoldtitle" not in block
+    assert "ATTENDEE" not in block
+    assert f"{start.astimezone(ZoneInfo('Europe/Berlin')):%H:%M} –" in project.anas_page()
+    scheduler.send_signal(signal.SIGTERM)
+    assert scheduler.wait(timeout=30) == 0
+    assert "Traceback" not in project.logs()
+
+
+if SEARCHING:
+
+    @pytest.mark.server
+    @pytest.mark.parametrize("speaks", ["wsgi", "asgi"])
+    @pytest.mark.parametrize("kind", EVERYWHERE)
+    def test_a_block_by_push(kind: str, speaks: Literal["wsgi", "asgi"], tmp_path: Path) -> None:
+        with planner(kind, tmp_path) as project:
+            a_block_by_push(project, speaks)
+            assert "push active until" in project.manage("manage_subscriptions", "health")
 
 
 # -- the admin, in Chromium -------------------------------------------------------------------------------------------
@@ -71,11 +77,10 @@ def do(driver: WebDriver, project: Planner, page: str, action: str) -> str:
 
 
 @pytest.mark.server
-def test_the_admin_in_a_browser(tmp_path: Path) -> None:
+def test_a_project_from_the_first_block_to_the_admin_in_a_browser(tmp_path: Path) -> None:  # I-08, I-39
     with chromium() as driver, planner("sqlite", tmp_path) as project:
+        a_block_by_push(project, "asgi")
         driver.set_window_size(1400, 620)
-        project.serve("wsgi")
-        project.ana_connects()
         project.book_a_month()
         driver.get(f"{project.url}/admin/")
         driver.find_element("css selector", "input[name=username]").send_keys("ana")
