@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 import unittest
 from collections.abc import Iterator
 from datetime import timedelta
@@ -14,8 +15,11 @@ from typing import Any
 import attrs
 import pytest
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 from django.core.management.base import SystemCheckError
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.test import override_settings
 
 from calsync_core.contrib.django import engine, owner_of
@@ -36,6 +40,12 @@ PLAIN = {"secret": SECRET, "providers": ["google"]}
 
 def no_provider() -> object:
     return object()
+
+
+@pytest.fixture(scope="module")
+def default(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with database_at("default", in_file(tmp_path_factory.mktemp("django") / "django.db")) as alias:
+        yield alias
 
 
 # --- settings
@@ -206,13 +216,30 @@ def test_a_receiver_that_raises_keeps_it_from_no_other_and_gets_it_again() -> No
         noticed.disconnect(hear)
 
 
+def test_what_receivers_open_in_our_threads_is_closed_there(default: str) -> None:
+    """No request ends there, and a thread may live for months or for one notice."""
+    opened: list[BaseDatabaseWrapper] = []
+
+    def ask(**_: Any) -> None:
+        User.objects.count()
+        opened.append(connections[default])
+
+    noticed.connect(ask)
+    try:
+        for name in ("calsync-polling", "of-the-project"):
+            thread = threading.Thread(
+                target=SignalNotifier().notify, args=[a_notice(NoticeKind.PUSH_DEGRADED)], name=name
+            )
+            thread.start()
+            thread.join()
+    finally:
+        noticed.disconnect(ask)
+    assert [each.connection is None for each in opened] == [True, False]
+    opened[1].inc_thread_sharing()
+    opened[1].close()
+
+
 # --- commands
-
-
-@pytest.fixture(scope="module")
-def default(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with database_at("default", in_file(tmp_path_factory.mktemp("django") / "django.db")) as alias:
-        yield alias
 
 
 @pytest.fixture

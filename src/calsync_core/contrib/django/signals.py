@@ -16,12 +16,16 @@ time; a notice that is refused for a day is given up.
 
 from __future__ import annotations
 
-from django.db import close_old_connections
+import threading
+
+from django.db import connections
 from django.dispatch import Signal
 
 from calsync_core.models import Notice
 
 __all__ = ["SignalNotifier", "noticed"]
+
+_OUR_THREADS = "calsync-"
 
 noticed = Signal()
 """Sent with ``sender``, the ``NoticeKind``; and ``notice``, the ``Notice``."""
@@ -32,12 +36,12 @@ class SignalNotifier:
 
     def notify(self, notice: Notice) -> None:
         """Tell every receiver. Raises what the first of them raised."""
-        # A scheduler's threads live longer than Django lets a connection live.
-        close_old_connections()
         try:
             answers = noticed.send_robust(sender=notice.kind, notice=notice)
         finally:
-            close_old_connections()
+            # In a thread of a scheduler's or a drain's, no end of a request closes what receivers opened.
+            if threading.current_thread().name.startswith(_OUR_THREADS):
+                connections.close_all()
         for _, answer in answers:
             if isinstance(answer, Exception):
                 raise answer
