@@ -362,7 +362,7 @@ def test_a_store_that_is_away_has_a_page_as_well() -> None:
     assert reply.status == 503
     assert _header(reply, "Content-Type") == "text/html; charset=utf-8"
     page = html.document_fromstring(reply.body.decode())
-    assert "The store can't be asked now: StoreError." in page.text_content()
+    assert "Nothing more can be told now: StoreError." in page.text_content()
     assert "Unhealthy" in page.xpath("string(//*[@role='status'])")
 
 
