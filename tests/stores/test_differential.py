@@ -410,6 +410,11 @@ class Both(RuleBasedStateMachine):
         yield [store.load_credential(pair[side].key) for pair in self.accounts]
         yield due.owners, [[names[key] for key in keys] for keys in (due.targets, due.calendars, due.checks)]
         yield store.load_vitals()
+        for limit, offset in ((None, 0), (2, 1)):
+            standings = store.load_standings(limit=limit, offset=offset)
+            yield [
+                (names[one.calendar.key], one.state, one.watch, one.debts, one.blocks, one.mode) for one in standings
+            ]
         for owner in OWNERS:
             yield [account.name for account in store.load_accounts(owner)]
             yield [names[calendar.key] for calendar in store.load_calendars(owner=owner)]

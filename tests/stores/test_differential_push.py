@@ -264,6 +264,11 @@ class BothPush(RuleBasedStateMachine):
         for owner in (None, *OWNERS):
             yield [evolve(each, id=0) for each in store.load_notices(owner)]
         yield store.load_vitals()
+        for limit, offset in ((None, 0), (2, 1)):
+            standings = store.load_standings(limit=limit, offset=offset)
+            yield [
+                (names[one.calendar.key], one.state, one.watch, one.debts, one.blocks, one.mode) for one in standings
+            ]
 
 
 BothPush.TestCase.settings = settings(max_examples=20, stateful_step_count=30, deadline=None)

@@ -17,7 +17,7 @@ from lxml import html
 from structlog.testing import capture_logs
 
 from calsync_core.errors import ConfigurationError, StoreError
-from calsync_core.models import PushState, SyncReport, SyncType
+from calsync_core.models import Mode, PushState, SyncReport, SyncType
 from calsync_core.stores.sql import SQLStore
 from calsync_core.web.asgi import webhook_app as asgi_app
 from calsync_core.web.receiver import Received, Receiver, Reply
@@ -175,6 +175,7 @@ def test_those_in_trouble_are_shown_first_and_why() -> None:
     world = StatusWorld()
     calendars = world.office()
     world.day(calendars)
+    world.store.save_mode("lin", Mode.OBSERVE)
     page = show(world)
     assert "Degraded" in page.xpath("string(//*[@role='status'])")
     assert [reason.text for reason in page.xpath("//ul[@class='reasons']/li")] == [
@@ -185,7 +186,7 @@ def test_those_in_trouble_are_shown_first_and_why() -> None:
     assert [row[:4] for row in table[:3]] == [
         [f"{calendars[1].key} microsoft", "mara", "● ok", "▲ failing until in 2 days"],
         [f"{calendars[4].key} microsoft", "jonas", "▲ login refused 7 × AuthExpired", "● active until in 2 days"],
-        [f"{calendars[6].key} icloud", "lin", "▲ read-only", "○ none"],
+        [f"{calendars[6].key} icloud", "lin only observed", "▲ read-only", "○ none"],
     ]
     assert [row[2] for row in table[3:]] == ["● ok"] * 4 + ["○ not read yet"]
     assert table[3][4:] == ["40 s ago", "in 5 h", "57", "–"]
@@ -361,11 +362,21 @@ def test_a_store_that_is_away_has_a_page_as_well() -> None:
     assert reply.status == 503
     assert _header(reply, "Content-Type") == "text/html; charset=utf-8"
     page = html.document_fromstring(reply.body.decode())
-    assert "The store can't be asked now: StoreError." in page.text_content()
+    assert "Nothing more can be told now: StoreError." in page.text_content()
     assert "Unhealthy" in page.xpath("string(//*[@role='status'])")
 
 
-def test_a_thread_that_died_and_a_push_that_waits_are_told() -> None:
+def test_a_thread_that_died_is_told() -> None:
+    receiver = Receiver(Desk().engine, drain=True, status=everybody)
+    receiver.start()
+    receiver._drain._worker.stop(10)  # type: ignore[union-attr]  # it has one
+    page = html.document_fromstring(receiver.answer(Received("GET", "/status")).body.decode())
+    receiver.stop()
+    assert "Unhealthy" in page.xpath("string(//*[@role='status'])")
+    assert "has died" in page.xpath("string(//ul[@class='reasons'])")
+
+
+def test_a_push_that_waits_is_told() -> None:
     desk = Desk()
     receiver = Receiver(desk.engine, status=everybody)
     assert receiver.answer(Received("POST", "/google", headers=desk.push())).status == 202

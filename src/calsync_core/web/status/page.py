@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from urllib.parse import quote
 
 from attrs import frozen
@@ -77,12 +77,12 @@ def page(view: View) -> str:
 
 
 def unavailable(now: datetime, kind: str) -> str:
-    """The document where the store can't be asked."""
+    """The document where nothing can be told, as where the store can't be asked."""
     head = element(
         "header",
         element("h1", "calsync"),
         element("p", element("span", "■", aria_hidden="true"), " Unhealthy", class_="verdict bad", role="status"),
-        element("p", f"The store can't be asked now: {kind}. The log says more."),
+        element("p", f"Nothing more can be told now: {kind}. The log says where."),
         element("p", "As of ", wall(now), " UTC.", class_="soft"),
     )
     return _document("calsync: Unhealthy", "bad", head, element("main"))
@@ -116,7 +116,7 @@ def _section(key: str, title: str, *content: Content) -> Markup:
 def _reasons(view: View) -> Iterable[str]:
     vitals = view.vitals
     reasons = []
-    waited = (view.now - vitals.backlog_since) if vitals.backlog_since else LATE
+    waited = timedelta() if vitals.backlog_since is None else view.now - vitals.backlog_since
     if view.drain == "stopped":
         reasons.append("The thread of this process that works the inbox off has died: start the process again.")
     if waited > STUCK:

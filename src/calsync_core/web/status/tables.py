@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 
-from calsync_core.models import CalendarHealth, CalendarId, PushState, SyncReport, SyncType
+from calsync_core.models import CalendarHealth, CalendarId, Mode, PushState, SyncReport, SyncType
 from calsync_core.web.status.markup import Content, Markup, element, short
 from calsync_core.web.status.wording import NOTHING, ago, spell, until
 
@@ -49,7 +49,7 @@ def _calendar(each: CalendarHealth, now: datetime, *, names: bool) -> list[Conte
     expires = element("small", "until ", until(each.push_expires_at, now)) if each.push_expires_at else None
     return [
         [f"{each.calendar} ", element("span", short(each.provider), class_="unit"), named],
-        short(each.owner),
+        [short(each.owner), element("small", "only observed") if each.mode is Mode.OBSERVE else None],
         [_sign(*_STATES.get(each.state, ("bad", "▲", each.state))), why],
         [_sign(*_PUSH[PushState(each.push)]), expires],
         ago(each.read_at, now),
