@@ -29,6 +29,7 @@ def test_a_change_costs_seven_writing_transactions_and_two_for_each_target(tmp_p
     target: claimed, written.
     """
     counted = cost(tmp_path, owners=1, meetings=5)
+    # As docs/scale.md tells.
     assert counted.writing == 7 + 2 * TARGETS
     assert counted.transactions == 18 + 5 * TARGETS
     assert counted.statements <= 72 + 30 * TARGETS
