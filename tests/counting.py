@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
-__all__ = ["calls"]
+import sqlalchemy as sa
+from attrs import define, field
+from sqlalchemy import event
+
+__all__ = ["DatabaseWork", "calls"]
 
 
 def calls(work: Callable[[], object]) -> int:
@@ -24,3 +30,34 @@ def calls(work: Callable[[], object]) -> int:
     finally:
         sys.setprofile(before)
     return count
+
+
+@define
+class DatabaseWork:
+    """Steps that SQLite's own machine makes: they cover what it looks through as well as what it gives.
+
+    Attributes:
+        steps: All so far, about.
+        took: What each named piece of work took.
+    """
+
+    steps: int = 0
+    took: dict[str, int] = field(factory=dict)
+
+    @contextmanager
+    def of(self, name: str) -> Iterator[None]:
+        """Count a piece of work."""
+        before = self.steps
+        yield
+        self.took[name] = self.steps - before
+
+    def listen(self, database: sa.Engine, every: int = 20) -> None:
+        """Have connections that this engine opens from now on tell of each so many steps."""
+
+        def stepped() -> int:
+            self.steps += every
+            return 0
+
+        @event.listens_for(database, "connect")
+        def connected(connection: Any, _record: object) -> None:
+            connection.set_progress_handler(stepped, every)

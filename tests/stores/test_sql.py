@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import create_engine, event
 
 from calsync_core.errors import InvalidValue, StoreError
 from calsync_core.models import (
     Account,
     BlockState,
     Debt,
+    Outcome,
+    OutcomeStatus,
     Plan,
     PlanState,
     ReadState,
@@ -35,6 +37,7 @@ from calsync_core.testing.store_kit import (
     an_item,
     an_operation,
 )
+from counting import DatabaseWork
 from store_use import BIG, may_scan, use_everything, use_push
 
 DAY = timedelta(days=1)
@@ -194,6 +197,35 @@ def test_no_question_reads_a_whole_table(file_store: SQLStore) -> None:
                 scanned = words[1].removeprefix("calsync_") if words[0] == "SCAN" else ""
                 assert scanned not in BIG or may_scan(scanned, statement), f"{row.detail}: {statement}"
     assert explained > 75
+
+
+def test_what_stands_and_what_waits_costs_nobody_who_asks_for_less(tmp_path: Path) -> None:
+    took = {}
+    for waiting in (10, 1000):
+        work = DatabaseWork()
+        database = create_engine(f"sqlite:///{tmp_path / str(waiting)}.db")
+        work.listen(database)
+        bench = StoreBench(SQLStore(database))
+        blocks = [
+            a_block(bench.source, bench.target, f"k{number}", uid=f"u{number}", state=BlockState.LIVE)
+            for number in range(waiting)
+        ]
+        bench.plan(*map(an_operation, blocks), records=tuple(blocks))
+        with work.of("claim"):
+            (intent,) = bench.claim(limit=1)
+        with work.of("record"):
+            bench.record(Outcome(intent.id, OutcomeStatus.DONE))
+        with work.of("intents"):
+            assert len(bench.store.load_intents("ana", [blocks[-1].ref])) == 1
+        with work.of("held"):
+            assert bench.store.load_held("ana") == []
+        with work.of("blocks"):
+            assert len(bench.store.load_blocks("ana", ["u3"])) == 1
+        took[waiting] = work.took
+        bench.store.close()  # type: ignore[attr-defined]  # a SQLStore, see above
+        database.dispose()
+    for name, steps in took[10].items():
+        assert took[1000][name] <= 1.1 * steps + 20, name
 
 
 def test_a_poll_that_finds_nothing_writes_nothing_but_its_state(file_store: SQLStore) -> None:

@@ -20,7 +20,8 @@ class Guard:
         most: Up to so many deletions of one source's blocks in 24 hours are never suspicious.
         share: Nor is up to this share of the source's blocks.
         deleted: Per source: how many of its blocks were deleted in the last 24 hours, or are about to be.
-        live: Per source: how many of its blocks stand now and are not past.
+        live: Per source: how many of its blocks stand now and are not past. A source of which no more than ``most`` can
+            be deleted may be left out: nobody asks.
         emptied: Sources whose last snapshot listed no event although some were known: every deletion is held.
     """
 

@@ -228,6 +228,7 @@ class KnownItem:
         written_at: Of ours: when we last wrote it.
         identity: ``Event.identity`` of its first event; None if it has none. Google tells of a cancelled occurrence no
             more than its series' id, and this is what its other occurrences go by.
+        marked: Its first event has a mark, so it is or was somebody's busy block.
     """
 
     key: str
@@ -235,6 +236,7 @@ class KnownItem:
     ours: bool = False
     written_at: datetime | None = None
     identity: str | None = None
+    marked: bool = False
 
 
 @frozen

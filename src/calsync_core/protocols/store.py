@@ -173,7 +173,8 @@ class EventStore(Protocol):
 
     def load_items(self, calendar_id: CalendarId, keys: Collection[str] | None = None) -> Mapping[str, KnownItem]:
         """What is known of these keys, or of all. ``ours``: a recorded block in a state other than DELETED or
-        RELEASED has this native id here; ``written_at`` is then its ``changed_at``. ``identity`` is the first event's.
+        RELEASED has this native id here; ``written_at`` is then its ``changed_at``. ``identity`` and ``marked`` are the
+        first event's.
         """
 
     def load_unseen(self, calendar_id: CalendarId, seen_round: int, covers: Window | None) -> list[str]:

@@ -167,7 +167,7 @@ def gather(context: Context, owner: str, unplanned: Unplanned, before: PlanState
         native_id=_native_ids(context, scene, accounts),
         now=context.clock.now(),
         horizon=horizon,
-        guard=_guard(context, scene, states),
+        guard=_guard(context, scene, states, Counter(block.source_id for block in (*blocks, *others)), len(loose)),
         wanted=wishes,
         blocks=blocks,
         others=others,
@@ -231,19 +231,38 @@ def _native_ids(context: Context, scene: Scene, accounts: Mapping[AccountId, Acc
     return native_id
 
 
-def _guard(context: Context, scene: Scene, states: Mapping[CalendarId, ReadState]) -> Guard:
+def _guard(
+    context: Context,
+    scene: Scene,
+    states: Mapping[CalendarId, ReadState],
+    blocks: Counter[CalendarId],
+    strays: int,
+) -> Guard:
+    """What deletions are measured against.
+
+    Args:
+        context: The engine's.
+        scene: The owner's.
+        states: How far the calendars are read.
+        blocks: How many blocks of each source are looked at, and so may be deleted.
+        strays: How many more there are whose source nobody has recorded.
+    """
     now = context.clock.now()
     about_to_go = Counter(
         intent.operation.source_id
         for intent in context.store.load_intents(scene.owner)
         if intent.operation.kind is OperationKind.DELETE and intent.operation.reason.suspicious
     )
-    deleted = context.store.count_deleted(scene.calendars, now - timedelta(hours=24))
-    live = context.store.count_live(scene.calendars, now)
+    most = context.policy.guard_max
+    found = context.store.count_deleted(scene.calendars, now - timedelta(hours=24))
+    deleted = {key: count + about_to_go[key] for key, count in found.items()}
+    # Counting all blocks of a source would have the smallest change cost more, the more of them there are.
+    weighed = [key for key in scene.calendars if blocks[key] + strays + deleted[key] > most]
+    live = context.store.count_live(weighed, now) if weighed else {}
     return Guard(
-        most=context.policy.guard_max,
+        most=most,
         share=context.policy.guard_share,
-        deleted={key: count + about_to_go[key] for key, count in deleted.items()},
+        deleted=deleted,
         live={key: count - about_to_go[key] for key, count in live.items()},
         emptied=frozenset(key for key, state in states.items() if state.emptied),
     )

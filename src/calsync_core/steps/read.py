@@ -271,9 +271,8 @@ class _Reading:
         """Whether the page names an event that is nobody's block, or something unreadable that may be one."""
         if page.unreadable or any(event.mark is None for item in page.items for event in item.events):
             return True
-        here = self.context.store.load_sightings(self.calendar.owner) if page.present else ()
-        blocks = {sighting.event.id for sighting in here if sighting.calendar_id == self.calendar.key}
-        return not blocks.issuperset(page.present)
+        known = self._known(page.present) if page.present else {}
+        return any(key not in known or not known[key].marked for key in page.present)
 
     def _inferred(self, last: ChangePage) -> _Step:
         """What a complete snapshot lets infer; the cursor is saved with it (I-11)."""

@@ -98,9 +98,15 @@ class MemoryEvents(Role):
     def _known_item(self, calendar_id: CalendarId, key: str) -> KnownItem:
         item = self._rows.items[calendar_id][key]
         ours = [block for block in self._rows.blocks_at(calendar_id, key) if lives(block)]
-        identity = item.events[0].identity if item.events else None
-        written_at = ours[-1].changed_at if ours else None
-        return KnownItem(key, item.etag, ours=bool(ours), written_at=written_at, identity=identity)
+        first = item.events[0] if item.events else None
+        return KnownItem(
+            key,
+            item.etag,
+            ours=bool(ours),
+            written_at=ours[-1].changed_at if ours else None,
+            identity=first.identity if first is not None else None,
+            marked=first is not None and first.mark is not None,
+        )
 
     def load_unseen(self, calendar_id: CalendarId, seen_round: int, covers: Window | None) -> list[str]:
         """See ``EventStore.load_unseen``."""

@@ -30,7 +30,8 @@ _AT = sa.select(_BLOCK.c.value).where(
     _BLOCK.c.target_id == sa.bindparam("target_id"), _BLOCK.c.native_hash.in_(some("hashes"))
 )
 _HELD = sa.select(_BLOCK.c.value).where(HELD)
-_HELD_OF_OWNER = _OF_OWNER.where(HELD)
+# Not by an index of owners: SQLite would look through all their blocks to find the few that are held.
+_HELD_OF_OWNER = _HELD.where(_BLOCK.c.owner + "" == sa.bindparam("owner"))
 _CALENDARS = sa.select(_CALENDAR.c.id).where(_CALENDAR.c.owner == sa.bindparam("owner"))
 _SIGHTINGS = (
     sa.select(_EVENT.c.calendar_id, _ITEM.c.key, _ITEM.c.etag, _EVENT.c.position, _EVENT.c.value)

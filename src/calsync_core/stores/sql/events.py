@@ -49,7 +49,7 @@ _CALENDAR, _DEBT, _LINE = tables.calendars, tables.debts, tables.journal
 _HERE: sa.BindParameter[Any] = sa.bindparam("calendar_id")
 _SAME = (_EVENT.c.calendar_id == _ITEM.c.calendar_id) & (_EVENT.c.key_hash == _ITEM.c.key_hash)
 _KNOWN = (
-    sa.select(_ITEM.c.key, _ITEM.c.key_hash, _ITEM.c.etag, _EVENT.c.identity)
+    sa.select(_ITEM.c.key, _ITEM.c.key_hash, _ITEM.c.etag, _EVENT.c.identity, _EVENT.c.mark_hash)
     .select_from(_ITEM.outerjoin(_EVENT, _SAME & (_EVENT.c.position == 0)))
     .where(_ITEM.c.calendar_id == _HERE)
 )
@@ -143,6 +143,7 @@ class SQLEvents(Role):
                 ours=row.key_hash in blocks,
                 written_at=blocks.get(row.key_hash),
                 identity=row.identity,
+                marked=bool(row.mark_hash),
             )
             for row in sorted(rows, key=lambda row: row.key)
         }

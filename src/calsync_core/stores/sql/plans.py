@@ -45,7 +45,9 @@ __all__ = ["SQLPlans"]
 
 _INTENT, _LINE, _PLAN_STATE = tables.intents, tables.journal, tables.plan_states
 _OF_OWNER = sa.select(_INTENT).where(_INTENT.c.owner == sa.bindparam("owner"))
-_OF_OWNER_BY_REF = _OF_OWNER.where(_INTENT.c.ref.in_(some("refs")))
+# Not by owner or target as well: SQLite would look through all their intents to find those that are named.
+_BY_REF = sa.select(_INTENT).where(_INTENT.c.ref.in_(some("refs")))
+_BY_ID = sa.select(_INTENT).where(_INTENT.c.id.in_(some("ids")))
 _CLAIMABLE = (
     sa.select(_INTENT)
     .where(
@@ -71,7 +73,6 @@ _CLAIM = (
 _PUT_OFF = sa.update(_INTENT).where(
     _INTENT.c.target_id == sa.bindparam("the_target"), _INTENT.c.due_at < sa.bindparam("until")
 )
-_BY_ID = sa.select(_INTENT).where(_INTENT.c.id.in_(some("ids")), _INTENT.c.target_id == sa.bindparam("target_id"))
 _THE_INTENT = sa.update(_INTENT).where(_INTENT.c.id == sa.bindparam("the_id"))
 # The lock makes a claim that is under way finish first, or wait.
 _ATTEMPTS = sa.select(_INTENT.c.ref, _INTENT.c.attempts).where(_INTENT.c.ref.in_(some("refs"))).with_for_update()
@@ -154,7 +155,7 @@ class SQLPlans(Role):
             else:
                 rows = []
                 for each in chunks(refs):
-                    rows += connection.execute(_OF_OWNER_BY_REF, {"owner": owner, "refs": each})
+                    rows += [row for row in connection.execute(_BY_REF, {"refs": each}) if row.owner == owner]
         return [_intent(row, attempts=row.attempts) for row in sorted(rows, key=lambda row: row.id)]
 
     def load_open_targets(self, owner: str | None, at: datetime) -> list[CalendarId]:
@@ -238,7 +239,7 @@ def _intents_of(
     """The open intents of these ids for this target, and their owners."""
     rows: list[sa.Row[Any]] = []
     for each in chunks(ids):
-        rows += connection.execute(_BY_ID, {"ids": each, "target_id": target_id})
+        rows += [row for row in connection.execute(_BY_ID, {"ids": each}) if row.target_id == target_id]
     return {row.id: _intent(row, attempts=row.attempts) for row in rows}, {row.owner for row in rows}
 
 

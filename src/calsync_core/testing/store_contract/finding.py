@@ -63,7 +63,9 @@ class FindingContract(WithBench):
             bench.save(bench.source, a_sighting(block))
             ours = state not in {BlockState.DELETED, BlockState.RELEASED}
             written_at, identity = changed_at if ours else None, f"id:{block.native_id}"
-            known = KnownItem(block.native_id, "seen-1", ours=ours, written_at=written_at, identity=identity)
+            known = KnownItem(
+                block.native_id, "seen-1", ours=ours, written_at=written_at, identity=identity, marked=True
+            )
             for keys in (None, [block.native_id]):
                 assert bench.store.load_items(bench.target.key, keys)[block.native_id] == known, state
                 assert not bench.store.load_items(bench.source.key, keys)[block.native_id].ours

@@ -62,7 +62,7 @@ class OutcomesContract(WithBench):
         assert bench.store.load_intents("ana") == []
         assert bench.unplanned() == Unplanned()
         identity = f"id:{block.native_id}"
-        written = KnownItem(block.native_id, "w1", ours=True, written_at=_LATER, identity=identity)
+        written = KnownItem(block.native_id, "w1", ours=True, written_at=_LATER, identity=identity, marked=True)
         assert bench.store.load_items(bench.target.key) == {block.native_id: written}
         tag = an_operation(block).tag
         event = Event(block.native_id, None, block.content.span, title="Busy", mark=Mark(block.key, 0, tag))
