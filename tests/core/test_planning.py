@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -309,3 +309,28 @@ def test_held_deletions_stand_until_approved_and_leave_the_hold_when_wanted_agai
     ledger.blocks = {ref: evolve(block, approved=block.held_since is not None) for ref, block in ledger.blocks.items()}
     assert len(ledger.run(wishes[:1]).operations) == 3
     assert len(ledger.standing()) == 1
+
+
+class Looked(list[Block]):
+    """Counts how often one of them is looked at on the way through all."""
+
+    looked_at = 0
+
+    def __iter__(self) -> Iterator[Block]:
+        for block in super().__iter__():
+            self.looked_at += 1
+            yield block
+
+
+@pytest.mark.parametrize("count", [20, 200])
+def test_no_wish_looks_through_all_blocks_for_one_that_it_may_take_over(count: int) -> None:
+    """Where a source came back after a plan that was about to remove its blocks as nobody's, each wish may."""
+    ledger = Ledger()
+    (record,) = ledger.run([wish("s")]).records
+    strays = Looked(
+        evolve(record, key=f"x{number}", uid=f"stray:x{number}", native_id=f"x{number}", state=BlockState.LIVE)
+        for number in range(count)
+    )
+    made = ledger.plan([wish("", 24 + number, f"m{number}") for number in range(count)], blocks=(), others=strays)
+    assert len(made.operations) == count
+    assert strays.looked_at <= 5 * count

@@ -99,6 +99,7 @@ class Draft:
     _loose: dict[tuple[CalendarId, Span], list[Sighting]] = field(init=False)
     _claimed: set[tuple[CalendarId, str]] = field(init=False)
     _refs: set[str] = field(init=False)
+    _doomed: dict[tuple[CalendarId, str], list[Block]] = field(init=False)
     _generations: dict[str, int] = field(factory=dict, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -122,8 +123,11 @@ class Draft:
                 self._loose[sighting.calendar_id, sighting.content.span].append(sighting)
         self._claimed = set()
         self._refs = {block.ref for block in (*self.situation.blocks, *self.situation.others)}
+        self._doomed = defaultdict(list)
         for block in (*self.situation.blocks, *self.situation.others):
             self._claim(block)
+            if block.uid.startswith(STRAY) and block.state is BlockState.LIVE:
+                self._doomed[block.target_id, block.key].append(block)
 
     def _claim(self, block: Block) -> None:
         standing = self.sighting(block)
@@ -164,18 +168,8 @@ class Draft:
 
     def stray_for(self, wish: Wanted) -> Block | None:
         """A stray recorded for removal that stands under a key of this wish."""
-        keys = set(self._keys(wish))
-        return next(
-            (
-                block
-                for block in (*self.situation.blocks, *self.situation.others)
-                if block.key in keys
-                and block.uid.startswith(STRAY)
-                and (block.target_id, block.state) == (wish.target_id, BlockState.LIVE)
-                and block.ref not in self.records
-            ),
-            None,
-        )
+        named = (block for key in self._keys(wish) for block in self._doomed.get((wish.target_id, key), ()))
+        return next((block for block in named if block.ref not in self.records), None)
 
     def is_claimed(self, sighting: Sighting) -> bool:
         """Whether a block is recorded for it, by an earlier plan or by this one."""
