@@ -76,6 +76,8 @@ def _text(text: str) -> str:
 
 def _folded(line: str) -> str:
     """At most 75 octets a line, never cutting a character in two (RFC 5545 section 3.1)."""
+    if len(line) <= 75 and line.isascii():
+        return line
     parts, room, part = [], 75, ""
     for character in line:
         width = len(character.encode())
