@@ -127,6 +127,21 @@ def test_calendars_are_listed_with_name_zone_and_role(server: CalDAVServer, sess
     assert tasks not in listed
 
 
+def test_who_was_just_asked_for_is_not_asked_for_again_to_list_calendars(radicale: RadicaleServer) -> None:
+    provider, session = CalDAVProvider(), session_for(radicale.base_url)
+    provider.identify(session)
+    sent = session.meter.sent
+    listed = provider.list_calendars(session)
+    assert session.meter.sent == sent + 1
+    session.clock.sleep(120)
+    assert provider.list_calendars(session) == listed
+    assert session.meter.sent == 2 * sent + 2
+    elsewhere = evolve(session, account=evolve(session.account, base_url=f"{radicale.base_url}{USER}/"))
+    sent = session.meter.sent
+    assert provider.list_calendars(elsewhere) == listed
+    assert session.meter.sent > sent + 1
+
+
 def test_a_calendar_that_may_only_be_read_says_so(radicale: RadicaleServer) -> None:  # I-42
     url = radicale.add_read_only_calendar(USER, new_slug("read-only"))
     listed = CalDAVProvider().list_calendars(session_for(radicale.base_url))

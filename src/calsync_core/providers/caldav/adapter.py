@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from weakref import WeakKeyDictionary
 from zoneinfo import ZoneInfo
 
+from attrs import frozen
+
 from calsync_core.errors import InvalidValue, Unavailable
 from calsync_core.models import (
     Calendar,
@@ -23,7 +25,7 @@ from calsync_core.models import (
     Window,
 )
 from calsync_core.protocols import ReadRequest, Session, TokenSource
-from calsync_core.providers.caldav.discovery import find_principal, list_collections
+from calsync_core.providers.caldav.discovery import Principal, find_principal, list_collections
 from calsync_core.providers.caldav.ical import Reader
 from calsync_core.providers.caldav.names import block_id, collection_url
 from calsync_core.providers.caldav.reading import Collection, Quirks
@@ -34,7 +36,18 @@ from calsync_core.transport import Connections
 __all__ = ["CalDAVProvider", "ICloudProvider"]
 
 ICLOUD = "https://caldav.icloud.com/"
+_FRESH_SECONDS = 60.0
+"""For so long after a login was asked who it is, its calendars are listed without asking again where they are."""
 _FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
+
+
+@frozen
+class _Found:
+    """Who a login is, at which server, and when that was asked (monotonic seconds)."""
+
+    principal: Principal
+    base: str
+    at: float
 
 
 class CalDAVProvider:
@@ -75,20 +88,21 @@ class CalDAVProvider:
         self._quirks = Quirks(chunk=chunk, data_in_sync=data_in_sync)
         self._connections = Connections(DavConnection)
         self._lock = threading.Lock()
-        self._addresses: WeakKeyDictionary[TokenSource, frozenset[str]] = WeakKeyDictionary()
+        self._principals: WeakKeyDictionary[TokenSource, _Found] = WeakKeyDictionary()
 
     def identify(self, session: Session) -> Identity:
         """The principal's URL and first mail address. Two or three requests."""
-        principal = find_principal(self._link(session))
-        self._remember(session, principal.addresses)
+        principal = self._find_principal(session, self._link(session))
         return Identity(principal.url, next(iter(principal.addresses), None))
 
     def list_calendars(self, session: Session) -> Sequence[RemoteCalendar]:
         """The calendars in the login's homes; the scheduling default is primary, if the server names one."""
         link = self._link(session)
-        principal = find_principal(link)
-        self._remember(session, principal.addresses)
-        return list_collections(link, principal)
+        with self._lock:
+            found = self._principals.get(session.tokens)
+        if found is None or found.base != link.base or session.clock.monotonic() - found.at > _FRESH_SECONDS:
+            return list_collections(link, self._find_principal(session, link))
+        return list_collections(link, found.principal)
 
     def native_id(self, calendar: Calendar, key: str, generation: int) -> str:  # noqa: ARG002  (the port's signature)
         """``calsync-KEY-GENERATION.ics``."""
@@ -125,15 +139,18 @@ class CalDAVProvider:
         reader = Reader(ZoneInfo(zone) if zone else None, self._own_addresses(session))
         return Collection(self._link(session), collection_url(calendar.remote_id, ""), reader, self._quirks)
 
-    def _remember(self, session: Session, addresses: AnyOf[str]) -> None:
+    def _find_principal(self, session: Session, link: DavLink) -> Principal:
+        principal = find_principal(link)
         with self._lock:
-            self._addresses[session.tokens] = frozenset(addresses)
+            self._principals[session.tokens] = _Found(principal, link.base, session.clock.monotonic())
+        return principal
 
     def _own_addresses(self, session: Session) -> frozenset[str]:
         credential = session.tokens.credential()
         names = {session.account.email, credential.username if isinstance(credential, Password) else None}
         with self._lock:
-            told = self._addresses.get(session.tokens, frozenset())
+            found = self._principals.get(session.tokens)
+        told = frozenset(found.principal.addresses if found is not None else ())
         return told | {name.lower() for name in names if name and "@" in name}
 
 
