@@ -161,8 +161,14 @@ def torture(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def bench(session: nox.Session) -> None:
-    """Requests and seconds, on real CalDAV servers, under load and beside the classic way, as JSON lines and tables."""
+    """What it costs: beside vdirsyncer and the classic way, on real CalDAV servers, under load, and as it grows."""
     _install_wheel(session, "all", *_group("tests"))
+    # In an environment of its own: it is measured, not used, and brings another HTTP client.
+    other = Path(session.create_tmp()) / "vdirsyncer"
+    session.run("python", "-m", "venv", "--clear", str(other))
+    session.run(str(other / "bin" / "python"), "-m", "pip", "install", "-q", *_group("vdirsyncer"), external=True)
+    session.run("python", "-m", "benchmarks.versus_vdirsyncer", "--vdirsyncer", str(other / "bin" / "vdirsyncer"))
+    session.run("python", "-m", "benchmarks.growth")
     session.run("python", "benchmarks/startup.py")
     session.run("python", "-m", "benchmarks.requests_per_change")
     session.run("python", "-m", "benchmarks.scale", "--measure")

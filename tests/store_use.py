@@ -71,6 +71,7 @@ def use_everything(bench: StoreBench) -> None:
         store.load_sightings("ana", keys)
         store.load_items(target.key, keys)
         store.load_intents("ana", keys)
+    store.load_strays("ana")
     store.load_unseen(source.key, begun + 1, None)
     store.load_unseen(source.key, begun + 1, window)
     store.load_debts(source.key)

@@ -226,6 +226,11 @@ class BlockStore(Protocol):
     def load_sightings(self, owner: str, keys: Collection[str] | None = None) -> list[Sighting]:
         """Events with a mark of one of these keys on the owner's calendars (disabled ones included), or all."""
 
+    def load_strays(self, owner: str) -> list[Sighting]:
+        """Of all sightings of the owner's, those in items whose key is the native id of no block recorded for that
+        calendar, whatever its state.
+        """
+
     def count_deleted(self, source_ids: Collection[CalendarId], since: datetime) -> Mapping[CalendarId, int]:
         """How many blocks for each of these sources were deleted for a suspicious reason (state DELETED,
         ``deleted_for`` suspicious, ``changed_at`` at or after ``since``); 0 where there are none.

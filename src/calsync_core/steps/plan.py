@@ -181,7 +181,8 @@ def gather(context: Context, owner: str, unplanned: Unplanned, before: PlanState
     wishes = _wishes(unfolded, scene, horizon)
     keys = {key for wish in wishes for key in keys_of(wish, scene, context.keyring)}
     waiting = {uid.removeprefix(STRAY) for uid in unplanned.uids if uid.startswith(STRAY)}
-    loose = store.load_sightings(owner, None if everything or slid else unplanned.keys | waiting)
+    # Where all are looked for, only those without a record are: the others are as many as there are blocks.
+    loose = store.load_strays(owner) if everything or slid else store.load_sightings(owner, unplanned.keys | waiting)
     loose_keys = {sighting.event.mark.key for sighting in loose if sighting.event.mark}
     refs = {block.ref for block in blocks}
     others = [block for block in store.load_blocks_by_key(keys | loose_keys) if block.ref not in refs]

@@ -63,6 +63,16 @@ class MemoryBlocks(Role):
                 if event.mark is not None and (wanted is None or event.mark.key in wanted)
             ]
 
+    def load_strays(self, owner: str) -> list[Sighting]:
+        """See ``BlockStore.load_strays``."""
+        with self._lock:
+            return [
+                Sighting(calendar.key, event, item.etag)
+                for calendar in self._rows.calendars_of(owner)
+                for item, event in self._rows.events(calendar.key, self._rows.items[calendar.key])
+                if event.mark is not None and not self._rows.blocks_at(calendar.key, item.key)
+            ]
+
     def count_deleted(self, source_ids: Collection[CalendarId], since: datetime) -> Mapping[CalendarId, int]:
         """See ``BlockStore.count_deleted``."""
         since = require_utc("since", since)

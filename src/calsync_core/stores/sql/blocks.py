@@ -39,6 +39,9 @@ _SIGHTINGS = (
     .where(_EVENT.c.calendar_id.in_(some("ids")))
 )
 _ALL_SIGHTINGS = _SIGHTINGS.where(_EVENT.c.mark_hash > "")
+_STRAYS = _ALL_SIGHTINGS.where(
+    ~sa.exists().where(_BLOCK.c.target_id == _EVENT.c.calendar_id, _BLOCK.c.native_hash == _EVENT.c.key_hash)
+)
 _SIGHTINGS_BY_KEY = _SIGHTINGS.where(_EVENT.c.mark_hash.in_(some("hashes")))
 _DELETED = sa.select(_BLOCK.c.source_id, _BLOCK.c.value).where(
     _BLOCK.c.source_id.in_(some("ids")),
@@ -102,8 +105,14 @@ class SQLBlocks(Role):
                     rows.extend(connection.execute(_ALL_SIGHTINGS, {"ids": part}))
                 for hashes in chunks(map(digest, keys or ())):
                     rows.extend(connection.execute(_SIGHTINGS_BY_KEY, {"ids": part, "hashes": hashes}))
-        rows.sort(key=lambda row: (row.calendar_id, row.key, row.position))
-        return [Sighting(row.calendar_id, decode(Event, row.value), row.etag) for row in rows]
+        return _sightings(rows)
+
+    def load_strays(self, owner: str) -> list[Sighting]:
+        """See ``BlockStore.load_strays``."""
+        with self._database.reading() as connection:
+            ids = list(connection.scalars(_CALENDARS, {"owner": owner}))
+            rows = [row for part in chunks(ids) for row in connection.execute(_STRAYS, {"ids": part})]
+        return _sightings(rows)
 
     def count_deleted(self, source_ids: Collection[CalendarId], since: datetime) -> Mapping[CalendarId, int]:
         """See ``BlockStore.count_deleted``."""
@@ -121,6 +130,11 @@ class SQLBlocks(Role):
             for ids in chunks(source_ids):
                 found |= {row.source_id: row.blocks for row in connection.execute(_LIVE, {"ids": ids, "after": after})}
         return found
+
+
+def _sightings(rows: list[Any]) -> list[Sighting]:
+    rows.sort(key=lambda row: (row.calendar_id, row.key, row.position))
+    return [Sighting(row.calendar_id, decode(Event, row.value), row.etag) for row in rows]
 
 
 def replace_blocks(connection: sa.Connection, blocks: Iterable[Block]) -> None:

@@ -137,6 +137,19 @@ class BlockStoreContract(WithBench):
         assert bench.store.load_sightings("ana", []) == []
         assert len(bench.store.load_sightings("bo")) == 3
 
+    def test_strays_are_sightings_that_no_record_has_at_their_place(self, bench: StoreBench) -> None:
+        """A record of any state is one; one of the same key elsewhere, or under another id, is none."""
+        deleted = a_block(bench.source, bench.target, "gone", state=BlockState.DELETED)
+        blocks = [a_block(bench.source, bench.target, f"k{number}") for number in range(4)]
+        bench.store.save_blocks([blocks[0], evolve(blocks[1], native_id="another"), deleted])
+        shown = [*map(a_sighting, blocks), a_sighting(deleted)]
+        bench.save(bench.target, *shown, an_item("e1"))
+        bench.save(bench.source, shown[0])
+        places = [(bench.source, shown[0]), *((bench.target, item) for item in shown[1:4])]
+        strays = [Sighting(calendar.key, item.events[0], item.etag) for calendar, item in places]
+        assert bench.store.load_strays("ana") == strays
+        assert bench.store.load_strays("bo") == []
+
     def test_suspicious_deletions_are_counted_by_source_and_time(self, bench: StoreBench) -> None:
         """I-08: at or after the instant; not those that the host ordered or that the user did."""
         gone = tombstone(a_block(bench.source, bench.target), NOW, Reason.NO_LONGER_WANTED)
