@@ -59,7 +59,8 @@ class DjangoDatabase(Database):
     def joined(self) -> bool:
         """Whether this thread's calls are in a transaction of the project's, and become a part of it."""
         own = self._own()
-        return super().joined or own.in_atomic_block or (own.connection is not None and not own.autocommit)
+        # Django turns it off for as long as a transaction is open, too.
+        return super().joined or (own.connection is not None and not own.autocommit)
 
     @contextmanager
     def _joint(self) -> Iterator[sa.Connection]:
