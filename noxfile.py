@@ -153,7 +153,7 @@ def torture(session: nox.Session) -> None:
     _install_wheel(session, "all", *_group("tests"))
     session.run(
         *("pytest", "-n", "auto", "-rP", "--timeout", "0"),
-        *("tests/engine", "tests/processes", "tests/hostile", "tests/stores/test_differential.py"),
+        *("tests/engine", "tests/processes", "tests/contrib", "tests/hostile", "tests/stores/test_differential.py"),
         *session.posargs,
         env={"HYPOTHESIS_PROFILE": os.environ.get("HYPOTHESIS_PROFILE", "search")},
     )

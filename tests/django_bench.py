@@ -85,6 +85,7 @@ if not settings.configured:
             "django.middleware.common.CommonMiddleware",
             "django.middleware.csrf.CsrfViewMiddleware",
             "django.contrib.auth.middleware.AuthenticationMiddleware",
+            "django.contrib.auth.middleware.LoginRequiredMiddleware",
             "django.contrib.messages.middleware.MessageMiddleware",
         ],
         TEMPLATES=[

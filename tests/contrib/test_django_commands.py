@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import threading
 import unittest
@@ -152,6 +153,20 @@ def test_settings_are_read_as_they_may_be_written() -> None:
         assert SECRET not in repr(read)
     assert engine() is not before
     assert owner_of(type("User", (), {"pk": 7})()) == "7"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_fork_has_an_engine_of_its_own() -> None:
+    with override_settings(CALSYNC=PLAIN):
+        before = engine()
+        child = os.fork()
+        if child == 0:
+            try:
+                os._exit(0 if engine() is not before else 1)
+            except BaseException:  # noqa: BLE001  (the child must never return into pytest)
+                os._exit(2)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert engine() is before
 
 
 def test_the_project_says_who_owns_a_users_calendars() -> None:

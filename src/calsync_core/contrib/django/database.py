@@ -6,7 +6,6 @@ made by a copy of Django's connection, whose own ones and their transactions sta
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -26,9 +25,9 @@ from calsync_core.errors import CalsyncError, ConfigurationError, StoreError
 from calsync_core.stores.sql.database import Database
 from calsync_core.stores.sql.opening import ISOLATION, Opened, prepare
 
-__all__ = ["MIGRATE", "DjangoDatabase", "borrowed", "dialect_of"]
+__all__ = ["DjangoDatabase", "borrowed"]
 
-MIGRATE = "run manage.py migrate"
+_MIGRATE = "run manage.py migrate"
 
 _POOL_SIZE = 10
 _SQLITE, _POSTGRESQL, _MARIADB = "sqlite", "postgresql", "mysql"
@@ -51,15 +50,15 @@ class DjangoDatabase(Database):
 
     def __init__(self, alias: str) -> None:
         self.alias = alias
-        super().__init__(_url(self._own()), self._connect_to, upgrade=MIGRATE)
+        super().__init__(_url(self._own()), self._connect_to, upgrade=_MIGRATE)
         self._settings: dict[str, Any] = {}
-        self._hosts = threading.local()
 
     @property
     def joined(self) -> bool:
         """Whether this thread's calls are in a transaction of the project's, and become a part of it."""
         own = self._own()
-        return super().joined or own.in_atomic_block or (own.connection is not None and not own.autocommit)
+        # Django turns it off for as long as a transaction is open, too.
+        return super().joined or (own.connection is not None and not own.autocommit)
 
     @contextmanager
     def _joint(self) -> Iterator[sa.Connection]:
@@ -68,9 +67,7 @@ class DjangoDatabase(Database):
                 yield connection
             return
         self._open()
-        own = self._own()
-        own.ensure_connection()
-        with borrowed(own) as connection:
+        with borrowed(self._own()) as connection:
             yield connection
 
     @async_unsafe("calsync_core can't be called from an event loop: use sync_to_async, or a thread.")
@@ -83,10 +80,12 @@ class DjangoDatabase(Database):
         own = self._own()
         self._settings, self.url = _settings(own), _url(own)
         options: dict[str, Any] = {"creator": lambda: _new_connection(self._own()), "hide_parameters": True}
-        if own.vendor == _SQLITE:
-            options["poolclass"] = StaticPool if self.url.database == _MEMORY else QueuePool
+        if self.url.database == _MEMORY:
+            options["poolclass"] = StaticPool
         else:
-            options |= {"pool_size": _POOL_SIZE, "max_overflow": 0, "pool_pre_ping": True, "isolation_level": ISOLATION}
+            options |= {"poolclass": QueuePool, "pool_size": _POOL_SIZE, "max_overflow": 0}
+        if own.vendor != _SQLITE:
+            options |= {"pool_pre_ping": True, "isolation_level": ISOLATION}
         engine = sa.create_engine(self.url, **options)
         _leave_datetimes(engine.dialect)
         return prepare(engine, wait_milliseconds)
@@ -133,7 +132,7 @@ def _new_connection(own: BaseDatabaseWrapper) -> Any:
     return made.connection
 
 
-def dialect_of(own: BaseDatabaseWrapper) -> str:
+def _dialect_of(own: BaseDatabaseWrapper) -> str:
     """SQLAlchemy's name of the database and driver.
 
     Raises:
@@ -157,8 +156,8 @@ def _url(own: BaseDatabaseWrapper) -> sa.URL:
     name = own.settings_dict["NAME"]
     if own.vendor != _SQLITE:
         settings = own.settings_dict
-        return sa.URL.create(dialect_of(own), settings["USER"] or None, None, settings["HOST"] or None, None, name)
-    return sa.URL.create(dialect_of(own), database=_MEMORY if own.is_in_memory_db() else str(name))  # type: ignore[attr-defined]  # SQLite's wrapper has it
+        return sa.URL.create(_dialect_of(own), settings["USER"] or None, None, settings["HOST"] or None, None, name)
+    return sa.URL.create(_dialect_of(own), database=_MEMORY if own.is_in_memory_db() else str(name))  # type: ignore[attr-defined]  # SQLite's wrapper has it
 
 
 class _Datetimes(sqlite.DATETIME):
