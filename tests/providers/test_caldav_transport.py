@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -34,8 +35,10 @@ from calsync_core.models import (
 )
 from calsync_core.protocols import ReadRequest, Session, nothing_known
 from calsync_core.providers.caldav import CalDAVProvider
+from calsync_core.system import StaticTokens
 from calsync_core.testing.provider_contract.bench import WINDOW
 from calsync_core.testing.provider_contract.fixtures import BUSY
+from calsync_core.transport import Connections, HttpxConnection
 from planted import PASSWORD
 from scripted_server import (
     COLLECTION,
@@ -383,6 +386,38 @@ def test_sessions_of_one_account_share_their_connections() -> None:
         assert len(provider._connections._idle) == 2
         del session
         assert len(provider._connections._idle) == 1
+
+
+def test_a_sweep_over_many_accounts_does_not_end_with_a_socket_open_for_each() -> None:
+    closed: list[int] = []
+
+    class Numbered(HttpxConnection):
+        def __init__(self, credential: Credential, timeout: float) -> None:
+            super().__init__(credential, timeout)
+            self.number = next(numbers)
+
+        def close(self) -> None:
+            closed.append(self.number)
+            super().close()
+
+    numbers = itertools.count()
+    connections = Connections(Numbered, most_idle=2)
+    password = Password(USER, PASSWORD)
+    logins = [StaticTokens(password) for _ in range(4)]
+    made = []
+    for login in (*logins[:2], logins[0], *logins[2:]):
+        with connections.borrow(login, password, 5) as connection:
+            made.append(connection)
+    # The one that was used again is younger than the one after it; what is kept is used again.
+    assert closed == [1, 0]
+    with connections.borrow(logins[3], password, 5) as connection:
+        assert connection is made[-1]
+
+
+def test_connections_share_what_they_trust() -> None:
+    one, other = (HttpxConnection(Password(name, PASSWORD), 5) for name in ("ana", "bo"))
+    contexts = {id(each._client._transport._pool._ssl_context) for each in (one, other)}  # type: ignore[attr-defined]  # httpx's own
+    assert len(contexts) == 1
 
 
 def test_keys_come_from_requests_as_written() -> None:

@@ -18,7 +18,7 @@ from calsync_core.transport.link import (
     seconds_asked,
     sendable_etag,
 )
-from calsync_core.transport.over_httpx import HttpxConnection, ask_once
+from calsync_core.transport.over_httpx import HttpxConnection, ask_once, trust
 from calsync_core.transport.parts import send_calls, tell_outcomes
 
 __all__ = [
@@ -38,4 +38,5 @@ __all__ = [
     "send_calls",
     "sendable_etag",
     "tell_outcomes",
+    "trust",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import os
@@ -106,33 +107,65 @@ class Connection(Protocol):
         """Break it off, whatever it is doing in another thread."""
 
 
+@frozen
+class _Idle:
+    """A connection that nobody uses, and when it was last used, counted."""
+
+    process: int
+    credential: Credential = field(repr=False)
+    connection: Connection
+    turn: int
+
+
 class Connections:
     """Open connections, kept per token source and process. Each is used by one thread at a time.
 
+    Of those that nobody uses, only the last ones are kept: otherwise a sweep over many accounts would end with a socket
+    open for each.
+
     Args:
         connect: Opens one for this credential and time-out.
+        most_idle: How many are kept.
     """
 
-    def __init__(self, connect: Callable[[Credential, float], Connection]) -> None:
+    def __init__(self, connect: Callable[[Credential, float], Connection], *, most_idle: int = 64) -> None:
         self._connect = connect
+        self._most_idle = most_idle
+        self._turns = itertools.count()
         self._lock = threading.Lock()
-        self._idle: WeakKeyDictionary[TokenSource, list[tuple[int, Credential, Connection]]] = WeakKeyDictionary()
+        self._idle: WeakKeyDictionary[TokenSource, list[_Idle]] = WeakKeyDictionary()
 
     @contextmanager
     def borrow(self, tokens: TokenSource, credential: Credential, timeout: float) -> Iterator[Connection]:
         """A connection nobody else uses now. After an error it is closed, not kept."""
         with self._lock:
-            idle = self._idle.setdefault(tokens, [])
             # A connection opened before a fork, or with an outdated credential, is not ours to use.
-            idle[:] = [each for each in idle if each[:2] == (os.getpid(), credential)]
-            connection = idle.pop()[2] if idle else self._connect(credential, timeout)
+            ours = (os.getpid(), credential)
+            idle = [each for each in self._idle.pop(tokens, ()) if (each.process, each.credential) == ours]
+            connection = idle.pop().connection if idle else self._connect(credential, timeout)
+            if idle:
+                self._idle[tokens] = idle
         try:
             yield connection
         except BaseException:
             connection.close()
             raise
         with self._lock:
-            self._idle.setdefault(tokens, []).append((os.getpid(), credential, connection))
+            self._idle.setdefault(tokens, []).append(_Idle(*ours, connection, next(self._turns)))
+            spare = self._spare()
+        if spare is not None:
+            spare.close()
+
+    def _spare(self) -> Connection | None:
+        """The one that was not used for longest, taken out if there are too many."""
+        kept = list(self._idle.items())
+        if sum(len(idle) for _, idle in kept) <= self._most_idle:
+            return None
+        tokens, idle = min(kept, key=lambda each: each[1][0].turn)
+        oldest = idle.pop(0)
+        if not idle:
+            del self._idle[tokens]
+        return oldest.connection if oldest.process == os.getpid() else None
 
 
 class Link:

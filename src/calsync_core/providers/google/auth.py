@@ -33,7 +33,7 @@ from calsync_core.errors import (
 )
 from calsync_core.models import Grant, OAuthClient, OAuthGrant, ServiceAccountGrant
 from calsync_core.protocols import Authorization, AuthorizationRequest, Clock, Refusal, same_state
-from calsync_core.transport import Answer, ask_once, problem_with, seconds_asked
+from calsync_core.transport import Answer, ask_once, problem_with, seconds_asked, trust
 
 __all__ = [
     "READ_SCOPES",
@@ -284,7 +284,7 @@ class _TokenServer(google.auth.transport.Request):
         _require_address("token_url", url)
         try:
             seconds = timeout or _TIMEOUT_SECONDS
-            with httpx.Client(transport=self._transport, timeout=seconds) as client:
+            with httpx.Client(verify=trust(), transport=self._transport, timeout=seconds) as client:
                 answer = ask_once(client, method, url, headers or {}, body, timeout=seconds)
         except (httpx.HTTPError, OSError, ValueError, RuntimeError) as error:
             raise Unavailable(f"the token server can't be reached ({type(error).__name__})") from None

@@ -18,7 +18,7 @@ from attrs import evolve, field, frozen
 from calsync_core.errors import AuthExpired, InvalidValue, ProviderError, RateLimited, Rejected, Unavailable
 from calsync_core.models import Grant, OAuthClient, OAuthGrant
 from calsync_core.protocols import Authorization, AuthorizationRequest, Clock, Refusal, same_state
-from calsync_core.transport import Answer, Permitted, ask_once, problem_with, seconds_asked
+from calsync_core.transport import Answer, Permitted, ask_once, problem_with, seconds_asked, trust
 
 __all__ = [
     "READ_SCOPES",
@@ -248,7 +248,7 @@ class _Wire:
 
     def ask(self, work: Callable[[Any], Mapping[str, Any]]) -> Mapping[str, Any]:
         """Let msal do something. Raises what its requests raise."""
-        with httpx.Client(transport=self._transport, timeout=_TIMEOUT_SECONDS) as client:
+        with httpx.Client(verify=trust(), transport=self._transport, timeout=_TIMEOUT_SECONDS) as client:
             self._client = client
             common: dict[str, Any] = {
                 "authority": self._authority,
