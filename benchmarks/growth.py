@@ -50,6 +50,8 @@ EACH = 20
 """Events on each publishing calendar of the sweep."""
 START = datetime.fromisoformat("2026-11-26T08:00:00+00:00")
 _LIFE = timedelta(days=10_000)
+_LEAST = {"cpu": 0.1, "memory": 1e6, "work": 10.0}
+"""What is less is as good as nothing, and must not tell of growth."""
 
 
 @frozen
@@ -312,7 +314,7 @@ def _done(order: dict[str, Any]) -> dict[str, Any]:
 
 def exponent(lines: Sequence[Line], name: str) -> float | None:
     """Of the power of the size that a figure grows with, as it was measured; None: there are too few."""
-    points = [(math.log(line.size), math.log(max(float(getattr(line, name)), 1e-3))) for line in lines]
+    points = [(math.log(line.size), math.log(max(float(getattr(line, name)), _LEAST[name]))) for line in lines]
     if len(points) < 2:
         return None
     middle_x, middle_y = (sum(values) / len(points) for values in zip(*points, strict=True))

@@ -25,7 +25,7 @@ def test_a_step_is_measured_in_a_process_of_its_own_and_knows_what_it_did() -> N
 
 def test_an_exponent_is_found() -> None:
     line = Line("events", 10, "s", cpu=1.0, memory=5, rows=3, statements=0, work=0, requests=0, writes=0, store=0)
-    lines = [line, evolve(line, size=100, cpu=10.0), evolve(line, size=1000, cpu=100.0)]
+    lines = [line, evolve(line, size=100, cpu=10.0), evolve(line, size=1000, cpu=100.0, work=9)]
     assert exponent(lines, "cpu") == pytest.approx(1)
     assert exponent(lines, "memory") == pytest.approx(0)
     assert exponent(lines[:1], "cpu") is None
