@@ -101,6 +101,17 @@ def test_a_state_of_an_earlier_try_is_refused(host: Host) -> None:
     assert host.nothing_kept()
 
 
+def test_what_others_send_here_ends_nothing_that_was_begun(host: Host) -> None:
+    """Whoever has a browser open a callback, an older tab too: the last connection that it began can be finished."""
+    browser = host.begun()
+    early = host.answered(browser, ANA_AT_GOOGLE)
+    host.begun(browser=browser)
+    for answer in (f"{SITE}/google/callback?code=x&state=y", f"{SITE}/google/callback?error=access_denied", early):
+        assert refused(browser, answer) == 400
+    browser.consent(ANA_AT_GOOGLE)
+    assert browser.path.endswith("/calendars")
+
+
 def test_a_flow_cookie_that_was_touched_is_none(host: Host) -> None:
     browser = host.begun()
     back = host.answered(browser, ANA_AT_GOOGLE)
