@@ -166,6 +166,25 @@ def test_a_secret_that_was_rotated_still_opens(host: Host) -> None:
     assert refused(host.browser(), back) == 400
 
 
+@pytest.mark.parametrize("provider", ["google", "microsoft"])
+def test_the_longest_owner_s_flow_fits_into_a_cookie(host: Host, provider: str) -> None:
+    """Browsers drop a cookie of more than 4,096 bytes, and say nothing (RFC 6265, 6.1)."""
+    host.who = "\N{GRINNING FACE}" * 255
+    browser = host.begun(provider)
+    [cookie] = browser._client.cookies.jar
+    assert len(f"{cookie.name}={cookie.value}") <= 4_096
+
+
+def test_a_flow_that_no_browser_would_keep_is_not_begun(host: Host) -> None:
+    host.who = "somebody with a long name" * 160
+    browser = host.browser()
+    browser.open("/google")
+    browser.submit()
+    assert (browser.status, browser.waiting_at) == (502, None)
+    assert not list(browser._client.cookies.jar)
+    assert "tell whoever runs it" in browser.text
+
+
 def test_what_the_browser_keeps_can_t_be_read_by_it(host: Host) -> None:
     """Sealed, for this host over https only, out of scripts' reach, and not sent along by other sites' forms."""
     browser = host.begun()

@@ -32,12 +32,12 @@ def begin(desk: Desk, owner: str, name: str, found: Consenting, *, again: Accoun
     account = None if again is None else again.key
     try:
         begun = provider.begin_authorization(client, request, desk.engine.clock)
+        kept = desk.seals.keep(Flow(owner, name, account, begun.record))
     except CalsyncError as error:
         log.warning("connection_failed", provider=name, kind=type(error).__name__)
         return desk.trouble(problem_in(error), provider=name, account=account)
     log.info("connection_begun", provider=name, account=account)
-    flow = Flow(owner, name, account, begun.record)
-    return go(begun.url, desk.seals.keep(flow))
+    return go(begun.url, kept)
 
 
 def finish(desk: Desk, owner: str, name: str, answer: Mapping[str, str], cookies: Mapping[str, str]) -> Outcome:
