@@ -57,5 +57,5 @@ def _is_public(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
 
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _ASSIGNED = ipaddress.IPv6Network("2000::/3")
-"""To hosts on the internet. Beside it are site-local addresses, a network's own NAT64, and more of IPv4's clothes, which
-older versions of Python call global."""
+"""To hosts on the internet. Beside it are site-local addresses, a network's own NAT64, and more of IPv4's clothes:
+some versions of Python call those global."""
