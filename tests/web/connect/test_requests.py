@@ -127,6 +127,12 @@ def test_whoever_must_be_awaited_is_no_owner(host: Host) -> None:  # I-44
             host.connector(owner=owner)
 
 
+def test_pages_that_can_t_show_everything_are_none(host: Host) -> None:  # I-44
+    for pages in (object(), DefaultPages, "planner.pages"):
+        with pytest.raises(ConfigurationError, match=r"^pages: must have home, start,"):
+            host.connector(pages=pages)
+
+
 def test_methods_sizes_and_places(host: Host) -> None:
     connector = host.connector()
 

@@ -94,7 +94,7 @@ class Connector:
         )
         self._owner = owner
         self._login = None if login is None else local_path("login", login)
-        self._pages: Pages = pages or DefaultPages()
+        self._pages: Pages = _checked(DefaultPages() if pages is None else pages)
 
     def start(self) -> None:
         """There is nothing to start."""
@@ -220,6 +220,12 @@ class Connector:
         if account.provider != provider:
             raise _NothingHereError
         return account
+
+
+def _checked(pages: Pages) -> Pages:
+    if isinstance(pages, type) or not isinstance(pages, Pages):
+        raise ConfigurationError("pages: must have home, start, calendars, problem and security_policy")
+    return pages
 
 
 def _log_failure(error: Exception) -> None:
