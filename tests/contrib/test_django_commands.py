@@ -16,17 +16,24 @@ from typing import Any
 import attrs
 import pytest
 from django.conf import settings
+from django.conf.urls.i18n import i18n_patterns
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 from django.core.management.base import SystemCheckError
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.http import HttpResponse
 from django.test import override_settings
+from django.test.utils import override_script_prefix
+from django.urls import path, reverse_lazy
+from django.utils.translation import override
 
 from calsync_core.contrib.django import engine, owner_of
 from calsync_core.contrib.django.configuration import Configuration, read_configuration
+from calsync_core.contrib.django.installation import installation
 from calsync_core.contrib.django.signals import SignalNotifier, noticed
 from calsync_core.contrib.django.store import DjangoStore
+from calsync_core.credentials import new_key
 from calsync_core.errors import ConfigurationError
 from calsync_core.models import Notice, NoticeKind, OAuthClient
 from django_bench import SECRET, a_memory, database_at, in_file, project_of
@@ -79,6 +86,12 @@ def default(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             {"connect": {"public_url": "https://x.example", "clients": {"google": {"client_id": ""}}}},
             "CALSYNC['connect']: clients: client_id: must not be empty",
         ),
+        (
+            {"connect": {"public_url": "https://x.example", "clients": {"google": {}}}},
+            "CALSYNC['connect']: clients: client_id: must not be empty",
+        ),
+        ({"connect": {"public_url": "https://x.example", "done": None}}, "CALSYNC['connect']: done: must be a path"),
+        ({"database": []}, "CALSYNC['database']: there is no [] in DATABASES (known: default"),
     ],
 )
 def test_each_mistake_is_one_message_that_names_its_key(changes: dict[str, Any], message: str) -> None:  # I-44
@@ -103,12 +116,36 @@ def test_each_mistake_is_one_message_that_names_its_key(changes: dict[str, Any],
             {"encryption_key": None, "connect": {"public_url": "https://x.example/", "done": "no-such-name"}},
             "E003) CALSYNC['connect']: Reverse for 'no-such-name' not found",
         ),
+        (
+            {"encryption_key": new_key(), "connect": {"public_url": "https://x.example/", "pages": "builtins.object"}},
+            "E003) CALSYNC['connect']: pages: must have home, start,",
+        ),
     ],
 )
 def test_what_can_only_be_seen_when_it_is_made_is_found_as_well(changes: dict[str, Any], message: str) -> None:  # I-44
     with override_settings(CALSYNC={**PLAIN, **changes}), pytest.raises(SystemCheckError) as caught:
         call_command("check", stderr=StringIO())
     assert message in str(caught.value)
+
+
+class InEachLanguage:
+    """A URLconf."""
+
+    urlpatterns = i18n_patterns(path("calendars", lambda _: HttpResponse(), name="mine"))
+
+
+def test_people_come_back_to_where_the_page_is_for_them() -> None:
+    """Its address may have a language in it, and a prefix of the server's; ``reverse_lazy`` names it as well."""
+    for done in ("mine", reverse_lazy("mine")):
+        pages = {"public_url": "https://x.example/", "done": done}
+        with override_settings(
+            CALSYNC={**PLAIN, "encryption_key": new_key(), "connect": pages}, ROOT_URLCONF=InEachLanguage
+        ):
+            for language, prefix in (("de", "/"), ("en", "/"), ("de", "/app/")):
+                with override(language), override_script_prefix(prefix):
+                    made: Any = installation().connect()
+                    assert made._answering._desk.done == f"{prefix}{language}/calendars"
+                    assert installation().connect() is made
 
 
 def test_a_project_without_settings_is_told_what_they_are_called() -> None:  # I-44

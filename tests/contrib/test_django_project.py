@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from zoneinfo import ZoneInfo
@@ -11,11 +14,46 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from browser import WAIT_SECONDS, chromium
+from calsync_core.credentials import new_key
 from django_bench import EVERYWHERE, SEARCHING
 from planner_world import ANA, PASSWORD, Planner, planner
+from planted import secret
 
 if TYPE_CHECKING:
     from selenium.webdriver.chrome.webdriver import WebDriver
+
+EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "django"
+
+
+LOGIN = """
+import django
+django.setup()
+from django.contrib.auth.models import User
+from django.core.management import call_command
+from django.test import Client
+call_command("migrate", verbosity=0)
+User.objects.create_user("ana", password="x")
+browser = Client(enforce_csrf_checks=True, headers={"Host": "calendar.example.com"})
+browser.get("/accounts/login/")
+form = {"username": "ana", "password": "x", "csrfmiddlewaretoken": browser.cookies["csrftoken"].value}
+answer = browser.post("/accounts/login/", form, headers={"Origin": "https://calendar.example.com"})
+print(answer.status_code, sorted(name for name, cookie in browser.cookies.items() if cookie["secure"]))
+"""
+
+
+def test_behind_a_proxy_people_log_in_and_their_cookies_go_by_https_alone(tmp_path: Path) -> None:
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": os.pathsep.join([str(EXAMPLE), *sys.path]),
+        "DJANGO_SETTINGS_MODULE": "planner.settings",
+        "PLANNER_URL": "https://calendar.example.com",
+        "PLANNER_DATABASE": str(tmp_path / "planner.db"),
+        "PLANNER_SECRET_KEY": secret("of-the-planner"),
+        "CALSYNC_SECRET": secret("of-its-calendars"),
+        "CALSYNC_KEY": new_key(),
+    }
+    said = subprocess.check_output([sys.executable, "-c", LOGIN], env=environment, text=True)
+    assert said == "302 ['csrftoken', 'sessionid']\n"
 
 
 def a_block_by_push(project: Planner, speaks: Literal["wsgi", "asgi"]) -> None:  # I-28, I-40

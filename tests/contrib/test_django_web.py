@@ -238,6 +238,16 @@ def test_held_deletions_are_decided_on(live: PushWorld, client: Client) -> None:
     assert act(client, "helddeletion", "approve", *refs[:1]) == "0 deletions approved"
 
 
+def test_what_no_page_shows_no_page_finds(live: PushWorld, client: Client) -> None:  # I-39
+    """Django filters by any column that an address names: a title could be guessed letter by letter."""
+    hold(live)
+    for page in PAGES:
+        for lookup in ("contains", "startswith", "regex"):
+            assert client.get(f"/admin/calsync/{page}/", {f"value__{lookup}": "a"}).status_code == 400
+    assert "12 held deletions" in shown(client, "helddeletion")
+    assert client.get("/admin/calsync/watch/", {"state__exact": "active"}).status_code == 200
+
+
 def test_who_may_only_look_can_only_look(live: PushWorld) -> None:
     """And who has no permission of ours sees nothing."""
     looking = logged_in(user("view_calendar", "view_helddeletion"))

@@ -9,7 +9,7 @@ import pytest
 from attrs import evolve
 
 from calsync_core.engine import SyncEngine
-from calsync_core.errors import IdentityChanged, NotFound, StoreError
+from calsync_core.errors import IdentityChanged, InvalidValue, NotFound, StoreError
 from calsync_core.models import (
     Account,
     AccountStatus,
@@ -346,6 +346,15 @@ def test_a_login_that_the_host_looks_up_is_checked_too() -> None:  # I-46
     report = engine.sync_calendars_needing_polling()
     assert [failure.kind for failure in report.errors] == ["IdentityChanged"]
     assert world.blocks("home") == []
+
+
+def test_a_login_at_another_provider_bars_no_account_of_its_name() -> None:  # I-46
+    world, _ = shared_with_eve()
+    two = {"memory": world.provider, "elsewhere": world.provider}
+    engine = SyncEngine(store=world.store, providers=two, secret=SECRET, clock=world.clock)
+    with pytest.raises(InvalidValue, match=r"^name: 'home' is the name of an account at 'memory'"):
+        engine.connect(Account(owner="ana", provider="elsewhere", name="home"), Password("eve", PASSWORD))
+    assert {each.status for each in engine.accounts()} == {AccountStatus.ACTIVE}
 
 
 def test_what_was_planned_without_a_barred_target_is_planned_again_with_it() -> None:  # I-46, I-01

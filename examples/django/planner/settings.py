@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 PUBLIC_URL = os.environ.get("PLANNER_URL", "http://127.0.0.1:8000")
 
 SECRET_KEY = os.environ["PLANNER_SECRET_KEY"]
 DEBUG = os.environ.get("PLANNER_DEBUG") == "1"
-ALLOWED_HOSTS = ["127.0.0.1", "localhost", *os.environ.get("PLANNER_HOSTS", "").split()]
+ALLOWED_HOSTS = ["127.0.0.1", "localhost", urlsplit(PUBLIC_URL).hostname, *os.environ.get("PLANNER_HOSTS", "").split()]
+# What a proxy has taken off by then, browsers still see.
+CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PUBLIC_URL.startswith("https:")
 ROOT_URLCONF = "planner.urls"
 WSGI_APPLICATION = "planner.wsgi.application"
 LOGIN_REDIRECT_URL = "calendars"

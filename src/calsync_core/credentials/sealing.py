@@ -51,7 +51,9 @@ class Sealer:
 
     def seal(self, record: Mapping[str, object]) -> str:
         """A record of what JSON can say, as text of URL-safe letters."""
-        sealed: bytes = self._fernet.encrypt_at_time(json.dumps(record).encode(), self._second())
+        # Whole letters, not six characters for each that is not ASCII: what is sealed here has to be short.
+        plain = json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+        sealed: bytes = self._fernet.encrypt_at_time(plain, self._second())
         return sealed.decode()
 
     def unseal(self, sealed: str, *, seconds: int) -> dict[str, Any] | None:

@@ -39,6 +39,7 @@ class Accounts(Part):
         Raises:
             AuthExpired: the provider refuses the login; nothing was stored.
             IdentityChanged: it is somebody else's login than at first connection (I-46).
+            InvalidValue: the name is that of the owner's account at another provider.
             Unavailable: the provider can't be reached now; nothing was stored.
         """
         try:

@@ -19,7 +19,7 @@ def connect(context: Context, account: Account, credentials: Credentials) -> Acc
     Raises:
         AuthExpired: the login is refused; nothing is stored.
         IdentityChanged: the account was connected before as somebody else; it is barred and the host told.
-        InvalidValue: the provider takes no such login.
+        InvalidValue: the provider takes no such login, or the name is that of an account at another provider.
     """
     context.provider_of(account)
     with context.logins.connecting(account):
@@ -42,6 +42,8 @@ def _identity(context: Context, account: Account, tokens: TokenSource) -> Identi
 def _connect(context: Context, account: Account, known: Account | None, tokens: TokenSource) -> Account:
     identity = _identity(context, account, tokens)
     if known is not None and known.subject not in {None, identity.subject}:
+        if known.provider != account.provider:
+            raise InvalidValue(f"name: {account.name!r} is the name of an account at {known.provider!r} already")
         context.tell(NoticeKind.IDENTITY_CHANGED, account.owner, account=known.id)
         context.store.save_account(evolve(known, status=AccountStatus.IDENTITY_CHANGED))
         raise IdentityChanged(f"account {account.name!r} was connected as another login than this one")

@@ -101,6 +101,17 @@ def test_a_state_of_an_earlier_try_is_refused(host: Host) -> None:
     assert host.nothing_kept()
 
 
+def test_what_others_send_here_ends_nothing_that_was_begun(host: Host) -> None:
+    """Whoever has a browser open a callback, an older tab too: the last connection that it began can be finished."""
+    browser = host.begun()
+    early = host.answered(browser, ANA_AT_GOOGLE)
+    host.begun(browser=browser)
+    for answer in (f"{SITE}/google/callback?code=x&state=y", f"{SITE}/google/callback?error=access_denied", early):
+        assert refused(browser, answer) == 400
+    browser.consent(ANA_AT_GOOGLE)
+    assert browser.path.endswith("/calendars")
+
+
 def test_a_flow_cookie_that_was_touched_is_none(host: Host) -> None:
     browser = host.begun()
     back = host.answered(browser, ANA_AT_GOOGLE)
@@ -153,6 +164,25 @@ def test_a_secret_that_was_rotated_still_opens(host: Host) -> None:
     later._client.cookies.update(browser._client.cookies)
     assert later.open(back).url.path.endswith("/calendars")
     assert refused(host.browser(), back) == 400
+
+
+@pytest.mark.parametrize("provider", ["google", "microsoft"])
+def test_the_longest_owner_s_flow_fits_into_a_cookie(host: Host, provider: str) -> None:
+    """Browsers drop a cookie of more than 4,096 bytes, and say nothing (RFC 6265, 6.1)."""
+    host.who = "\N{GRINNING FACE}" * 255
+    browser = host.begun(provider)
+    [cookie] = browser._client.cookies.jar
+    assert len(f"{cookie.name}={cookie.value}") <= 4_096
+
+
+def test_a_flow_that_no_browser_would_keep_is_not_begun(host: Host) -> None:
+    host.who = "somebody with a long name" * 160
+    browser = host.browser()
+    browser.open("/google")
+    browser.submit()
+    assert (browser.status, browser.waiting_at) == (502, None)
+    assert not list(browser._client.cookies.jar)
+    assert "tell whoever runs it" in browser.text
 
 
 def test_what_the_browser_keeps_can_t_be_read_by_it(host: Host) -> None:

@@ -118,6 +118,21 @@ def test_a_client_of_no_provider_is_named(host: Host) -> None:  # I-44
     assert "Google" not in host.browser(clients={}).open("/").text
 
 
+def test_whoever_must_be_awaited_is_no_owner(host: Host) -> None:  # I-44
+    async def later(_: Received) -> str:
+        return "ana"
+
+    for owner in (later, "ana", None):
+        with pytest.raises(ConfigurationError, match=r"^owner: must be a plain function"):
+            host.connector(owner=owner)
+
+
+def test_pages_that_can_t_show_everything_are_none(host: Host) -> None:  # I-44
+    for pages in (object(), DefaultPages, "planner.pages"):
+        with pytest.raises(ConfigurationError, match=r"^pages: must have home, start,"):
+            host.connector(pages=pages)
+
+
 def test_methods_sizes_and_places(host: Host) -> None:
     connector = host.connector()
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from attrs import field, fields, frozen
 from django.conf import settings
+from django.utils.functional import Promise
 from django.utils.module_loading import import_string
 
 from calsync_core.core.identity import Keyring
@@ -153,9 +154,15 @@ def _clients(value: Any) -> Mapping[str, OAuthClient]:
     if not isinstance(value, Mapping):
         raise ConfigurationError("must be a dictionary of applications, by the provider's name")
     return {
-        name: each if isinstance(each, OAuthClient) else OAuthClient(**_only(each, OAuthClient))
+        name: each if isinstance(each, OAuthClient) else OAuthClient(**{"client_id": "", **_only(each, OAuthClient)})
         for name, each in value.items()
     }
+
+
+def _done(value: Any) -> str:
+    if not isinstance(value, str | Promise) or not value:
+        raise ConfigurationError("must be a path, or the name of a URL pattern")
+    return value  # type: ignore[return-value]  # a lazy text is one by the time it is used
 
 
 def _pages(value: Any) -> Pages | None:
@@ -248,10 +255,10 @@ def _maker(name: str, value: Any) -> MakeProvider:
 
 
 def _database(value: Any) -> str:
-    if value not in settings.DATABASES:
+    if not isinstance(value, str) or value not in settings.DATABASES:
         known = ", ".join(sorted(settings.DATABASES))
         raise ConfigurationError(f"there is no {value!r} in DATABASES (known: {known})")
-    return str(value)
+    return value
 
 
 def _function(value: Any) -> Callable[..., Any] | None:
@@ -302,6 +309,7 @@ _ALONE: Mapping[str, Callable[[Any], Any]] = {
 _CONNECT: Mapping[str, Callable[[Any], Any]] = {
     "public_url": _public_url,
     "clients": _clients,
+    "done": _done,
     "pages": _pages,
     "private_servers": _flag,
 }

@@ -31,7 +31,8 @@ class Installation:
 
     Attributes:
         webhooks: Takes in what providers push.
-        connect: Gives the pages on which people connect their accounts; None: there are none.
+        connect: Gives the pages on which people connect their accounts, as they are under the language and the script
+            prefix of now; None: there are none.
     """
 
     configuration: Configuration
@@ -64,23 +65,27 @@ class Installation:
             rate_limit=configuration.rate_limit,
             on_accepted=configuration.on_accepted,
         )
-        # Not yet: it may look into the project's URLs, which may not be ready.
-        connect = cache(lambda: _connect_pages(engine, configuration.connect))
-        return cls(configuration, store, engine, webhooks, connect)
+        return cls(configuration, store, engine, webhooks, _connect_pages(engine, configuration.connect))
 
 
-def _connect_pages(engine: SyncEngine, pages: ConnectPages | None) -> WSGIApplication | None:
+def _connect_pages(engine: SyncEngine, pages: ConnectPages | None) -> Callable[[], WSGIApplication | None]:
     if pages is None:
-        return None
-    return connect_app(
-        engine,
-        public_url=pages.public_url,
-        owner=lambda request: owner_of(request.scope["django.request"].user),
-        clients=pages.clients,
-        done=resolve_url(pages.done),
-        pages=pages.pages,
-        private_servers=pages.private_servers,
-    )
+        return lambda: None
+
+    @cache
+    def ending_at(done: str) -> WSGIApplication:
+        return connect_app(
+            engine,
+            public_url=pages.public_url,
+            owner=lambda request: owner_of(request.scope["django.request"].user),
+            clients=pages.clients,
+            done=done,
+            pages=pages.pages,
+            private_servers=pages.private_servers,
+        )
+
+    # Not yet: the project's URLs may not be ready.
+    return lambda: ending_at(resolve_url(pages.done))
 
 
 _made: tuple[int, Installation] | None = None

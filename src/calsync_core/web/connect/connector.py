@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
@@ -52,8 +53,8 @@ class Connector:
             ``AuthorizingProvider`` and have a client, by password those that are a ``PasswordProvider``.
         public_url: Where browsers find the pages; https, or http to this machine. The redirect URI is made of it, and
             nothing of any request's ``Host``.
-        owner: Asked before every page and form; see ``OwnerOf``. Nothing else says whose accounts are shown and
-            connected.
+        owner: A plain function, asked before every page and form; see ``OwnerOf``. Nothing else says whose accounts
+            are shown and connected.
         clients: The host's applications, by the provider's name.
         done: A path on this host: where people go when they have chosen their calendars.
         login: A path on this host: where people go whom ``owner`` does not know. None: they are answered 401.
@@ -79,6 +80,8 @@ class Connector:
         private_servers: bool = False,
     ) -> None:
         site = Site.of(public_url)
+        if not callable(owner) or inspect.iscoroutinefunction(owner):
+            raise ConfigurationError("owner: must be a plain function that is given the request and returns a name")
         if not engine.keeps_logins:
             raise ConfigurationError("engine: needs an encryption_key; people's logins would end with this process")
         self._desk = Desk(
@@ -91,7 +94,7 @@ class Connector:
         )
         self._owner = owner
         self._login = None if login is None else local_path("login", login)
-        self._pages: Pages = pages or DefaultPages()
+        self._pages: Pages = _checked(DefaultPages() if pages is None else pages)
 
     def start(self) -> None:
         """There is nothing to start."""
@@ -217,6 +220,12 @@ class Connector:
         if account.provider != provider:
             raise _NothingHereError
         return account
+
+
+def _checked(pages: Pages) -> Pages:
+    if isinstance(pages, type) or not isinstance(pages, Pages):
+        raise ConfigurationError("pages: must have home, start, calendars, problem and security_policy")
+    return pages
 
 
 def _log_failure(error: Exception) -> None:

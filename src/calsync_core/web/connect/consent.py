@@ -32,22 +32,25 @@ def begin(desk: Desk, owner: str, name: str, found: Consenting, *, again: Accoun
     account = None if again is None else again.key
     try:
         begun = provider.begin_authorization(client, request, desk.engine.clock)
+        kept = desk.seals.keep(Flow(owner, name, account, begun.record))
     except CalsyncError as error:
         log.warning("connection_failed", provider=name, kind=type(error).__name__)
         return desk.trouble(problem_in(error), provider=name, account=account)
     log.info("connection_begun", provider=name, account=account)
-    flow = Flow(owner, name, account, begun.record)
-    return go(begun.url, desk.seals.keep(flow))
+    return go(begun.url, kept)
 
 
 def finish(desk: Desk, owner: str, name: str, answer: Mapping[str, str], cookies: Mapping[str, str]) -> Outcome:
-    """They are back. Whatever comes of it, the browser forgets that it was begun."""
-    forget = desk.seals.forget(name)
+    """They are back. Whatever comes of it, the browser forgets that it was begun.
+
+    Not for an answer to something else: anybody can have the browser sent here, and an older tab may be late.
+    """
     flow, found = desk.seals.kept(cookies, name), desk.consenting(name)
     if flow is None or found is None or not _belongs(desk, flow, owner, name, answer):
         ours = desk.seals.is_ours(answer.get("state", ""), owner, name)
         log.info("connection_refused", provider=name, reason="lost" if ours else "forged")
-        return desk.trouble(Problem.STALE, forget)
+        return desk.trouble(Problem.STALE)
+    forget = desk.seals.forget(name)
     provider, client = found
     refusal = provider.read_refusal(answer)
     if refusal is not None:

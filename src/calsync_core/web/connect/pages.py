@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import attrs
 from attrs import field, frozen
@@ -192,6 +192,7 @@ class ProblemPage(Page):
     again: str | None = None
 
 
+@runtime_checkable
 class Pages(Protocol):
     """Makes pages. Everything in the values is text as it came: escape it.
 

@@ -9,11 +9,15 @@ from typing import Any
 from attrs import asdict, field, frozen
 
 from calsync_core.credentials import Sealer
+from calsync_core.errors import InvalidValue
 from calsync_core.models import AccountId
 from calsync_core.protocols import new_state
 from calsync_core.web.connect.sites import Site
 
 __all__ = ["FLOW_SECONDS", "FORM_SECONDS", "Flow", "Seals"]
+
+_COOKIE_BYTES = 4_096
+"""What browsers keep of one, name and value (RFC 6265, 6.1); of a longer one nothing, silently."""
 
 FLOW_SECONDS = 600
 """How long a person may take at the provider."""
@@ -59,8 +63,15 @@ class Seals:
         return self._sealer.signed(signature, "state", nonce, owner, provider)
 
     def keep(self, flow: Flow) -> tuple[str, str]:
-        """The header that has the browser keep a flow, for ten minutes, in place of an earlier one at this provider."""
-        return self._cookie(flow.provider, self._sealer.seal({"flow": asdict(flow)}), FLOW_SECONDS)
+        """The header that has the browser keep a flow, for ten minutes, in place of an earlier one at this provider.
+
+        Raises:
+            InvalidValue: no browser would.
+        """
+        sealed = self._sealer.seal({"flow": asdict(flow)})
+        if len(f"{self._name(flow.provider)}={sealed}") > _COOKIE_BYTES:
+            raise InvalidValue("flow: is too long for a cookie")
+        return self._cookie(flow.provider, sealed, FLOW_SECONDS)
 
     def forget(self, provider: str) -> tuple[str, str]:
         """The header that has it forget."""

@@ -51,7 +51,11 @@ def _is_public(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
             return _is_public(inner)
         if address in _NAT64:
             return _is_public(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
+        return address.is_global and address in _ASSIGNED
     return address.is_global and not address.is_multicast
 
 
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+_ASSIGNED = ipaddress.IPv6Network("2000::/3")
+"""To hosts on the internet. Beside it are site-local addresses, a network's own NAT64, and more of IPv4's clothes:
+some versions of Python call those global."""
