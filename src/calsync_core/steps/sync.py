@@ -167,8 +167,10 @@ def converge(context: Context, run: Run, owners: Iterable[str], *, at_most: int 
             if context.store.load_mode(owner) is Mode.OBSERVE:
                 # What the host ordered is all that the store gives out.
                 apply_all(context, run, context.store.load_open_targets(owner, context.clock.now()), at_most=width)
-                run.observe(owner, observe_owner(context, owner))
-                return
+                seen = observe_owner(context, owner)
+                if seen is not None:
+                    run.observe(owner, seen)
+                    return
             for _round in range(_MOST_ROUNDS):
                 if run.stopped:
                     return
