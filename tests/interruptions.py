@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from attrs import frozen
 
 from calsync_core.testing.clock import VirtualClock
-from calsync_core.testing.deaths import Toll
+from calsync_core.testing.deaths import Died, Toll
 
 __all__ = ["Interruption", "Skewed", "Stall"]
 
@@ -58,3 +58,17 @@ class Stall(Toll):
         if len(self.crossed) + 1 == self._at:
             self._meanwhile()
         super().cross(where)
+
+
+class DiesAt(Toll):
+    """Kills at the first boundary of this name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self._name = name
+        self._over = False
+
+    def cross(self, where: str) -> None:
+        self._over = self._over or where == self._name
+        if self._over:
+            raise Died(f"died {where}")

@@ -15,8 +15,9 @@ from calsync_core.models import BlockState, Mark, MirrorRule, Mode, Reason, Sync
 from calsync_core.protocols import Store
 from calsync_core.providers.memory import MemoryService
 from calsync_core.stores import MemoryStore
-from calsync_core.testing.deaths import Died, DyingStore, Toll
+from calsync_core.testing.deaths import Died, DyingStore
 from calsync_core.testing.faults import Fault, FaultKind, FaultyProvider
+from interruptions import DiesAt
 from world import World, at
 
 Look = tuple[object, object, str, str]
@@ -35,20 +36,6 @@ def shown(world: World) -> Mapping[str, list[Look]]:
         )
         for name in world.remote
     }
-
-
-class DiesAt(Toll):
-    """Kills at the first boundary of this name."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__()
-        self._name = name
-        self._over = False
-
-    def cross(self, where: str) -> None:
-        self._over = self._over or where == self._name
-        if self._over:
-            raise Died(f"died {where}")
 
 
 def done(report: UndoReport) -> tuple[int, int, int]:

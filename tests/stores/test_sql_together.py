@@ -130,3 +130,27 @@ def test_after_an_error_of_the_database_the_thread_has_its_transactions_back(sto
     with pytest.raises(StoreError):
         store.together(wrong, writes=False)
     assert store.save_account(Account("ana", "memory", "work")) in store.load_accounts()
+
+
+@pytest.mark.server
+def test_what_is_asked_after_the_connection_broke_is_told_so(server_store: SQLStore) -> None:  # I-37
+    """Whoever tidies up after the error asks once more."""
+    errors: list[StoreError] = []
+
+    def cut_off() -> None:
+        with server_store._database.reading() as connection:
+            postgresql = connection.dialect.name == "postgresql"
+            session = "pg_backend_pid()" if postgresql else "connection_id()"
+            mine = connection.exec_driver_sql(f"SELECT {session}").scalar()
+            with connection.engine.connect() as other:
+                other.exec_driver_sql(f"SELECT pg_terminate_backend({mine})" if postgresql else f"KILL {mine}")
+        for _ in range(2):
+            with pytest.raises(StoreError) as caught:
+                server_store.load_accounts()
+            errors.append(caught.value)
+        raise errors[0]
+
+    with pytest.raises(StoreError):
+        server_store.together(cut_off)
+    assert len(errors) == 2
+    assert server_store.load_accounts() == []

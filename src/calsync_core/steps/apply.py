@@ -147,7 +147,7 @@ class _Batch:
             self.lease.last(conclude)
         elif left or written:
             lease = self.lease.current()
-            self.context.store.together(lambda: conclude(lease))
+            self.context.together(lambda: conclude(lease))
 
     def _save(self, lease: Lease, outcomes: Sequence[Outcome], run_id: int | None) -> None:
         store, now = self.context.store, self.context.clock.now()

@@ -31,6 +31,7 @@ from calsync_core.protocols import (
     Session,
     Store,
 )
+from calsync_core.steps.silences import Silences
 
 __all__ = ["LEASE_SECONDS", "Context", "HeldLease"]
 
@@ -39,8 +40,6 @@ LEASE_SECONDS = 60.0
 
 _KEEP_SECONDS = LEASE_SECONDS / 3
 _PATIENCE_SECONDS = LEASE_SECONDS + 5
-_MOST_SILENCES = 3
-_PROBE_SILENCE_SECONDS = 60.0
 _FIRST_PAUSE_SECONDS = 0.05
 _LONGEST_PAUSE_SECONDS = 2.0
 
@@ -53,8 +52,7 @@ T = TypeVar("T")
 class HeldLease:
     """A lease in use; ``current`` renews it when it is half over."""
 
-    _store: Store
-    _clock: Clock
+    _context: Context = field(repr=False)
     _lease: Lease
     _under: HeldLease | None = None
     _over: bool = False
@@ -67,9 +65,9 @@ class HeldLease:
         """
         if self._under is not None:
             self._under.current()
-        now = self._clock.now()
+        now = self._context.clock.now()
         if self._lease.expires_at - now < timedelta(seconds=LEASE_SECONDS / 2):
-            self._lease = self._store.renew_lease(self._lease, LEASE_SECONDS, now)
+            self._lease = self._context.store.renew_lease(self._lease, LEASE_SECONDS, now)
         return self._lease
 
     @contextmanager
@@ -110,17 +108,17 @@ class HeldLease:
             self._give_back()
             return answer
 
-        answer = self._store.together(done)
+        answer = self._context.together(done)
         self._over = True
         return answer
 
     def release(self) -> None:
         """Give it back, and the one it was taken under, unless that is done."""
         if not self._over:
-            self._store.together(self._give_back)
+            self._context.store.together(self._give_back)
 
     def _give_back(self) -> None:
-        self._store.release_lease(self._lease)
+        self._context.store.release_lease(self._lease)
         if self._under is not None:
             self._under._give_back()  # noqa: SLF001  (one of its own kind)
 
@@ -148,40 +146,6 @@ class _GuardedMeter(RequestMeter):
     def sent(self) -> int:
         """See ``RequestMeter``."""
         return self._inner.sent
-
-
-class Silences:
-    """Servers that did not answer, over all runs of this process: while one is silent, one account at a time finds out
-    whether it still is, and nobody else waits for it (I-37). Thread-safe.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._counts: dict[tuple[str, str | None], int] = {}
-        self._probe_at: dict[tuple[str, str | None], float] = {}
-
-    def note(self, account: Account, now: float) -> None:
-        """It did not answer in time."""
-        whose = (account.provider, account.base_url)
-        with self._lock:
-            self._counts[whose] = self._counts.get(whose, 0) + 1
-            self._probe_at[whose] = now + _PROBE_SILENCE_SECONDS
-
-    def clear(self, account: Account) -> None:
-        """It answered."""
-        with self._lock:
-            self._counts.pop((account.provider, account.base_url), None)
-
-    def spares(self, account: Account, now: float) -> bool:
-        """Whether the account need not ask now."""
-        whose = (account.provider, account.base_url)
-        with self._lock:
-            if self._counts.get(whose, 0) < _MOST_SILENCES:
-                return False
-            if now >= self._probe_at[whose]:
-                self._probe_at[whose] = now + _PROBE_SILENCE_SECONDS
-                return False
-            return True
 
 
 @define
@@ -333,7 +297,7 @@ class Context:
         taken, answer = self._acquire(names, first, patience=_PATIENCE_SECONDS if wait else 0.0)
         held: HeldLease | None = None
         for lease in taken:
-            held = HeldLease(self.store, self.clock, lease, held)
+            held = HeldLease(self, lease, held)
         assert held is not None  # noqa: S101  (at least one name)
         try:
             yield held, answer
@@ -370,8 +334,17 @@ class Context:
                     self.store.release_lease(lease)
             raise
 
+    def together(self, call: Callable[[], T]) -> T:
+        """Store what ``call`` stores, and what it tells, in one transaction; see ``TransactionStore.together``."""
+        answer = self.store.together(call)
+        if self.notifier is not None:
+            # Once more: whoever looked for notices before this was stored found none.
+            self.told.set()
+        return answer
+
     def tell(self, kind: NoticeKind, owner: str, **detail: object) -> None:
-        """Have the host notified: the notice is durable when this returns, and delivered by ``steps.notices``.
+        """Have the host notified: the notice is durable when this returns, or the transaction it is a part of (see
+        ``together``), and delivered by ``steps.notices``.
 
         Called before the change that it tells of is stored: if this process dies in between, the host is told twice,
         and not never.

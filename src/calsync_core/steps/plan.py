@@ -24,6 +24,7 @@ from calsync_core.models import (
     BlockState,
     CalendarId,
     Event,
+    Intent,
     Lease,
     Mode,
     NoticeKind,
@@ -65,8 +66,11 @@ def plan_owner(context: Context, owner: str) -> Plan:
 
 
 def _planned(context: Context, owner: str, lease: HeldLease) -> Plan:
-    """Make the plan, and store it with what the host is to be told of it."""
-    unplanned, before, situation = context.store.together(partial(_look, context, owner), writes=False)
+    """Make the plan, and store it with what the host is to be told of it; none if the owner is only observed by now."""
+    looked = context.store.together(partial(_look_to_write, context, owner), writes=False)
+    if looked is None:
+        return Plan(owner)
+    unplanned, before, situation = looked
     after = evolve(before, shape=context.shape, horizon_end=situation.horizon.end)
     made = plan(situation)
 
@@ -76,6 +80,11 @@ def _planned(context: Context, owner: str, lease: HeldLease) -> Plan:
 
     lease.last(save)
     return made
+
+
+def _look_to_write(context: Context, owner: str) -> tuple[Unplanned, PlanState, Situation] | None:
+    # Asked under the lease: what the host ordered since anybody asked before is nobody's to plan over.
+    return None if context.store.load_mode(owner) is Mode.OBSERVE else _look(context, owner)
 
 
 def _look(context: Context, owner: str) -> tuple[Unplanned, PlanState, Situation]:
@@ -102,30 +111,47 @@ def preview_owner(context: Context, owner: str) -> Plan:
     return plan(situation)
 
 
-def observe_owner(context: Context, owner: str) -> Plan:
+def observe_owner(context: Context, owner: str) -> Plan | None:
     """All that would be written for an owner who is only observed: what is not as it should be, and what was decided
     before and waits.
 
     Nothing of it is stored. That everything was looked at is, or the owner would be due again at once: once they are
     written for, all is planned afresh.
+
+    Returns:
+        None if they are written for by now: what is due is to be planned, and nothing was looked at.
     """
     with context.lease(f"owner:{owner}") as lease:
-        store = context.store
-        unplanned, before = store.load_unplanned(owner), store.load_plan_state(owner)
+        unplanned, before, mode = context.store.together(partial(_progress_and_mode, context, owner), writes=False)
+        if mode is not Mode.OBSERVE:
+            return None
         due = _all_due(context, owner)
         after = evolve(before, shape=context.shape, horizon_end=context.horizon().end)
         if unplanned.uids or unplanned.keys or after != before:
-            store.save_plan(lease.current(), Plan(owner), upto=unplanned.upto, state=after, at=context.clock.now())
+            now = context.clock.now()
+            lease.last(
+                lambda held: context.store.save_plan(held, Plan(owner), upto=unplanned.upto, state=after, at=now)
+            )
     return due
+
+
+def _progress_and_mode(context: Context, owner: str) -> tuple[Unplanned, PlanState, Mode]:
+    # The mode last: a change of it that comes later is not counted in the state, and has the owner planned again.
+    return *_progress(context, owner), context.store.load_mode(owner)
 
 
 def _all_due(context: Context, owner: str) -> Plan:
     """Everything planned afresh, and with it what was decided before and is still to be written."""
-    made = plan(gather(context, owner, Unplanned(), PlanState()))
-    waiting = (intent.operation for intent in context.store.load_intents(owner) if not intent.in_doubt)
+    situation, intents = context.store.together(partial(_look_at_all, context, owner), writes=False)
+    made = plan(situation)
+    waiting = (intent.operation for intent in intents if not intent.in_doubt)
     due = {operation.ref: operation for operation in waiting if not operation.ordered}
     due |= {operation.ref: operation for operation in made.operations}
     return evolve(made, operations=tuple(sorted(due.values(), key=nearest_first)))
+
+
+def _look_at_all(context: Context, owner: str) -> tuple[Situation, Sequence[Intent]]:
+    return gather(context, owner, Unplanned(), PlanState()), context.store.load_intents(owner)
 
 
 def stage(context: Context, owner: str) -> Scene:

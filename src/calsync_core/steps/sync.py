@@ -36,6 +36,9 @@ __all__ = ["apply_all", "converge", "read_all", "record", "sync"]
 
 log = Logger("calsync_core")
 
+_MOST_TOLD = 100
+"""Owners told of a run in one transaction."""
+
 _MOST_ROUNDS = 4
 """A conflict found while writing is planned and written again at once, but not for ever: the rest stays due."""
 
@@ -167,8 +170,10 @@ def converge(context: Context, run: Run, owners: Iterable[str], *, at_most: int 
             if context.store.load_mode(owner) is Mode.OBSERVE:
                 # What the host ordered is all that the store gives out.
                 apply_all(context, run, context.store.load_open_targets(owner, context.clock.now()), at_most=width)
-                run.observe(owner, observe_owner(context, owner))
-                return
+                seen = observe_owner(context, owner)
+                if seen is not None:
+                    run.observe(owner, seen)
+                    return
             for _round in range(_MOST_ROUNDS):
                 if run.stopped:
                     return
@@ -234,7 +239,9 @@ def _both(context: Context, calendar_id: CalendarId) -> tuple[Calendar, Account]
 
 
 def record(context: Context, run: Run, draft: SyncReport, owners: Collection[str]) -> SyncReport:
-    """Record the run, which is over now, and tell the host."""
+    """Record the run, which is over now, and tell the host: some owners at a time, since nobody else can write to
+    SQLite during a transaction.
+    """
     horizon = context.horizon()
     counts: dict[str, Any] = {name: run.counts[name] for name in _COUNTS}
     finished = evolve(
@@ -252,16 +259,26 @@ def record(context: Context, run: Run, draft: SyncReport, owners: Collection[str
         **counts,
     )
 
-    def save() -> SyncReport:
-        held = sum(len(context.store.load_held(owner)) for owner in owners)
-        saved = context.store.save_run(evolve(finished, held=held))
-        # One that was told to stop is neither finished nor failed: the next one goes on.
-        for owner in owners if not run.stopped else ():
+    # One that was told to stop is neither finished nor failed: the next one goes on.
+    whom = [] if run.stopped else sorted(owners)
+
+    def tell(saved: SyncReport, first: int) -> None:
+        for owner in whom[first : first + _MOST_TOLD]:
             kind = NoticeKind.SYNC_FAILED if run.failed_for(owner) else NoticeKind.SYNC_FINISHED
             context.tell(kind, owner, run=saved.id, writes=saved.writes, errors=len(saved.errors))
+
+    def save() -> SyncReport:
+        # One look, however many owners.
+        found = context.store.load_held(next(iter(owners)) if len(owners) == 1 else None)
+        held = sum(block.owner in owners for block in found)
+        saved = context.store.save_run(evolve(finished, held=held))
+        tell(saved, 0)
         return saved
 
-    return context.store.together(save)
+    saved = context.together(save)
+    for first in range(_MOST_TOLD, len(whom), _MOST_TOLD):
+        context.together(partial(tell, saved, first))
+    return saved
 
 
 def _observation(run: Run) -> Observation | None:

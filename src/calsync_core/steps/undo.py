@@ -7,12 +7,14 @@ from collections.abc import Mapping, Sequence
 
 from attrs import frozen
 
+from calsync_core.core.draft import Situation
 from calsync_core.core.undoing import Undoing
 from calsync_core.core.undoing import undo as plan_undo
 from calsync_core.errors import LeaseBusy
 from calsync_core.models import (
     Block,
     Calendar,
+    Intent,
     LeftBlock,
     Mode,
     PlanState,
@@ -106,10 +108,13 @@ def _calendars(context: Context, whose: _Whose) -> list[Calendar]:
 def _look(context: Context, owner: str, whose: _Whose) -> Undoing:
     """What is left to take back, as far as the store knows."""
     as_planned = PlanState(context.shape, context.horizon().end)
-    situation = gather(context, owner, Unplanned(uids=whose.uids[owner]), as_planned)
-    ordered = frozenset(
-        intent.operation.ref for intent in context.store.load_intents(owner) if intent.operation.ordered
-    )
+
+    def look() -> tuple[Situation, Sequence[Intent]]:
+        situation = gather(context, owner, Unplanned(uids=whose.uids[owner]), as_planned)
+        return situation, context.store.load_intents(owner)
+
+    situation, intents = context.store.together(look, writes=False)
+    ordered = frozenset(intent.operation.ref for intent in intents if intent.operation.ordered)
     return plan_undo(situation, whose.by_owner[owner], ordered)
 
 

@@ -199,7 +199,7 @@ class Database:
     def _translated(self) -> Iterator[None]:
         try:
             yield
-        except (exc.StatementError, exc.TimeoutError) as error:
+        except (exc.StatementError, exc.TimeoutError, exc.PendingRollbackError) as error:
             raise in_our_words(error) from None
 
 
