@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -246,6 +247,19 @@ def test_what_no_page_shows_no_page_finds(live: PushWorld, client: Client) -> No
             assert client.get(f"/admin/calsync/{page}/", {f"value__{lookup}": "a"}).status_code == 400
     assert "12 held deletions" in shown(client, "helddeletion")
     assert client.get("/admin/calsync/watch/", {"state__exact": "active"}).status_code == 200
+
+
+def test_the_admin_looks_where_the_store_is(client: Client, tmp_path: Path) -> None:
+    # Which views are never atomic is settled when they are imported, so this one must not be wrapped.
+    place = {**in_file(tmp_path / "other.db"), "ATOMIC_REQUESTS": False}
+    with database_at("other", place) as alias:
+        world = PushWorld(("elsewhere",), store=DjangoStore(alias))
+        with project_of(world.engine, database=alias):
+            page = shown(client, "calendar")
+            assert act(client, "calendar", "sync_now", world.id("elsewhere")) == "1 calendars synced"
+        assert re.findall(r'class="field-name"><a[^>]*>(.*?)</a>', page) == ["elsewhere"]
+        assert isinstance(world.store, DjangoStore)
+        world.store.close()
 
 
 def test_who_may_only_look_can_only_look(live: PushWorld) -> None:
