@@ -11,7 +11,17 @@ import pytest
 from attrs import evolve
 
 from calsync_core.errors import UnknownRun
-from calsync_core.models import BlockState, Mark, MirrorRule, Mode, Reason, SyncPolicy, SyncReport, UndoReport
+from calsync_core.models import (
+    AccountStatus,
+    BlockState,
+    Mark,
+    MirrorRule,
+    Mode,
+    Reason,
+    SyncPolicy,
+    SyncReport,
+    UndoReport,
+)
 from calsync_core.protocols import Store
 from calsync_core.providers.memory import MemoryService
 from calsync_core.stores import MemoryStore
@@ -266,6 +276,19 @@ def test_only_the_owners_of_the_run_are_observed(world: World) -> None:
     run = bo.engine.sync_calendar(bo.id("desk"))
     assert world.engine.undo(run.key).observed == ("bo",)
     assert (world.engine.mode("ana"), world.engine.mode("bo")) == (Mode.WRITE, Mode.OBSERVE)
+
+
+def test_where_nothing_may_be_written_nothing_is_taken_back(world: World) -> None:  # I-37, I-46
+    """Two accounts' calendars went out of reach: the rest is undone all the same."""
+    wrong = change_everything(world)
+    ours = world.store.load_accounts("ana")
+    world.store.save_account(evolve(ours[0], status=AccountStatus.IDENTITY_CHANGED))
+    world.store.save_account(evolve(ours[1], provider="gone"))
+    report = world.engine.undo(wrong.key)
+    assert {left.why for left in report.left} == {"out of reach"}
+    assert {left.calendar for left in report.left} == {world.id("work"), world.id("home")}
+    assert report.deleted + report.reverted + report.remade == wrong.writes - len(report.left)
+    assert world.store.load_intents("ana") == []
 
 
 def test_a_run_that_died_can_be_undone(world: World) -> None:

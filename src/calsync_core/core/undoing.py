@@ -80,6 +80,9 @@ class _Making:
         if block is None or (first.before is None and first.kind is not OperationKind.CREATE):
             self._leave(last, "unknown")
             return
+        if block.target_id in self.draft.situation.barred:
+            self._leave(last, "out of reach")
+            return
         standing = self._standing(block, known)
         if not self.under_way.isdisjoint({block.ref, standing.ref}):
             self.open_here.add(last.ref)

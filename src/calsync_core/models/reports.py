@@ -218,7 +218,9 @@ class LeftBlock:
         block: ``Block.ref``.
         why: ``changed``: it is no longer as the run left it; ``taken``: somebody added people, a recurrence or a
             conference; ``replaced``: another block stands for it; ``in doubt``: whether a write or a deletion happened
-            is not known yet, try again; ``unknown``: what stood there before, or its record, is not known any more.
+            is not known yet, try again; ``out of reach``: the calendar's login turned out to be somebody else's, or
+            this engine does not have its provider; ``unknown``: what stood there before, or its record, is not known
+            any more.
     """
 
     block: str

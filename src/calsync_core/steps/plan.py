@@ -47,13 +47,20 @@ __all__ = ["Unfolded", "gather", "observe_owner", "plan_owner", "preview_owner",
 _LOOKS_AGAIN = 2
 
 
-def plan_owner(context: Context, owner: str) -> Plan:
+def plan_owner(context: Context, owner: str) -> Plan | None:
     """Plan what is unplanned for an owner and store the decisions as intents.
 
     The journal lines it covers, the horizon's new days, and everything if rules, policy, planner or time-zone database
     changed. Held deletions are looked at again every time (I-08).
+
+    Returns:
+        None if the owner is only observed: nothing was decided.
     """
-    if not _is_due(context, owner):
+    unplanned, state, mode = context.store.together(partial(_progress_and_mode, context, owner), writes=False)
+    if mode is Mode.OBSERVE:
+        return None
+    planned = (state.shape, state.horizon_end) == (context.shape, context.horizon().end)
+    if planned and not (unplanned.uids or unplanned.keys):
         return Plan(owner)
     with context.lease(f"owner:{owner}") as lease:
         for _ in range(_LOOKS_AGAIN):
@@ -65,11 +72,11 @@ def plan_owner(context: Context, owner: str) -> Plan:
         return _planned(context, owner, lease)
 
 
-def _planned(context: Context, owner: str, lease: HeldLease) -> Plan:
+def _planned(context: Context, owner: str, lease: HeldLease) -> Plan | None:
     """Make the plan, and store it with what the host is to be told of it; none if the owner is only observed by now."""
     looked = context.store.together(partial(_look_to_write, context, owner), writes=False)
     if looked is None:
-        return Plan(owner)
+        return None
     unplanned, before, situation = looked
     after = evolve(before, shape=context.shape, horizon_end=situation.horizon.end)
     made = plan(situation)
@@ -97,10 +104,9 @@ def _progress(context: Context, owner: str) -> tuple[Unplanned, PlanState]:
     return context.store.load_unplanned(owner), context.store.load_plan_state(owner)
 
 
-def _is_due(context: Context, owner: str) -> bool:
-    unplanned, state = context.store.together(partial(_progress, context, owner), writes=False)
-    planned = (state.shape, state.horizon_end) == (context.shape, context.horizon().end)
-    return bool(unplanned.uids or unplanned.keys) or not planned
+def _progress_and_mode(context: Context, owner: str) -> tuple[Unplanned, PlanState, Mode]:
+    # The mode last: a change of it that comes later is not counted in the state, and has the owner planned again.
+    return *_progress(context, owner), context.store.load_mode(owner)
 
 
 def preview_owner(context: Context, owner: str) -> Plan:
@@ -133,11 +139,6 @@ def observe_owner(context: Context, owner: str) -> Plan | None:
                 lambda held: context.store.save_plan(held, Plan(owner), upto=unplanned.upto, state=after, at=now)
             )
     return due
-
-
-def _progress_and_mode(context: Context, owner: str) -> tuple[Unplanned, PlanState, Mode]:
-    # The mode last: a change of it that comes later is not counted in the state, and has the owner planned again.
-    return *_progress(context, owner), context.store.load_mode(owner)
 
 
 def _all_due(context: Context, owner: str) -> Plan:

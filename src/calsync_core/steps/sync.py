@@ -18,7 +18,6 @@ from calsync_core.models import (
     AccountStatus,
     Calendar,
     CalendarId,
-    Mode,
     NoticeKind,
     Observation,
     SyncReport,
@@ -167,21 +166,21 @@ def converge(context: Context, run: Run, owners: Iterable[str], *, at_most: int 
     def settle(owner: str) -> None:
         with run.surviving(None):
             pay_debts_of_disabled(context, run, owner)
-            if context.store.load_mode(owner) is Mode.OBSERVE:
-                # What the host ordered is all that the store gives out.
-                apply_all(context, run, context.store.load_open_targets(owner, context.clock.now()), at_most=width)
-                seen = observe_owner(context, owner)
-                if seen is not None:
-                    run.observe(owner, seen)
-                    return
             for _round in range(_MOST_ROUNDS):
                 if run.stopped:
                     return
-                plan_owner(context, owner)
+                decided = plan_owner(context, owner)
+                # Of an owner who is only observed, the store gives out what the host ordered.
                 targets = context.store.load_open_targets(owner, context.clock.now())
+                apply_all(context, run, targets, at_most=width)
+                if decided is None:
+                    seen = observe_owner(context, owner)
+                    if seen is None:
+                        continue
+                    run.observe(owner, seen)
+                    return
                 if not targets:
                     return
-                apply_all(context, run, targets, at_most=width)
                 left = context.store.load_unplanned(owner)
                 if not (left.uids or left.keys):
                     return

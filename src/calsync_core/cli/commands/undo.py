@@ -20,6 +20,7 @@ _WHY = {
     "taken": "somebody made it theirs",
     "replaced": "another block stands for it",
     "in doubt": "a write is under way: try again",
+    "out of reach": "its account can't be written to",
     "unknown": "nobody remembers it any more",
 }
 
