@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -66,6 +67,13 @@ def test_a_value_loads_no_engine() -> None:
 def test_what_is_there_for_requests_and_log_lines_is_loaded_with_the_first(statement: str) -> None:
     """What sends requests comes with the providers, structlog with the first line."""
     assert packages(loaded(statement)) <= {"calsync_core", "attr", "attrs"}
+
+
+def test_a_database_that_is_up_to_date_is_opened_without_what_upgrades_it(tmp_path: Path) -> None:
+    pytest.importorskip("sqlalchemy")
+    opened = f"from calsync_core.stores.sql import SQLStore; SQLStore('sqlite:///{tmp_path}/a.db').load_accounts()"
+    assert "alembic" in packages(loaded(opened))
+    assert "alembic" not in packages(loaded(opened))
 
 
 def test_the_first_line_is_logged_as_the_host_says() -> None:

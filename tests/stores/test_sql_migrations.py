@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from attrs import evolve
 
 from calsync_core.errors import ConfigurationError
@@ -33,7 +34,8 @@ from calsync_core.models import (
     SyncType,
 )
 from calsync_core.stores.sql import SQLStore
-from calsync_core.stores.sql.schema import VERSION_TABLE, migration_config
+from calsync_core.stores.sql.migrating import migration_config
+from calsync_core.stores.sql.schema import REVISION, VERSION_TABLE
 from calsync_core.stores.sql.tables import metadata
 from calsync_core.testing.store_kit import (
     NOW,
@@ -174,6 +176,10 @@ def test_an_older_database_is_brought_up_to_date_with_all_that_is_in_it(fresh: s
     assert [store.load_writes(run) for run in runs] == [kept.load_writes(run) for run in runs]
     store.close()
     before.close()
+
+
+def test_the_revision_that_is_expected_is_the_newest_there_is() -> None:
+    assert ScriptDirectory.from_config(migration_config()).get_heads() == [REVISION] == [REVISIONS[-1]]
 
 
 def test_a_new_database_has_the_tables_that_the_code_uses(fresh: str) -> None:

@@ -18,7 +18,7 @@ def version_lines() -> str:
 
 def _newest_revision() -> str | None:
     try:
-        from calsync_core.stores.sql.schema import head_revision  # noqa: PLC0415  (needs its extra)
+        from calsync_core.stores.sql.schema import REVISION  # noqa: PLC0415  (needs its extra)
     except ModuleNotFoundError:
         return None
-    return head_revision()
+    return REVISION

@@ -10,7 +10,7 @@ from django.db.migrations.state import ProjectState
 
 from calsync_core.contrib.django.database import borrowed
 from calsync_core.errors import CalsyncError
-from calsync_core.stores.sql.schema import downgrade_to, upgrade_to
+from calsync_core.stores.sql.migrating import downgrade_to, upgrade_to
 
 __all__ = ["UpgradeTables"]
 

@@ -1,4 +1,4 @@
-"""Runs the migrations on the connection that ``calsync_core.stores.sql.schema`` gives, inside its transaction."""
+"""Runs the migrations on the connection that ``calsync_core.stores.sql.migrating`` gives, inside its transaction."""
 
 from __future__ import annotations
 
