@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 from threading import Barrier
 from typing import Any
 
@@ -71,6 +72,10 @@ if not SEARCHING:
 WORKERS = 4
 
 
+def a_lease(name: str, store: DjangoStore, worker: int) -> Lease:
+    return store.acquire_lease(name, f"w{worker}", 60, NOW)
+
+
 def at_once(stores: Sequence[DjangoStore], call: Callable[[DjangoStore, int], Any]) -> list[Any]:
     """What the call returned for each worker, or the error of ours that it raised; they begin together."""
     start = Barrier(len(stores))
@@ -96,9 +101,7 @@ def test_workers_who_want_the_same_get_it_once(emptied: Callable[[str], DjangoSt
     workers = [DjangoStore(database.alias) for _ in range(WORKERS)]
     came = [a_notification(bench.source, f"m{number}") for number in range(5)]
     for turn in range(4 if not SEARCHING else 40):
-        leases = at_once(
-            workers, lambda store, worker, turn=turn: store.acquire_lease(f"x{turn}", f"w{worker}", 60, NOW)
-        )
+        leases = at_once(workers, partial(a_lease, f"x{turn}"))
         assert sorted(type(each).__name__ for each in leases) == ["Lease", *["type"] * (WORKERS - 1)]
         assert set(leases) - {each for each in leases if isinstance(each, Lease)} == {LeaseBusy}
     assert sum(at_once(workers, lambda store, _: store.save_notifications(came))) == len(came)
