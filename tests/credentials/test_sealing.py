@@ -6,7 +6,7 @@ import base64
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from calsync_core.core.identity import Keyring
@@ -21,12 +21,11 @@ def sealer(*secrets: str, purpose: str = "connect", clock: VirtualClock | None =
     return Sealer(Keyring.of(secrets or (OLD,)).keys(purpose), clock or VirtualClock())
 
 
-TEXTS = st.text(st.characters(), max_size=30)
-"""Lone surrogates too, which UTF-8 proper can't say."""
-RECORDS = st.dictionaries(TEXTS, st.none() | st.booleans() | st.integers() | TEXTS)
+RECORDS = st.dictionaries(st.text(max_size=9), st.none() | st.booleans() | st.integers() | st.text(max_size=30))
 
 
 @given(RECORDS)
+@example({"half a pair, which UTF-8 proper can't say": "\udc80"})
 def test_what_was_sealed_comes_back(record: dict[str, object]) -> None:
     ours = sealer()
     sealed = ours.seal(record)
