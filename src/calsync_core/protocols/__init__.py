@@ -27,17 +27,8 @@ from calsync_core.protocols.provider import (
     nothing_known,
 )
 from calsync_core.protocols.services import Clock, Notifier, RequestMeter, TokenSource
-from calsync_core.protocols.store import (
-    BlockStore,
-    CredentialStore,
-    DirectoryStore,
-    EventStore,
-    LeaseStore,
-    PlanStore,
-    RunStore,
-    Store,
-    TransactionStore,
-)
+from calsync_core.protocols.store import BlockStore, DirectoryStore, EventStore, PlanStore, Store
+from calsync_core.protocols.work import CredentialStore, LeaseStore, RunStore, TransactionStore
 
 __all__ = [
     "Authorization",
