@@ -66,7 +66,7 @@ def undo(context: Context, run_id: int) -> UndoReport:
         already=sum(len(undoing.already) for undoing in before.values()),
         left=(*whose.unknown, *(left for end in ends for left in end.left)),
         waiting=sum(len(end.under_way) + len(end.plan.operations) for end in ends),
-        observed=tuple(concerned),
+        observed=tuple(owner for owner in concerned if context.store.load_mode(owner) is Mode.OBSERVE),
         errors=tuple(run.failures),
         api_calls=run.meter.sent,
     )
@@ -123,8 +123,11 @@ def _take_back(context: Context, run: Run, owner: str, whose: _Whose) -> None:
     for _round in range(_MOST_ROUNDS):
         with context.lease(f"owner:{owner}") as lease:
             # Only what is under the lease is decided: a plan of the rules' own may have been made since.
-            made = _look(context, owner, whose).plan
-            state, now = context.store.load_plan_state(owner), context.clock.now()
+            state = context.store.load_plan_state(owner)
+            if context.store.load_mode(owner) is not Mode.OBSERVE:
+                # The host's later word: nobody would plan again over what was written now.
+                return
+            made, now = _look(context, owner, whose).plan, context.clock.now()
             try:
                 context.store.save_plan(lease.current(), made, upto=0, state=state, at=now)
             except LeaseBusy:
