@@ -38,8 +38,9 @@ def undo(context: Context, run_id: int) -> UndoReport:
     """Take back what a run wrote, on the blocks that are still as it left them.
 
     The calendars are read first. Whoever has something to be taken back is only observed from then on, and before it is
-    decided: nobody may write the same again meanwhile. A call that ended half-way left a part done and a part in open
-    intents, which the next sync or call finishes.
+    decided: nobody may write the same again meanwhile. Nothing more is decided for whoever the host has written for
+    again since. A call that ended half-way left a part done and a part in open intents, which the next sync or call
+    finishes.
 
     Raises:
         UnknownRun: no such run.
