@@ -96,9 +96,11 @@ def test_workers_who_want_the_same_get_it_once(emptied: Callable[[str], DjangoSt
     workers = [DjangoStore(database.alias) for _ in range(WORKERS)]
     came = [a_notification(bench.source, f"m{number}") for number in range(5)]
     for turn in range(4 if not SEARCHING else 40):
-        leases = at_once(
-            workers, lambda store, worker, turn=turn: store.acquire_lease(f"x{turn}", f"w{worker}", 60, NOW)
-        )
+
+        def take(store: DjangoStore, worker: int, name: str = f"x{turn}") -> Lease:
+            return store.acquire_lease(name, f"w{worker}", 60, NOW)
+
+        leases = at_once(workers, take)
         assert sorted(type(each).__name__ for each in leases) == ["Lease", *["type"] * (WORKERS - 1)]
         assert set(leases) - {each for each in leases if isinstance(each, Lease)} == {LeaseBusy}
     assert sum(at_once(workers, lambda store, _: store.save_notifications(came))) == len(came)
