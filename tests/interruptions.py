@@ -10,7 +10,7 @@ from attrs import frozen
 from calsync_core.testing.clock import VirtualClock
 from calsync_core.testing.deaths import Died, Toll
 
-__all__ = ["Interruption", "Skewed", "Stall"]
+__all__ = ["DiesAt", "Interruption", "Skewed", "Stall"]
 
 
 class Skewed:

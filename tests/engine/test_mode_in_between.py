@@ -14,9 +14,10 @@ from world import World, at
 
 
 class Looked(MemoryStore):
-    """Lets something happen after somebody was told the mode, and before it is used."""
+    """Lets something happen after somebody was told the mode, or has set it, and before they go on."""
 
     happens: Callable[[], object] | None = None
+    follows: Callable[[], object] | None = None
 
     def load_mode(self, owner: str) -> Mode:
         mode = super().load_mode(owner)
@@ -24,6 +25,12 @@ class Looked(MemoryStore):
         if happens is not None:
             happens()
         return mode
+
+    def save_mode(self, owner: str, mode: Mode) -> None:
+        super().save_mode(owner, mode)
+        follows, self.follows = self.follows, None
+        if follows is not None:
+            follows()
 
 
 @pytest.fixture
@@ -70,3 +77,19 @@ def test_an_undo_decided_meanwhile_is_carried_out(world: World, store: Looked) -
     world.sync()
     world.sync()
     assert world.blocks("home") == []
+
+
+def test_an_undo_leaves_who_is_written_for_again_meanwhile(world: World, store: Looked) -> None:  # I-01
+    """The host's later word counts, and what the rules want stands."""
+    run = world.sync().key
+    twin = world.worker()
+
+    def write_again() -> None:
+        twin.set_mode("ana", "write")
+        twin.sync_all_calendars()
+
+    store.follows = write_again
+    report = world.engine.undo(run)
+    assert (report.deleted, report.waiting, report.observed) == (0, 1, ())
+    assert world.starts("home") == [at(2)]
+    world.check()

@@ -22,7 +22,8 @@ class WitnessedStore:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._claimed: dict[int, Operation] = {}
-        self._written: list[Operation] = []
+        # By intent: what is stored in one transaction with more may be undone and stored again.
+        self._written: dict[int, Operation] = {}
         self._parked: list[Parked] = []
         self._lock = threading.Lock()
 
@@ -48,7 +49,7 @@ class WitnessedStore:
         self._store.record_outcomes(lease, target_id, outcomes, at, **rest)
         done = [outcome.intent_id for outcome in outcomes if outcome.status is OutcomeStatus.DONE]
         with self._lock:
-            self._written += [self._claimed[number] for number in done if number in self._claimed]
+            self._written.update((number, self._claimed[number]) for number in done if number in self._claimed)
 
     def save_plan(self, lease: Lease, plan: Plan, **rest: Any) -> None:
         """As the store does, remembering what the plan could not place."""
@@ -65,5 +66,5 @@ class WitnessedStore:
     def take_written(self) -> list[Operation]:
         """The writes confirmed since the last call, in the order they were."""
         with self._lock:
-            written, self._written = self._written, []
-        return written
+            written, self._written = self._written, {}
+        return list(written.values())

@@ -137,7 +137,8 @@ class SyncReport:
     def summary(self) -> str:
         """For a person, in a line."""
         seconds = (self.finished_at - self.started_at).total_seconds() if self.finished_at else 0.0
-        changed = f"{self.writes} blocks written" if self.writes else "Nothing to write"
+        nothing = "Nothing to write" if self.observed is None else "Nothing written"
+        changed = f"{self.writes} blocks written" if self.writes else nothing
         return f"{changed} · {self.calendars_processed} calendars · {self.api_calls} requests · {seconds:.1f} s"
 
     def as_dict(self) -> dict[str, Any]:

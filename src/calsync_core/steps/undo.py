@@ -38,8 +38,9 @@ def undo(context: Context, run_id: int) -> UndoReport:
     """Take back what a run wrote, on the blocks that are still as it left them.
 
     The calendars are read first. Whoever has something to be taken back is only observed from then on, and before it is
-    decided: nobody may write the same again meanwhile. A call that ended half-way left a part done and a part in open
-    intents, which the next sync or call finishes.
+    decided: nobody may write the same again meanwhile. Nothing more is decided for whoever the host has written for
+    again since. A call that ended half-way left a part done and a part in open intents, which the next sync or call
+    finishes.
 
     Raises:
         UnknownRun: no such run.
@@ -66,7 +67,7 @@ def undo(context: Context, run_id: int) -> UndoReport:
         already=sum(len(undoing.already) for undoing in before.values()),
         left=(*whose.unknown, *(left for end in ends for left in end.left)),
         waiting=sum(len(end.under_way) + len(end.plan.operations) for end in ends),
-        observed=tuple(concerned),
+        observed=tuple(owner for owner in concerned if context.store.load_mode(owner) is Mode.OBSERVE),
         errors=tuple(run.failures),
         api_calls=run.meter.sent,
     )
@@ -123,8 +124,11 @@ def _take_back(context: Context, run: Run, owner: str, whose: _Whose) -> None:
     for _round in range(_MOST_ROUNDS):
         with context.lease(f"owner:{owner}") as lease:
             # Only what is under the lease is decided: a plan of the rules' own may have been made since.
-            made = _look(context, owner, whose).plan
-            state, now = context.store.load_plan_state(owner), context.clock.now()
+            state = context.store.load_plan_state(owner)
+            if context.store.load_mode(owner) is not Mode.OBSERVE:
+                # The host's later word: nobody would plan again over what was written now.
+                return
+            made, now = _look(context, owner, whose).plan, context.clock.now()
             try:
                 context.store.save_plan(lease.current(), made, upto=0, state=state, at=now)
             except LeaseBusy:
