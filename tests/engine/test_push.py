@@ -624,7 +624,14 @@ def test_stopping_sends_no_further_request_and_loses_nothing(world: PushWorld) -
     assert world.engine.process_notifications().calendars == 0
     assert world.starts("home") == []
     assert not world.told(NoticeKind.SYNC_FAILED)
+    for report in (world.engine.sync_all_calendars(), world.engine.sync_calendars_needing_polling(trust_push=False)):
+        assert (report.stopped, report.ok, report.errors) == (True, False, ())
+        assert report.summary.startswith("Stopped before it was done · Nothing to write")
+    assert world.engine.runs(limit=1)[0].stopped
+    assert (world.engine.audit().stopped, world.engine.audit().ok) == (True, False)
+    assert world.engine.metrics().failed_runs == 0
     world.restart()
+    assert world.engine.sync_calendars_needing_polling(due_only=True).ok
     world.clock.advance(timedelta(seconds=5))
     world.settle(10)
     assert world.starts("home") == [at(1)]
