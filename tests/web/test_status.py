@@ -124,7 +124,7 @@ def test_only_true_admits(check: str) -> None:
     with capture_logs() as logged:
         assert receiver.answer(Received("GET", "/status")) == nowhere
     events = [entry["event"] for entry in logged]
-    assert events == (["push_refused"] if check == "false" else ["status_check_failed", "push_refused"])
+    assert events == (["status_refused"] if check == "false" else ["status_check_failed", "status_refused"])
     assert logged[0].get("kind", "InvalidValue") == ("RuntimeError" if check == "raising" else "InvalidValue")
 
 

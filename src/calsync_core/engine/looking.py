@@ -135,7 +135,10 @@ class Looking(Part):
 
     def vitals(self) -> Vitals:
         """Whether the installation is alive, in numbers without names; cheap enough for a probe."""
-        return self._store.load_vitals()
+        found = self._store.load_vitals()
+        since = found.backlog_since
+        # What waits on purpose, for echoes to come in or for another attempt, is not late.
+        return found if since is None or since <= self._context.clock.now() else evolve(found, backlog_since=None)
 
     def cleanup(self, days: float = 30, *, dry_run: bool = False) -> int:
         """Forget runs, tombstones and notifications older than this; returns how many rows went, or with ``dry_run``
