@@ -6,6 +6,11 @@ from enum import Enum
 from importlib.metadata import version as installed_version
 from typing import Any
 
+from sphinx.util.logging import getLogger
+
+from calsync_core.engine import SyncEngine
+from calsync_core.testing import GoogleSimulator, GraphSimulator
+
 project = "calsync-core"
 author = "calsync-core maintainers"
 release = version = installed_version("calsync-core")
@@ -44,6 +49,20 @@ def _keep_enum_members(
     return False if isinstance(member, Enum) else None
 
 
+CALLED_BY_HOSTS = (SyncEngine, GoogleSimulator, GraphSimulator)
+
+
+def _miss_nothing(_app: object, environment: Any) -> None:
+    """Warn of what hosts may call and the reference leaves out, as it does with what is inherited unless told."""
+    shown = {tuple(name.split(".")[-2:]) for name in environment.get_domain("py").objects}
+    for host_class in CALLED_BY_HOSTS:
+        lineage = [each.__name__ for each in host_class.__mro__]
+        for name in dir(host_class):
+            if not name.startswith("_") and not shown.intersection((each, name) for each in lineage):
+                getLogger(__name__).warning("%s.%s is not in the reference", host_class.__name__, name)
+
+
 def setup(app: Any) -> None:
     """Called by Sphinx."""
     app.connect("autodoc-skip-member", _keep_enum_members)
+    app.connect("env-check-consistency", _miss_nothing)

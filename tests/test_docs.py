@@ -19,7 +19,7 @@ from examples.two_servers import two_servers
 from prometheus_client.parser import text_string_to_metric_families
 
 import django_bench  # noqa: F401  (Django's page is of a project that is configured)
-from calsync_core import InvalidValue, SyncPolicy
+from calsync_core import InvalidValue, NoticeKind, SyncPolicy
 from calsync_core.cli.application import calsync
 from calsync_core.cli.config import load_config
 from calsync_core.credentials import new_key
@@ -103,6 +103,13 @@ def test_the_table_of_the_policy_is_the_policy() -> None:
         for low in re.findall(r"^([\d.]+) …", allowed):
             with pytest.raises(InvalidValue):
                 SyncPolicy(**{name: json.loads(low) - 1})
+
+
+def test_the_table_of_notices_has_every_kind() -> None:
+    page = (ROOT / "docs" / "write-a-notifier.md").read_text("utf-8")
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in page.splitlines() if line.startswith("| `")]
+    assert [kind.strip("`") for kind, *_ in rows] == [str(kind) for kind in NoticeKind]
+    assert all(when and needs for _, when, needs, _ in rows)
 
 
 def test_the_manifests_hang_together() -> None:

@@ -473,6 +473,22 @@ def test_busy_merges_the_owners_own_events(world: World) -> None:
     ]
 
 
+def test_runs_of_a_calendar_or_an_owner(world: World) -> None:
+    first = world.sync()
+    other = World(["bo's"], owner="bo", service=world.service, clock=world.clock, store=world.store)
+    both = other.engine.sync_all_calendars()
+    alone = other.engine.sync_all_calendars(owner="bo")
+    assert world.engine.runs() == [alone, both, first]
+    assert world.engine.runs(owner="ana") == [both, first]
+    assert world.engine.runs(owner="bo") == [alone, both]
+    assert world.engine.runs(owner="bo", limit=1) == [alone]
+    work, theirs = world.calendars["work"].key, other.calendars["bo's"].key
+    assert world.engine.runs(work) == world.engine.runs(work, owner="ana") == [both, first]
+    assert world.engine.runs(theirs, owner="ana") == world.engine.runs(owner="nobody") == []
+    with pytest.raises(InvalidValue, match=r"^calendar_id: .* str"):
+        world.engine.runs(str(work))  # type: ignore[arg-type]  # as a host's URL has it
+
+
 def test_runs_health_and_metrics(world: World) -> None:
     world.book("work", "m1", at(1))
     first = world.sync()

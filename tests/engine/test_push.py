@@ -617,6 +617,21 @@ def test_health_names_each_calendars_way_and_worst_staleness(world: PushWorld) -
     assert world.engine.vitals().backlog == 1
 
 
+def test_what_waits_on_purpose_is_not_late(world: PushWorld) -> None:
+    world.book("work", "m1", at(1))
+    world.settle(10)
+    world.book("work", "m2", at(2))
+    world.deliver()
+    world.engine.process_notifications()
+    world.deliver()
+    vitals = world.engine.vitals()
+    assert (vitals.backlog > 0, vitals.backlog_since) == (True, None)
+    world.clock.advance(timedelta(seconds=30))
+    since = world.engine.vitals().backlog_since
+    assert since is not None
+    assert since < world.clock.now()
+
+
 def test_stopping_sends_no_further_request_and_loses_nothing(world: PushWorld) -> None:
     world.book("work", "m1", at(1))
     world.deliver()
@@ -624,7 +639,14 @@ def test_stopping_sends_no_further_request_and_loses_nothing(world: PushWorld) -
     assert world.engine.process_notifications().calendars == 0
     assert world.starts("home") == []
     assert not world.told(NoticeKind.SYNC_FAILED)
+    for report in (world.engine.sync_all_calendars(), world.engine.sync_calendars_needing_polling(trust_push=False)):
+        assert (report.stopped, report.ok, report.errors) == (True, False, ())
+        assert report.summary.startswith("Stopped before it was done · Nothing to write")
+    assert world.engine.runs(limit=1)[0].stopped
+    assert (world.engine.audit().stopped, world.engine.audit().ok) == (True, False)
+    assert world.engine.metrics().failed_runs == 0
     world.restart()
+    assert world.engine.sync_calendars_needing_polling(due_only=True).ok
     world.clock.advance(timedelta(seconds=5))
     world.settle(10)
     assert world.starts("home") == [at(1)]

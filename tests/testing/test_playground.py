@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import httpx
+import pytest
 
 from calsync_core import Account, BearerToken, StaticTokens, SyncEngine
 from calsync_core.stores import MemoryStore
@@ -38,12 +39,51 @@ def test_an_application_finds_the_services_by_the_page_s_address() -> None:
         assert clients["google"] == playground.google.oauth_client
 
 
-def test_commands_run_beside_it_until_one_ends() -> None:
-    words = [word for command in (WAITS, CHILD) for word in ("--", sys.executable, "-c", command)]
+def run(*words: str) -> subprocess.CompletedProcess[str]:
     asked = [sys.executable, "-m", "calsync_core.testing.playground", *words]
-    done = subprocess.run(asked, stdout=subprocess.PIPE, timeout=60, check=False)
+    return subprocess.run(asked, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_commands_run_beside_it_until_one_ends() -> None:
+    at = ("--connect", "http://127.0.0.1:9000/planner/connect/")
+    done = run(*at, *(word for command in (WAITS, CHILD) for word in ("--", sys.executable, "-c", command)))
     assert done.returncode == 3
-    assert done.stdout.startswith(b"Ana's calendars: http://127.0.0.1:")
+    page, connect = done.stdout.splitlines()
+    assert page.startswith("Ana's calendars: http://127.0.0.1:")
+    assert connect.startswith("Your connect pages: http://127.0.0.1:9000/planner/connect/ ")
+
+
+def test_what_can_t_be_run_is_said_in_a_line_and_what_began_is_ended() -> None:
+    done = run("--", sys.executable, "-c", WAITS, "--", "no-such-command")
+    assert (done.returncode, done.stderr) == (127, "no-such-command: No such file or directory\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["python", "app.py"], "unrecognized arguments: python app.py; a command comes after --"),
+        (["--", "python", "app.py", "--"], "--: a command must follow"),
+    ],
+)
+def test_wrong_arguments_are_told_what_is_right(words: list[str], said: str) -> None:
+    done = run(*words)
+    assert done.returncode == 2
+    assert said in done.stderr
+
+
+def test_who_comes_from_another_address_is_told_both_and_the_option() -> None:
+    with Playground("http://127.0.0.1:8000/connect") as playground:
+        client = services_at(playground.origin)[1]["microsoft"]
+        asked = {
+            "client_id": client.client_id,
+            "response_type": "code",
+            "redirect_uri": "http://127.0.0.1:9000/connect/microsoft/callback",
+        }
+        page = httpx.get(f"{playground.microsoft.authority}/oauth2/v2.0/authorize", params=asked)
+    assert page.status_code == 400
+    told = page.json()["error"]["message"]
+    for word in (asked["redirect_uri"], "http://127.0.0.1:8000/connect/microsoft/callback", "--connect"):
+        assert word in told
 
 
 def test_accounts_are_at_the_provider_s_own_server_unless_they_name_one() -> None:

@@ -189,7 +189,7 @@ def whole_life(store: Store, providers: Mapping[str, Provider], now: datetime) -
     assert_type(engine.audit(repair=True), AuditReport)
     assert_type(engine.explain("ana", now), Explanation)
     assert_type(engine.busy("ana", now, now), list[BusyTime])
-    assert_type(engine.runs(calendar.key, limit=5), list[SyncReport])
+    assert_type(engine.runs(calendar.key, limit=5, owner="ana"), list[SyncReport])
     assert_type(engine.health(), HealthReport)
     assert_type(engine.calendar_health(limit=50, offset=50), list[CalendarHealth])
     assert_type(engine.metrics(hours=1), Metrics)

@@ -21,6 +21,7 @@ from calsync_core.models import Mode, PushState, SyncReport, SyncType
 from calsync_core.stores.sql import SQLStore
 from calsync_core.web.asgi import webhook_app as asgi_app
 from calsync_core.web.receiver import Received, Receiver, Reply
+from calsync_core.web.status.charts import Bar, Part, bars
 from calsync_core.web.status.figures import activity, lately, latency
 from calsync_core.web.status.markup import element, short
 from calsync_core.web.status.style import DARK, LIGHT
@@ -124,7 +125,7 @@ def test_only_true_admits(check: str) -> None:
     with capture_logs() as logged:
         assert receiver.answer(Received("GET", "/status")) == nowhere
     events = [entry["event"] for entry in logged]
-    assert events == (["push_refused"] if check == "false" else ["status_check_failed", "push_refused"])
+    assert events == (["status_refused"] if check == "false" else ["status_check_failed", "status_refused"])
     assert logged[0].get("kind", "InvalidValue") == ("RuntimeError" if check == "raising" else "InvalidValue")
 
 
@@ -434,6 +435,12 @@ def test_the_latest_runs_fill_what_they_cover(given_runs: list[SyncReport]) -> N
 def test_the_step_follows_how_far_back_the_runs_reach() -> None:
     steps = [activity([_run(minutes * 60)], NOW, whole=False).step for minutes in (5, 27, 56, 300, 840, 1_400)]
     assert [step.total_seconds() / 60 for step in steps] == [1, 1, 2, 15, 30, 60]
+
+
+def test_one_push_is_not_called_pushes() -> None:
+    given = [Bar("", "≤ 1 s", (Part("reads", "Pushes", number, one="Push"),)) for number in (1, 2)]
+    drawn = html.fragment_fromstring(bars("latency", "Pushes", "", given))
+    assert [title.text_content() for title in drawn.findall(".//g/title")] == ["≤ 1 s: 1 push", "≤ 1 s: 2 pushes"]
 
 
 def test_latency_is_counted_where_it_belongs() -> None:

@@ -68,6 +68,18 @@ def test_it_fits_and_asks_for_nothing_else(
     assert path.read_bytes().startswith(b"\x89PNG")
 
 
+def test_no_heading_is_broken_within_a_word(browser: WebDriver, address: str) -> None:
+    """Just above the width at which rows become cards."""
+    shown(browser, address, 750)
+    lines = browser.execute_script(
+        "return [...document.querySelectorAll('thead th')].filter(th => th.checkVisibility()).map(th => {"
+        " const whole = document.createRange(); whole.selectNodeContents(th);"
+        " return [th.textContent, whole.getClientRects().length]; })"
+    )
+    assert ["Owner", 1] in lines
+    assert [text for text, count in lines if count > len(text.split())] == []
+
+
 def test_the_numbers_behind_a_chart_unfold(browser: WebDriver, address: str) -> None:
     shown(browser, address, WIDE)
     table = browser.find_element("css selector", "details table")

@@ -149,7 +149,8 @@ class SyncEngine(Accounts, Looking, Trying):
     def stop(self) -> None:
         """Send no further request, from any thread, for good: syncs under way end at their next one.
 
-        Nothing is lost: what they leave stands in the store, and the next engine's first pass goes on from there.
+        Nothing is lost: what they leave stands in the store, and the next engine's first pass goes on from there. This
+        one stays stopped: reports of syncs and audits that it could not do say ``stopped``, and are not ``ok``.
         """
         self._context.stopping.set()
 

@@ -90,9 +90,28 @@ class Looking(Part):
         known = self._enabled(None) if calendars is None else loaded(self._context, calendars)
         return sorted({calendar.owner for calendar in known if calendar.enabled})
 
-    def runs(self, calendar_id: CalendarId | None = None, limit: int = 50) -> list[SyncReport]:
-        """The latest recorded syncs, newest first; without ``finished_at``: under way and writing, or it died so."""
-        return self._store.load_runs(calendar_id, limit)
+    def runs(
+        self, calendar_id: CalendarId | None = None, limit: int = 50, *, owner: str | None = None
+    ) -> list[SyncReport]:
+        """The latest recorded syncs, newest first; without ``finished_at``: under way and writing, or it died so.
+
+        Args:
+            calendar_id: Only those that read or wrote this calendar.
+            limit: At most so many.
+            owner: Only those that read or wrote one of this owner's calendars; other owners' may be in the same run. A
+                run without ``finished_at`` names no calendar yet: it is only among all.
+
+        Raises:
+            InvalidValue: ``calendar_id`` is no number.
+        """
+        if calendar_id is not None and not isinstance(calendar_id, int):
+            raise InvalidValue(f"calendar_id: must be a calendar's number, got a {type(calendar_id).__name__}")
+        if owner is None:
+            return self._store.load_runs(calendar_id, limit)
+        mine = {each.key for each in self._store.load_calendars(owner=owner)}
+        wanted = mine if calendar_id is None else mine & {calendar_id}
+        found = {run.key: run for key in wanted for run in self._store.load_runs(key, limit)}
+        return [found[key] for key in sorted(found, reverse=True)][: max(0, limit)]
 
     def health(self, owner: str | None = None) -> HealthReport:
         """The state of every enabled calendar, and what waits."""
@@ -116,7 +135,10 @@ class Looking(Part):
 
     def vitals(self) -> Vitals:
         """Whether the installation is alive, in numbers without names; cheap enough for a probe."""
-        return self._store.load_vitals()
+        found = self._store.load_vitals()
+        since = found.backlog_since
+        # What waits on purpose, for echoes to come in or for another attempt, is not late.
+        return found if since is None or since <= self._context.clock.now() else evolve(found, backlog_since=None)
 
     def cleanup(self, days: float = 30, *, dry_run: bool = False) -> int:
         """Forget runs, tombstones and notifications older than this; returns how many rows went, or with ``dry_run``

@@ -151,8 +151,10 @@ class Vitals:
         calendars: Enabled ones.
         failing: Enabled calendars whose last read failed, or whose account is refused.
         push: Enabled calendars by the state of their push, as last saved.
-        backlog: Notifications that are not done with.
-        backlog_since: Since when the one of them that has been due longest has been due.
+        backlog: Notifications that are not done with, also those that wait on purpose: for more echoes, or to be tried
+            again.
+        backlog_since: Since when the one of them that has been due longest has been due; for who asks the engine, None
+            if none is due yet.
         notices: Notices that the host has not taken yet.
         open_intents: Writes decided and not yet known to have happened.
         held: Deletions that the guard holds.

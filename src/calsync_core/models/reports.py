@@ -85,6 +85,7 @@ class SyncReport:
         finished_at: None: it is under way and has begun to write, or it ended with its process.
         observed: What it would have written for owners who are only observed; None: it planned for no such owner.
         undoes: The run that this one took back, by ``engine.undo``.
+        stopped: The engine was told to stop before it was done; a later sync of a new engine goes on.
         id: Given by the store.
     """
 
@@ -113,6 +114,7 @@ class SyncReport:
     held: int = 0
     observed: Observation | None = None
     undoes: int | None = None
+    stopped: bool = False
     errors: tuple[SyncFailure, ...] = ()
     id: int | None = None
 
@@ -125,8 +127,8 @@ class SyncReport:
 
     @property
     def ok(self) -> bool:
-        """Nothing failed; a held deletion is not a failure."""
-        return not self.errors
+        """It was done, and nothing failed; a held deletion is not a failure."""
+        return not (self.errors or self.stopped)
 
     @property
     def writes(self) -> int:
@@ -139,7 +141,8 @@ class SyncReport:
         seconds = (self.finished_at - self.started_at).total_seconds() if self.finished_at else 0.0
         nothing = "Nothing to write" if self.observed is None else "Nothing written"
         changed = f"{self.writes} blocks written" if self.writes else nothing
-        return f"{changed} · {self.calendars_processed} calendars · {self.api_calls} requests · {seconds:.1f} s"
+        told = f"{changed} · {self.calendars_processed} calendars · {self.api_calls} requests · {seconds:.1f} s"
+        return f"Stopped before it was done · {told}" if self.stopped else told
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready."""
@@ -165,7 +168,11 @@ class AuditFinding:
 
 @frozen
 class AuditReport:
-    """Every calendar listed afresh and compared with what the rules want."""
+    """Every calendar listed afresh and compared with what the rules want.
+
+    Attributes:
+        stopped: The engine was told to stop before everything was listed: what is found then says little.
+    """
 
     missing: int = 0
     extra: int = 0
@@ -173,6 +180,7 @@ class AuditReport:
     excepted: int = 0
     checked: int = 0
     repaired: int = 0
+    stopped: bool = False
     findings: tuple[AuditFinding, ...] = ()
     errors: tuple[SyncFailure, ...] = ()
     api_calls: int = 0
@@ -180,7 +188,7 @@ class AuditReport:
     @property
     def ok(self) -> bool:
         """Everything was listed, and all differences are excepted."""
-        return not (self.missing or self.extra or self.wrong or self.errors)
+        return not (self.missing or self.extra or self.wrong or self.errors or self.stopped)
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready."""

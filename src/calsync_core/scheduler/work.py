@@ -72,5 +72,5 @@ def audit_owner(engine: SyncEngine, owner: str) -> None:
         repaired=found.repaired,
         errors=len(found.errors),
     )
-    if not found.ok and engine.mode(owner) is Mode.WRITE:
+    if not (found.ok or found.stopped) and engine.mode(owner) is Mode.WRITE:
         engine.sync_all_calendars(owner)

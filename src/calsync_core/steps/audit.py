@@ -42,6 +42,7 @@ def audit(context: Context, owners: Collection[str], calendars: Collection[Calen
         excepted=sum(kinds[kind] for kind in EXCEPTIONS),
         checked=checked,
         repaired=repaired,
+        stopped=run.stopped,
         findings=tuple(findings),
         errors=tuple(run.failures),
         api_calls=run.meter.sent,

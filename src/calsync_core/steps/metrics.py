@@ -30,7 +30,7 @@ def metrics(context: Context, hours: float) -> Metrics:
         raise InvalidValue(f"hours: must be positive, got {hours!r}")
     now = context.clock.now()
     runs = context.store.load_runs(limit=_MOST_RUNS, since=now - timedelta(hours=hours))
-    failed = sum(not run.ok for run in runs)
+    failed = sum(bool(run.errors) for run in runs)
     reads, news = Counter[str](), Counter[str]()
     for run in runs:
         reads[_ECHO if run.echo else str(run.sync_type)] += run.calendars_read

@@ -76,7 +76,7 @@ def sync(
         echo=expects_echo and not run.changed and not run.failures,
     )
     if quiet and not (calendars or run.calendars or run.meter.sent or run.failures or run.observed):
-        return evolve(draft, finished_at=context.clock.now())
+        return evolve(draft, finished_at=context.clock.now(), stopped=run.stopped)
     return record(context, run, draft, sorted(owners))
 
 
@@ -254,6 +254,7 @@ def record(context: Context, run: Run, draft: SyncReport, owners: Collection[str
         reading_calls=run.reading.sent,
         time_window=(horizon.start.isoformat(), horizon.end.isoformat()),
         errors=tuple(run.failures),
+        stopped=run.stopped,
         observed=_observation(run),
         **counts,
     )

@@ -11,6 +11,7 @@ Each can be replaced by a fixture of the same name: ``calsync_clock`` by one tha
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing
 from typing import Any, TypeAlias
 
 import httpx
@@ -20,13 +21,15 @@ from calsync_core.credentials import new_key
 from calsync_core.engine import SyncEngine
 from calsync_core.errors import ConfigurationError
 from calsync_core.models import OAuthClient
-from calsync_core.protocols import Clock, Provider
+from calsync_core.protocols import Clock, Notifier, Provider
 from calsync_core.stores import MemoryStore
 from calsync_core.testing.browser import Browser, client_for
 from calsync_core.testing.clock import VirtualClock
 from calsync_core.testing.servers import RadicaleServer
 from calsync_core.testing.simulators.google import GoogleSimulator
 from calsync_core.testing.simulators.graph import GraphSimulator
+from calsync_core.testing.simulators.graph.subscriptions import handshake
+from calsync_core.testing.simulators.pushes import Delivery
 
 __all__ = [
     "ANA_AT_GOOGLE",
@@ -34,14 +37,18 @@ __all__ = [
     "ANA_AT_RADICALE",
     "Browsers",
     "Clients",
+    "Postmen",
     "calsync_browser",
     "calsync_clients",
     "calsync_clock",
+    "calsync_deliver",
     "calsync_engine",
     "calsync_google",
     "calsync_microsoft",
+    "calsync_notifier",
     "calsync_providers",
     "calsync_radicale",
+    "calsync_webhook_url",
 ]
 
 ANA_AT_GOOGLE = "ana@example.com"
@@ -54,6 +61,9 @@ Clients: TypeAlias = Callable[[str], Mapping[str, OAuthClient]]
 
 Browsers: TypeAlias = Callable[..., Browser]
 """Given a WSGI or ASGI application, or an ``httpx.Client``, and perhaps its address, somebody's browser."""
+
+Postmen: TypeAlias = Callable[[Any], Callable[[], list[int | None]]]
+"""Given a WSGI or ASGI application, or an ``httpx.Client``, what carries all pushes to it, and returns the statuses."""
 
 
 @pytest.fixture
@@ -114,7 +124,24 @@ def calsync_providers(calsync_google: GoogleSimulator, calsync_microsoft: GraphS
 
 
 @pytest.fixture
-def calsync_engine(calsync_providers: dict[str, Provider], calsync_clock: Clock) -> SyncEngine:
+def calsync_webhook_url() -> str | None:
+    """The engine's address for pushes. None: there are none, until a fixture of this name brings one."""
+    return None
+
+
+@pytest.fixture
+def calsync_notifier() -> Notifier | None:
+    """What the engine tells its notices to. None: nobody, until a fixture of this name brings one."""
+    return None
+
+
+@pytest.fixture
+def calsync_engine(
+    calsync_providers: dict[str, Provider],
+    calsync_clock: Clock,
+    calsync_webhook_url: str | None,
+    calsync_notifier: Notifier | None,
+) -> SyncEngine:
     """An engine over them, with a store in memory that keeps logins."""
     return SyncEngine(
         store=MemoryStore(),
@@ -122,7 +149,36 @@ def calsync_engine(calsync_providers: dict[str, Provider], calsync_clock: Clock)
         secret="a secret for tests only",  # noqa: S106  (of a test)
         encryption_key=new_key(),
         clock=calsync_clock,
+        webhook_url=calsync_webhook_url,
+        notifier=calsync_notifier,
     )
+
+
+@pytest.fixture
+def calsync_deliver(calsync_google: GoogleSimulator, calsync_microsoft: GraphSimulator) -> Iterator[Postmen]:
+    """Has what both services push, and Microsoft's handshake, go to the host's application in this process.
+
+    Say which application before the engine subscribes: a subscription is only made once the handshake was answered.
+    """
+    with ExitStack() as opened:
+
+        def reach(app: Any) -> Callable[[], list[int | None]]:
+            client = app if isinstance(app, httpx.Client) else client_for(app, "https://app.example.com")
+            opened.enter_context(closing(client))
+
+            def post(delivery: Delivery) -> httpx.Response:
+                return client.post(delivery.url, headers=dict(delivery.headers), content=delivery.body)
+
+            def knock(url: str, token: str, _seconds: float) -> tuple[int, str, str]:
+                answer = post(handshake(url, token))
+                return answer.status_code, answer.headers.get("content-type", ""), answer.text
+
+            for outbox in (calsync_google.outbox, calsync_microsoft.outbox):
+                outbox.send = lambda delivery: post(delivery).status_code
+            calsync_microsoft.knock = knock
+            return lambda: [*calsync_google.outbox.deliver(), *calsync_microsoft.outbox.deliver()]
+
+        yield reach
 
 
 @pytest.fixture

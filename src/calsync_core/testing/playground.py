@@ -2,13 +2,17 @@
 
 ::
 
-    python -m calsync_core.testing.playground -- python app.py -- python worker.py
+    python -m calsync_core.testing.playground [--connect URL] -- python app.py -- python worker.py
 
 serves both, and a page with Ana's calendars as she sees them there, for as long as these commands run, or until Ctrl-C.
-They find in their environment ``PLAYGROUND``, that page's address, which ``services_at`` takes; and ``CALSYNC_SECRET``,
-``CALSYNC_KEY`` and ``DATABASE``, new each time.
+``--connect`` says where the application has its connect pages, if not at ``http://127.0.0.1:8000/connect``: Microsoft
+sends people back nowhere else. The commands find in their environment ``PLAYGROUND``, that page's address, which
+``services_at`` takes; and ``CALSYNC_SECRET``, ``CALSYNC_KEY`` and ``DATABASE``, new each time.
 
 Nothing of it is kept, and everybody may do everything: it listens on the loopback interface only.
+
+Its exit code is 0 after Ctrl-C or SIGTERM; the highest of the commands' codes once one of them has ended; 127 for a
+command that can't be started; 2 for wrong arguments.
 """
 
 from __future__ import annotations
@@ -62,7 +66,7 @@ class Playground(SimulatedService):
         self.google.habits.asks_for_consent = self.microsoft.habits.asks_for_consent = True
         self.google.add_user(AT_GOOGLE, timezone="Europe/Berlin")
         self.microsoft.add_user(AT_MICROSOFT, zone="W. Europe Standard Time")
-        self._back = f"{connect_url.rstrip('/')}/microsoft/callback"
+        self.connect_url = connect_url.rstrip("/")
         self._booked = 0
         self._over = threading.Event()
         self._postman = threading.Thread(target=self._deliver, name="playground-pushes", daemon=True)
@@ -136,7 +140,10 @@ class Playground(SimulatedService):
         return self.microsoft.calendars(AT_MICROSOFT)[0]
 
     def _services(self) -> dict[str, Any]:
-        clients = {"google": self.google.oauth_client, "microsoft": self.microsoft.oauth_client(self._back)}
+        clients = {
+            "google": self.google.oauth_client,
+            "microsoft": self.microsoft.oauth_client(f"{self.connect_url}/microsoft/callback"),
+        }
         bases = {"google": self.google.base_url, "microsoft": self.microsoft.base_url}
         return {name: {"base_url": bases[name], "client": attrs.asdict(clients[name])} for name in bases}
 
@@ -201,11 +208,17 @@ def _run(playground: Playground, commands: Sequence[Sequence[str]]) -> int:
             "DATABASE": f"sqlite:///{folder}/planner.db",
         }
         print(f"Ana's calendars: {playground.origin}/", flush=True)  # noqa: T201  (a command)
-        processes = [subprocess.Popen(command, env={**os.environ, **made}) for command in commands]  # noqa: S603  (as told)
+        print(f"Your connect pages: {playground.connect_url}/ (--connect says where they are)", flush=True)  # noqa: T201  (a command)
+        processes: list[subprocess.Popen[bytes]] = []
         tick = threading.Event()
         try:
+            for command in commands:
+                processes.append(subprocess.Popen(command, env={**os.environ, **made}))  # noqa: S603  (as told)
             while all(process.poll() is None for process in processes):
                 tick.wait(0.1)
+        except OSError as error:
+            print(f"{command[0]}: {error.strerror}", file=sys.stderr)  # noqa: T201  (a command)
+            return 127
         except KeyboardInterrupt:
             return 0
         finally:
@@ -229,7 +242,11 @@ def main() -> int:
         metavar="URL",
         help="where the application has its connect pages  [default: %(default)s]",
     )
-    chosen = parser.parse_args(arguments)
+    chosen, strange = parser.parse_known_args(arguments)
+    if strange:
+        parser.error(f"unrecognized arguments: {' '.join(strange)}; a command comes after --, as in: -- python app.py")
+    if not all(commands):
+        parser.error("--: a command must follow, as in: -- python app.py")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with Playground(chosen.connect) as playground:
         return _run(playground, commands)

@@ -125,7 +125,7 @@ class Receiver:
         route = found[0]
         if received.method not in route.methods:
             if route is Route.STATUS:  # Whether there is one is nobody's business whom it is not shown to.
-                return self.refused(received, 404)
+                return self.refused(received, 404, event="status_refused")
             return text_reply(405, _TEXTS[405], ("Allow", ", ".join(route.methods)))
         return self._precheck_push(received) if route is Route.PUSH else None
 
@@ -161,11 +161,13 @@ class Receiver:
                 return self._show(self._status, received)
         return self._push(received, name)
 
-    def refused(self, received: Received, status: int, reason: str = "", **ids: object) -> Reply:
+    def refused(
+        self, received: Received, status: int, reason: str = "", *, event: str = "push_refused", **ids: object
+    ) -> Reply:
         """The answer to what can't be taken; logged, and charged to its sender if that is to blame."""
         if status in _BLAMED:
             self._charge(received)
-        log.info("push_refused", status=status, reason=reason or _TEXTS[status], **ids)
+        log.info(event, status=status, reason=reason or _TEXTS[status], **ids)
         more = (("Retry-After", str(_RETRY_SECONDS)),) if status == 503 else ()
         return text_reply(status, _TEXTS[status], *more)
 
@@ -224,7 +226,7 @@ class Receiver:
             log.warning("status_check_failed", kind=type(error).__name__, at=place_of(error.__traceback__))
             admitted = False
         if not admitted:
-            return self.refused(received, 404, "status_not_admitted")
+            return self.refused(received, 404, "not_admitted", event="status_refused")
         try:
             return text_reply(200, status.render(received), *HEADERS)
         except Exception as error:  # noqa: BLE001  (whoever looks after it is told so, whatever it is)

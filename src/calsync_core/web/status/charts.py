@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from attrs import frozen
 
 from calsync_core.web.status.markup import Content, Markup, element
+from calsync_core.web.status.wording import count
 
 __all__ = ["Bar", "Part", "bars", "legend", "strip"]
 
@@ -21,11 +22,13 @@ class Part:
     Attributes:
         colour: Its name in ``style``.
         name: What it is, in words.
+        one: What a single one of them is called; where there is no plural, the same.
     """
 
     colour: str
     name: str
     count: int = 0
+    one: str | None = None
 
 
 @frozen
@@ -112,7 +115,7 @@ def _svg(key: str, title: str, told: str, box: str, content: Content, *, class_:
 
 
 def _column(place: int, bar: Bar, most: int) -> Markup:
-    said = ", ".join(f"{part.count:,} {part.name.lower()}" for part in bar.parts)
+    said = ", ".join(count(part.count, (part.one or part.name).lower(), part.name.lower()) for part in bar.parts)
     drawn, top = [], _HEIGHT
     for part in bar.parts:
         if part.count:

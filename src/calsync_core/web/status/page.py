@@ -133,9 +133,9 @@ def _reasons(view: View) -> Iterable[str]:
 
 def _tiles(view: View) -> Markup:
     vitals, last = view.vitals, next((run.finished_at for run in view.runs if run.finished_at), None)
-    since = (
-        "" if vitals.backlog_since is None else f"due for {spell((view.now - vitals.backlog_since).total_seconds())}"
-    )
+    since = "not due yet" if vitals.backlog else ""
+    if vitals.backlog_since is not None:
+        since = f"due for {spell((view.now - vitals.backlog_since).total_seconds())}"
     given: list[tuple[str, Content, Content]] = [
         ("Calendars", f"{vitals.calendars:,}", f"{vitals.failing:,} failing" if vitals.failing else "none failing"),
         ("Last run", ago(last, view.now), "a quiet poll leaves none"),
@@ -177,7 +177,9 @@ def _requests(activity: Activity) -> Markup:
 
 
 def _latency(latency: Latency) -> Markup:
-    given = [Bar(_edge(edge), _edge(edge), (Part("reads", "Pushes", number),)) for edge, number in latency.counts]
+    given = [
+        Bar(_edge(edge), _edge(edge), (Part("reads", "Pushes", number, one="Push"),)) for edge, number in latency.counts
+    ]
     half, most = latency.quantiles.get("p50"), latency.quantiles.get("p95")
     told = "No push has led to a write yet."
     if half is not None and most is not None:

@@ -67,7 +67,7 @@ dd span{font-size:.85rem;color:var(--soft)}
 table{border-collapse:collapse;width:100%;font-size:.92rem}
 caption{text-align:left;padding-bottom:.4rem;font-size:.9rem}
 th,td{text-align:left;padding:.4rem .75rem .4rem 0;border-top:1px solid var(--line);vertical-align:top}
-thead th{border-top:0;font-weight:600;font-size:.85rem;color:var(--soft);vertical-align:bottom}
+thead th{overflow-wrap:normal;border-top:0;font-weight:600;font-size:.85rem;color:var(--soft);vertical-align:bottom}
 tbody th{font-weight:600}
 .n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap;padding-right:1.5rem}
 td small,th small{display:block;color:var(--soft);font-size:.85rem;font-weight:400}

@@ -93,11 +93,8 @@ class Identity:
         Raises:
             GraphError: the page shows an error instead: unknown app, or a redirect URI that isn't its own.
         """
+        app, target = self._returning(request)
         asked = dict(request.query)
-        app = self._apps.get(asked.get("client_id", ""))
-        target = asked.get("redirect_uri", "")
-        if app is None or target not in app.redirect_uris or asked.get("response_type") != "code":
-            raise GraphError(400, "invalid_request", "AADSTS50011: The redirect URI does not match.")
         self._refusals.pop(mailbox.id, None)
         answer = {"state": asked["state"]} if "state" in asked else {}
         if deny or self._state.habits.admin_consent:
@@ -163,6 +160,7 @@ class Identity:
         """The page. It waits for an answer or (``Habits.asks_for_consent``) has whom ``login_hint`` names consent at
         once; a single user needs no hint.
         """
+        self._returning(request)
         known = list(self._state.mailboxes.values())
         choice, hint = Choice.of(request), request.arg("login_hint")
         if choice is None and self._state.habits.asks_for_consent:
@@ -176,6 +174,21 @@ class Identity:
         if request.arg("response_mode") == "form_post":
             return Response(200, {"Content-Type": "text/html; charset=utf-8"}, _posting_page(target).encode())
         return Response(302, {"Location": target})
+
+    def _returning(self, request: Request) -> tuple[_App, str]:
+        """Which application asks on the page, and where the browser goes from there. Raises GraphError."""
+        app, target = self._apps.get(request.arg("client_id") or ""), request.arg("redirect_uri") or ""
+        if app is None or request.arg("response_type") != "code":
+            raise GraphError(400, "invalid_request", "AADSTS700016: No such application, or no such response_type.")
+        if target not in app.redirect_uris:
+            known = ", ".join(sorted(app.redirect_uris)) or "none"
+            raise GraphError(
+                400,
+                "invalid_request",
+                f"AADSTS50011: The redirect URI {target} is not the registered one ({known}). "
+                "A test gives oauth_client the right one, a person gives it to the playground as --connect.",
+            )
+        return app, target
 
     def _start_device(self, request: Request, tenant: str) -> Response:
         form = request.form()

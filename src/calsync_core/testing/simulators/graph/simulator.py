@@ -74,7 +74,9 @@ class GraphSimulator(UserHands):
 
     Attributes:
         habits: How it behaves where Graph was seen to behave in several ways.
-        knock: Shakes hands with an endpoint, given its URL, the token and seconds; over HTTP unless replaced.
+        knock: Shakes hands with an endpoint, given its URL, the token and how many seconds it has: POSTs there with the
+            token as ``validationToken`` in the query, and returns what came back, as status, content type and text.
+            Over HTTP unless replaced; raises ``httpx.HTTPError``.
         meanwhile: Called, without a lock, while a request is in flight; a test's chance to hold some of them there.
     """
 

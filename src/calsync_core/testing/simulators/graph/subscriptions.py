@@ -281,12 +281,17 @@ class Subscriptions:
         raise denied()
 
 
+def handshake(url: str, token: str) -> Delivery:
+    """What is posted to an endpoint that has to echo the token."""
+    separator = "&" if urlsplit(url).query else "?"
+    headers = {"Content-Type": "text/plain; charset=utf-8"}
+    return Delivery(f"{url}{separator}validationToken={quote(token, safe='')}", headers)
+
+
 def knock(url: str, token: str, seconds: float) -> Echo:
     """Shake hands with an endpoint over HTTP. Raises httpx.HTTPError."""
-    separator = "&" if urlsplit(url).query else "?"
-    asked = f"{url}{separator}validationToken={quote(token, safe='')}"
-    headers = {"Content-Type": "text/plain; charset=utf-8"}
-    answer = httpx.post(asked, headers=headers, timeout=seconds, trust_env=False)
+    asked = handshake(url, token)
+    answer = httpx.post(asked.url, headers=dict(asked.headers), timeout=seconds, trust_env=False)
     return answer.status_code, answer.headers.get("content-type", ""), answer.text
 
 
