@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -12,6 +13,7 @@ from calsync_core.stores import MemoryStore
 from calsync_core.testing.playground import AT_GOOGLE, AT_MICROSOFT, Playground, services_at
 
 WAITS = "import threading; threading.Event().wait()"
+TELLS = "import os; print(*(os.environ[name] for name in ('CALSYNC_SECRET', 'CALSYNC_KEY', 'DATABASE')))"
 CHILD = "import httpx, os, sys; sys.exit(httpx.get(os.environ['PLAYGROUND']).status_code - 197)"
 
 
@@ -44,6 +46,15 @@ def test_commands_run_beside_it_until_one_ends() -> None:
     done = subprocess.run(asked, stdout=subprocess.PIPE, timeout=60, check=False)
     assert done.returncode == 3
     assert done.stdout.startswith(b"Ana's calendars: http://127.0.0.1:")
+
+
+def test_what_the_environment_says_already_is_left() -> None:
+    asked = [sys.executable, "-m", "calsync_core.testing.playground", "--", sys.executable, "-c", TELLS]
+    lasting = {"CALSYNC_SECRET": "mine", "DATABASE": "sqlite:///mine.db"}
+    told = subprocess.run(asked, stdout=subprocess.PIPE, timeout=60, check=True, env={**os.environ, **lasting}).stdout
+    secret, key, database = told.decode().splitlines()[1].split()
+    assert (secret, database) == ("mine", "sqlite:///mine.db")
+    assert key
 
 
 def test_accounts_are_at_the_provider_s_own_server_unless_they_name_one() -> None:

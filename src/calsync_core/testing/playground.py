@@ -6,7 +6,7 @@
 
 serves both, and a page with Ana's calendars as she sees them there, for as long as these commands run, or until Ctrl-C.
 They find in their environment ``PLAYGROUND``, that page's address, which ``services_at`` takes; and ``CALSYNC_SECRET``,
-``CALSYNC_KEY`` and ``DATABASE``, new each time.
+``CALSYNC_KEY`` and ``DATABASE``, new each time unless they are set already.
 
 Nothing of it is kept, and everybody may do everything: it listens on the loopback interface only.
 """
@@ -195,13 +195,13 @@ def _run(playground: Playground, commands: Sequence[Sequence[str]]) -> int:
     """Run these until one of them ends, and return its exit code, or until somebody ends this."""
     with tempfile.TemporaryDirectory(prefix="calsync-playground-") as folder:
         made = {
-            "PLAYGROUND": playground.origin,
             "CALSYNC_SECRET": new_key(),
             "CALSYNC_KEY": new_key(),
             "DATABASE": f"sqlite:///{folder}/planner.db",
         }
         print(f"Ana's calendars: {playground.origin}/", flush=True)  # noqa: T201  (a command)
-        processes = [subprocess.Popen(command, env={**os.environ, **made}) for command in commands]  # noqa: S603  (as told)
+        told = {**made, **os.environ, "PLAYGROUND": playground.origin}
+        processes = [subprocess.Popen(command, env=told) for command in commands]  # noqa: S603  (as told)
         tick = threading.Event()
         try:
             while all(process.poll() is None for process in processes):
