@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -13,6 +14,7 @@ from calsync_core.stores import MemoryStore
 from calsync_core.testing.playground import AT_GOOGLE, AT_MICROSOFT, Playground, services_at
 
 WAITS = "import threading; threading.Event().wait()"
+TELLS = "import os; print(*(os.environ[name] for name in ('CALSYNC_SECRET', 'CALSYNC_KEY', 'DATABASE')))"
 CHILD = "import httpx, os, sys; sys.exit(httpx.get(os.environ['PLAYGROUND']).status_code - 197)"
 
 
@@ -84,6 +86,15 @@ def test_who_comes_from_another_address_is_told_both_and_the_option() -> None:
     told = page.json()["error"]["message"]
     for word in (asked["redirect_uri"], "http://127.0.0.1:8000/connect/microsoft/callback", "--connect"):
         assert word in told
+
+
+def test_what_the_environment_says_already_is_left() -> None:
+    asked = [sys.executable, "-m", "calsync_core.testing.playground", "--", sys.executable, "-c", TELLS]
+    lasting = {"CALSYNC_SECRET": "mine", "DATABASE": "sqlite:///mine.db"}
+    told = subprocess.run(asked, stdout=subprocess.PIPE, timeout=60, check=True, env={**os.environ, **lasting}).stdout
+    secret, key, database = told.decode().splitlines()[1].split()
+    assert (secret, database) == ("mine", "sqlite:///mine.db")
+    assert key
 
 
 def test_accounts_are_at_the_provider_s_own_server_unless_they_name_one() -> None:

@@ -7,7 +7,8 @@
 serves both, and a page with Ana's calendars as she sees them there, for as long as these commands run, or until Ctrl-C.
 ``--connect`` says where the application has its connect pages, if not at ``http://127.0.0.1:8000/connect``: Microsoft
 sends people back nowhere else. The commands find in their environment ``PLAYGROUND``, that page's address, which
-``services_at`` takes; and ``CALSYNC_SECRET``, ``CALSYNC_KEY`` and ``DATABASE``, new each time.
+``services_at`` takes; and ``CALSYNC_SECRET``, ``CALSYNC_KEY`` and ``DATABASE``, new each time unless
+they are set already.
 
 Nothing of it is kept, and everybody may do everything: it listens on the loopback interface only.
 
@@ -202,7 +203,6 @@ def _run(playground: Playground, commands: Sequence[Sequence[str]]) -> int:
     """Run these until one of them ends, and return its exit code, or until somebody ends this."""
     with tempfile.TemporaryDirectory(prefix="calsync-playground-") as folder:
         made = {
-            "PLAYGROUND": playground.origin,
             "CALSYNC_SECRET": new_key(),
             "CALSYNC_KEY": new_key(),
             "DATABASE": f"sqlite:///{folder}/planner.db",
@@ -210,10 +210,11 @@ def _run(playground: Playground, commands: Sequence[Sequence[str]]) -> int:
         print(f"Ana's calendars: {playground.origin}/", flush=True)  # noqa: T201  (a command)
         print(f"Your connect pages: {playground.connect_url}/ (--connect says where they are)", flush=True)  # noqa: T201  (a command)
         processes: list[subprocess.Popen[bytes]] = []
+        told = {**made, **os.environ, "PLAYGROUND": playground.origin}
         tick = threading.Event()
         try:
             for command in commands:
-                processes.append(subprocess.Popen(command, env={**os.environ, **made}))  # noqa: S603  (as told)
+                processes.append(subprocess.Popen(command, env=told))  # noqa: S603  (as told)
             while all(process.poll() is None for process in processes):
                 tick.wait(0.1)
         except OSError as error:
