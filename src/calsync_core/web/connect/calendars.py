@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
 
-from calsync_core.errors import CalsyncError, StoreError
+from calsync_core.errors import CalsyncError, LeaseBusy, StoreError
 from calsync_core.log import Logger
 from calsync_core.models import Account, Calendar
 from calsync_core.web.connect.accounts import choose
@@ -20,7 +21,10 @@ log = Logger("calsync_core.web")
 def offered(desk: Desk, owner: str, account: Account) -> Outcome:
     """Ask the provider which calendars there are now, and show them."""
     try:
-        calendars = desk.engine.discover(account.key)
+        with nullcontext() if account.base_url is None else desk.asking(owner):
+            calendars = desk.engine.discover(account.key, ends=desk.ends())
+    except LeaseBusy as busy:
+        return desk.trouble(problem_in(busy), provider=account.provider, account=account.key)
     except StoreError:
         raise
     except CalsyncError as error:
