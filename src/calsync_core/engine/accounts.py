@@ -34,7 +34,8 @@ class Accounts(Part):
         """Check the login and whose it is, store the account, and return it with its id.
 
         An account of the same owner and name is the same account with a new login. With an ``encryption_key`` the
-        store keeps the login, unless it is a ``TokenSource`` of your own; without one, a grant is renewed in memory.
+        store keeps the login, unless it is a ``TokenSource`` of your own; without one, a grant is renewed in memory. A
+        paused account stays paused.
 
         Args:
             account: With ``id``, the stored account to be connected again.

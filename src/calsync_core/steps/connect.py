@@ -48,6 +48,7 @@ def _connect(
         context.tell(NoticeKind.IDENTITY_CHANGED, account.owner, account=known.id)
         context.store.save_account(evolve(known, status=AccountStatus.IDENTITY_CHANGED))
         raise IdentityChanged(f"account {account.name!r} was connected as another login than this one")
+    is_paused = known is not None and known.status is AccountStatus.PAUSED
     saved = context.store.save_account(
         evolve(
             account,
@@ -56,7 +57,8 @@ def _connect(
             email=account.email or identity.email,
             timezone=account.timezone or identity.timezone,
             login_mark=context.logins.mark(tokens),
-            status=AccountStatus.ACTIVE,
+            # A login that works is no reason to go on with what the host has paused.
+            status=AccountStatus.PAUSED if is_paused else AccountStatus.ACTIVE,
         )
     )
     context.logins.use(saved.key, tokens, checked=True)

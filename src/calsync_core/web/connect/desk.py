@@ -116,9 +116,10 @@ class Desk:
     def line(self, account: Account) -> AccountLine:
         """An account, as pages show it."""
         broken = account.status in {AccountStatus.AUTH_EXPIRED, AccountStatus.IDENTITY_CHANGED}
+        paused = account.status is AccountStatus.PAUSED
         again = None if self.offer(account.provider) is None else self.site.start(account.provider, account.key)
         calendars = self.site.calendars(account.key)
-        return AccountLine(account.key, account.name, title_of(account.provider), broken, calendars, again)
+        return AccountLine(account.key, account.name, title_of(account.provider), broken, calendars, again, paused)
 
     def start_page(
         self, owner: str, offer: Offer, account: Account | None, *, problem: str | None = None, **typed: str
