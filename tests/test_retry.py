@@ -99,3 +99,12 @@ def test_an_error_of_another_kind_passes_through() -> None:
 
     with pytest.raises(ZeroDivisionError):
         retry.call(broken, VirtualClock())
+
+
+def test_whoever_waits_only_so_long_is_not_made_to_wait_for_an_attempt_after_that() -> None:  # I-34
+    """The wait before an attempt counts, not only the attempts before it."""
+    clock, service = VirtualClock(), Service(RateLimited(retry_after=4.0), RateLimited(retry_after=9.0))
+    with pytest.raises(RateLimited):
+        retry.call(service, clock, ends=clock.monotonic() + 10.0)
+    assert service.calls == 2
+    assert clock.monotonic() < 5.0

@@ -67,13 +67,15 @@ def _asked(state: tenacity.RetryCallState) -> float | None:
     return None
 
 
-def call(request: Callable[[], T], clock: Clock, policy: RetryPolicy | None = None) -> T:
+def call(request: Callable[[], T], clock: Clock, policy: RetryPolicy | None = None, *, ends: float | None = None) -> T:
     """Run a request, and again if that may help.
 
     Args:
         request: Sends one request and translates its failure.
         clock: Sleeps between attempts.
         policy: None: the defaults of ``RetryPolicy``.
+        ends: On the clock's ``monotonic``: an attempt that would begin later is not waited for. None: the policy's
+            budget alone.
 
     Raises:
         ProviderError: the last attempt's error, unchanged.
@@ -83,7 +85,9 @@ def call(request: Callable[[], T], clock: Clock, policy: RetryPolicy | None = No
     stop = tenacity.stop_after_attempt(policy.attempts)
 
     def enough(state: tenacity.RetryCallState) -> bool:
-        return stop(state) or clock.monotonic() - began >= policy.budget
+        now = clock.monotonic()
+        too_late = ends is not None and now + state.upcoming_sleep >= ends
+        return stop(state) or too_late or now - began >= policy.budget
 
     retrying = tenacity.Retrying(sleep=clock.sleep, stop=enough, wait=policy.wait, retry=policy.again, reraise=True)
     return retrying(request)

@@ -111,7 +111,11 @@ def test_the_request_asks_for_what_it_must(provider: GoogleProvider) -> None:
     one, two = (provider.begin_authorization(client, AuthorizationRequest(BACK, READ_SCOPES), clock) for _ in range(2))
     query = {name: values[0] for name, values in parse_qs(urlsplit(one.url).query).items()}
     assert one.url.startswith("https://accounts.google.com/")
-    assert (query["access_type"], query["prompt"], query["response_type"]) == ("offline", "consent", "code")
+    assert (query["access_type"], query["prompt"], query["response_type"]) == (
+        "offline",
+        "select_account consent",
+        "code",
+    )
     assert query["scope"].split() == list(READ_SCOPES)
     verifier, state = str(one.record["verifier"]), str(one.record["state"])
     hashed = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
@@ -162,7 +166,7 @@ def test_a_code_without_a_refresh_token_is_said_so(simulator: GoogleSimulator, p
     """It would work for an hour, and never again."""
     simulator.grant(ANA)
     begun = begun_at(simulator, provider)
-    answer = consent(simulator, begun.url.replace("prompt=consent", "prompt=none"))
+    answer = consent(simulator, begun.url.replace("prompt=select_account+consent", "prompt=none"))
     with pytest.raises(AuthExpired, match="refresh token"):
         finished(simulator, provider, begun, answer)
 

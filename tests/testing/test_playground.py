@@ -92,7 +92,7 @@ def test_what_the_environment_says_already_is_left() -> None:
     asked = [sys.executable, "-m", "calsync_core.testing.playground", "--", sys.executable, "-c", TELLS]
     lasting = {"CALSYNC_SECRET": "mine", "DATABASE": "sqlite:///mine.db"}
     told = subprocess.run(asked, stdout=subprocess.PIPE, timeout=60, check=True, env={**os.environ, **lasting}).stdout
-    secret, key, database = told.decode().splitlines()[1].split()
+    secret, key, database = told.decode().splitlines()[-1].split()
     assert (secret, database) == ("mine", "sqlite:///mine.db")
     assert key
 

@@ -30,11 +30,17 @@ __all__ = ["Accounts"]
 class Accounts(Part):
     """Accounts, calendars and rules."""
 
-    def connect(self, account: Account, credentials: Credentials) -> Account:
+    def connect(self, account: Account, credentials: Credentials, *, ends: float | None = None) -> Account:
         """Check the login and whose it is, store the account, and return it with its id.
 
         An account of the same owner and name is the same account with a new login. With an ``encryption_key`` the
-        store keeps the login, unless it is a ``TokenSource`` of your own; without one, a grant is renewed in memory.
+        store keeps the login, unless it is a ``TokenSource`` of your own; without one, a grant is renewed in memory. A
+        paused account stays paused.
+
+        Args:
+            account: With ``id``, the stored account to be connected again.
+            credentials: The login.
+            ends: See ``identify``.
 
         Raises:
             AuthExpired: the provider refuses the login; nothing was stored.
@@ -43,24 +49,26 @@ class Accounts(Part):
             Unavailable: the provider can't be reached now; nothing was stored.
         """
         try:
-            connected = connecting.connect(self._context, account, credentials)
+            connected = connecting.connect(self._context, account, credentials, ends=ends)
         finally:
             self._deliver()
         self._look_after(self._store.load_calendars(account_id=connected.key))
         return connected
 
-    def identify(self, account: Account, credentials: Credentials) -> Identity:
+    def identify(self, account: Account, credentials: Credentials, *, ends: float | None = None) -> Identity:
         """Ask the provider whose this login is, as ``connect`` does; nothing is stored and nobody is told.
 
         Args:
             account: As it would be connected; its name does not matter yet.
             credentials: The login.
+            ends: On the engine's ``clock.monotonic()``: later than that nothing more is asked of the provider, and no
+                answer is waited for. For somebody who waits: without it, a server that never answers takes minutes.
 
         Raises:
             AuthExpired: the provider refuses the login.
             Unavailable: the provider can't be reached now.
         """
-        return connecting.identify(self._context, account, credentials)
+        return connecting.identify(self._context, account, credentials, ends=ends)
 
     def accounts(self, owner: str | None = None) -> list[Account]:
         """All accounts, or one owner's."""
@@ -109,9 +117,14 @@ class Accounts(Part):
             place.forget()
         self._context.logins.forget(account.key)
 
-    def discover(self, account_id: AccountId) -> list[Calendar]:
-        """Ask the provider for the account's calendars, remember them (disabled), and return them with their ids."""
-        return connecting.discover(self._context, self._store.load_account(account_id))
+    def discover(self, account_id: AccountId, *, ends: float | None = None) -> list[Calendar]:
+        """Ask the provider for the account's calendars, remember them (disabled), and return them with their ids.
+
+        Args:
+            account_id: Whose.
+            ends: See ``identify``.
+        """
+        return connecting.discover(self._context, self._store.load_account(account_id), ends=ends)
 
     def enable(self, calendar_id: CalendarId, *, publish: bool = True, receive: bool = True) -> Calendar:
         """Switch a calendar on: its events block the owner's others (``publish``), theirs block it (``receive``).

@@ -74,12 +74,15 @@ class Session:
         tokens: Where its credential comes from.
         meter: Counts the requests of this run.
         clock: For waits and deadlines.
+        ends: On the clock's ``monotonic``: later than that nothing more is asked, and no answer is waited for. None:
+            only the provider's own time-out, request by request, and ``calsync_core.retry`` set an end.
     """
 
     account: Account
     tokens: TokenSource = field(repr=False)
     meter: RequestMeter = field(repr=False)
     clock: Clock = field(repr=False)
+    ends: float | None = None
 
 
 @frozen

@@ -13,7 +13,7 @@ from calsync_core.steps.context import Context
 __all__ = ["connect", "discover", "enable", "identify"]
 
 
-def connect(context: Context, account: Account, credentials: Credentials) -> Account:
+def connect(context: Context, account: Account, credentials: Credentials, *, ends: float | None = None) -> Account:
     """Check the login and whose it is, and store the account, then the login (I-46).
 
     Raises:
@@ -26,27 +26,29 @@ def connect(context: Context, account: Account, credentials: Credentials) -> Acc
         known = _same_account(context, account)
         tokens = context.logins.source_of(account, credentials, stored=known, anew=True)
         with context.logins.checking(known or account, tokens, anew=True):
-            return _connect(context, account, known, tokens)
+            return _connect(context, account, known, tokens, _identity(context, account, tokens, ends))
 
 
-def identify(context: Context, account: Account, credentials: Credentials) -> Identity:
+def identify(context: Context, account: Account, credentials: Credentials, *, ends: float | None = None) -> Identity:
     """Ask whose a login is; nothing is stored."""
-    return _identity(context, account, context.logins.source_of(account, credentials, anew=True))
+    return _identity(context, account, context.logins.source_of(account, credentials, anew=True), ends)
 
 
-def _identity(context: Context, account: Account, tokens: TokenSource) -> Identity:
-    provider = context.provider_of(account)
-    return provider.identify(Session(account=account, tokens=tokens, meter=RequestMeter(), clock=context.clock))
+def _identity(context: Context, account: Account, tokens: TokenSource, ends: float | None) -> Identity:
+    session = Session(account=account, tokens=tokens, meter=RequestMeter(), clock=context.clock, ends=ends)
+    return context.provider_of(account).identify(session)
 
 
-def _connect(context: Context, account: Account, known: Account | None, tokens: TokenSource) -> Account:
-    identity = _identity(context, account, tokens)
+def _connect(
+    context: Context, account: Account, known: Account | None, tokens: TokenSource, identity: Identity
+) -> Account:
     if known is not None and known.subject not in {None, identity.subject}:
         if known.provider != account.provider:
             raise InvalidValue(f"name: {account.name!r} is the name of an account at {known.provider!r} already")
         context.tell(NoticeKind.IDENTITY_CHANGED, account.owner, account=known.id)
         context.store.save_account(evolve(known, status=AccountStatus.IDENTITY_CHANGED))
         raise IdentityChanged(f"account {account.name!r} was connected as another login than this one")
+    is_paused = known is not None and known.status is AccountStatus.PAUSED
     saved = context.store.save_account(
         evolve(
             account,
@@ -55,7 +57,8 @@ def _connect(context: Context, account: Account, known: Account | None, tokens: 
             email=account.email or identity.email,
             timezone=account.timezone or identity.timezone,
             login_mark=context.logins.mark(tokens),
-            status=AccountStatus.ACTIVE,
+            # A login that works is no reason to go on with what the host has paused.
+            status=AccountStatus.PAUSED if is_paused else AccountStatus.ACTIVE,
         )
     )
     context.logins.use(saved.key, tokens, checked=True)
@@ -71,9 +74,9 @@ def _same_account(context: Context, account: Account) -> Account | None:
     return next((known for known in context.store.load_accounts(account.owner) if known.name == account.name), None)
 
 
-def discover(context: Context, account: Account) -> list[Calendar]:
+def discover(context: Context, account: Account, *, ends: float | None = None) -> list[Calendar]:
     """List the account's calendars at its provider and keep what is known of them up to date; new ones are disabled."""
-    session = context.session(account, RequestMeter())
+    session = context.session(account, RequestMeter(), ends=ends)
     provider = context.provider_of(account)
     known = {calendar.remote_id: calendar for calendar in context.store.load_calendars(account_id=account.key)}
     found = []

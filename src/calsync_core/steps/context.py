@@ -220,14 +220,17 @@ class Context:
             raise ConfigurationError(message)
         return provider
 
-    def session(self, account: Account, meter: RequestMeter, lease: HeldLease | None = None) -> Session:
+    def session(
+        self, account: Account, meter: RequestMeter, lease: HeldLease | None = None, *, ends: float | None = None
+    ) -> Session:
         """An account in use; a lease given is kept by its requests, and without it no more are sent.
 
         Raises:
             ConfigurationError: nobody gave its credential in this process, and the store has none that can be opened.
         """
         counted = _GuardedMeter(meter, lease, self.stopping)
-        return Session(account=account, tokens=self.logins.source(account), meter=counted, clock=self.clock)
+        tokens = self.logins.source(account)
+        return Session(account=account, tokens=tokens, meter=counted, clock=self.clock, ends=ends)
 
     def ref(self, account: Account, calendar: Calendar) -> str:
         """The calendar's name in keys and tags, the same in every store."""

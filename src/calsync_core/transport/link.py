@@ -219,7 +219,7 @@ class Link:
         errors = (RateLimited, Unavailable) if reading else (RateLimited,)
         policy = retry.RetryPolicy(errors=errors, unless=(UnreadableAnswer,))
         request = partial(self._authorised, method, url, body, {**self._headers, **(headers or {})}, reading=reading)
-        return retry.call(request, self.session.clock, policy)
+        return retry.call(request, self.session.clock, policy, ends=self.session.ends)
 
     def allows(self, url: str) -> bool:
         """Whether credentials may be sent there (I-38)."""
@@ -259,18 +259,28 @@ class Link:
         """One request on the wire. The only place where foreign errors arise, and where they end."""
         if self._received > MAX_RECEIVED:
             raise UnreadableAnswer(f"all answers together are larger than {MAX_RECEIVED} bytes")
+        timeout = self._seconds_left()
         # Whoever counts may also stop the work: a worker that lost its lease sends nothing more.
         self.session.meter.count()
         try:
             borrowed = self._connections.borrow(self.session.tokens, credential, self._timeout)
-            with borrowed as connection, deadline(connection.close, self._timeout):
-                answer = connection.exchange(method, url, headers, body, self._timeout)
+            with borrowed as connection, deadline(connection.close, timeout):
+                answer = connection.exchange(method, url, headers, body, timeout)
         except ProviderError:
             raise
         except Exception as foreign:  # noqa: BLE001  (HTTP stacks raise what they like; nothing foreign may leave)
             raise Unreachable(f"{method} to {host_of(url)} failed: {type(foreign).__name__}") from None
         self._received += len(answer.body)
         return answer
+
+    def _seconds_left(self) -> float:
+        """How long the next request may take. Raises Unreachable: the session has ended."""
+        if self.session.ends is None:
+            return self._timeout
+        left = self.session.ends - self.session.clock.monotonic()
+        if left <= 0:
+            raise Unreachable("the server did not answer in the time there was")
+        return min(self._timeout, left)
 
 
 def gather(parts: Iterable[bytes], timeout: float, packing: str = "") -> bytes:

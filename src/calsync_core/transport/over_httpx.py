@@ -60,7 +60,7 @@ class HttpxConnection:
         if self._secret_paths:
             asked, target = asked.copy_with(raw_path=b"/"), {"target": asked.raw_path}
         with self._client.stream(
-            method, asked, headers=sent, content=body or None, auth=self._auth, extensions=target
+            method, asked, headers=sent, content=body or None, auth=self._auth, extensions=target, timeout=timeout
         ) as response:
             content = gather(response.iter_bytes(), timeout, response.headers.get("content-encoding", ""))
         received = {name.lower(): value for name, value in response.headers.items()}

@@ -103,7 +103,7 @@ def _send_parts(
     def send_patiently() -> None:
         nonlocal left
         try:
-            retry.call(send_left, session.clock, retry.RetryPolicy(errors=(_PutOff,)))
+            retry.call(send_left, session.clock, retry.RetryPolicy(errors=(_PutOff,)), ends=session.ends)
         except ProviderError as error:
             if not answered:
                 raise

@@ -60,7 +60,9 @@ def test_a_frontend_of_the_host_s_own_speaks_json(host: Host) -> None:
     chosen = client.get(account["calendars"]).json()
     [calendar] = chosen["calendars"]
     assert (calendar["publish"], calendar["receive"], calendar["writable"]) == (True, True, True)
-    done = client.post(chosen["action"], data={"token": chosen["token"], f"publish-{calendar['id']}": "yes"})
+    done = client.post(
+        chosen["action"], data={"token": chosen["token"], "shown": calendar["id"], f"publish-{calendar['id']}": "yes"}
+    )
     assert done.json() == {"page": "redirect", "location": "/?done"}
     wrong = client.get("/nowhere")
     assert (wrong.status_code, wrong.json()["problem"]) == (404, "not_found")

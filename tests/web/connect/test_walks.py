@@ -83,6 +83,27 @@ def test_calendars_that_are_ticked_take_part_and_others_do_not(host: Host) -> No
     assert not any(calendar.enabled for calendar in host.engine.calendars("ana"))
 
 
+def test_calendars_that_the_page_did_not_show_stay_as_they_are(host: Host) -> None:
+    account = host.connected("google", ANA_AT_GOOGLE)
+    browser = host.browser()
+    browser.open(f"/accounts/{account.id}/calendars")
+    choir = host.google.add_calendar(ANA_AT_GOOGLE, "Choir")
+    [later] = [calendar for calendar in host.engine.discover(account.key) if calendar.remote_id == choir]
+    host.engine.enable(later.key)
+    browser.submit()
+    assert {calendar.remote_id for calendar in host.engine.calendars("ana") if calendar.enabled} == {
+        ANA_AT_GOOGLE,
+        choir,
+    }
+    browser.open(f"/accounts/{account.id}/calendars")
+    fields = browser.forms[0].fields
+    assert fields["shown"].count(",") == 1
+    # As a page of the host's own may send it, by mistake.
+    told = browser._client.post(f"/accounts/{account.id}/calendars", data={"token": fields["token"]})
+    assert told.status_code == 403
+    assert all(calendar.enabled for calendar in host.engine.calendars("ana"))
+
+
 def test_whoever_only_wants_to_be_read_is_asked_for_no_more(host: Host) -> None:
     """May publish, can't receive."""
     for provider, address in (("google", ANA_AT_GOOGLE), ("microsoft", ANA_AT_MICROSOFT)):
@@ -132,6 +153,12 @@ def test_whose_administrator_must_agree_is_told_so(host: Host) -> None:
     assert host.nothing_kept()
 
 
+@pytest.mark.parametrize(("provider", "asked"), [("google", "select_account+consent"), ("microsoft", "select_account")])
+def test_another_account_can_be_reached(host: Host, provider: str, asked: str) -> None:
+    """By somebody whom the provider's page would else take for the one who is logged in there."""
+    assert f"prompt={asked}" in str(host.begun(provider).waiting_at)
+
+
 # -- once more --------------------------------------------------------------------------------------------------------
 
 
@@ -165,10 +192,28 @@ def test_a_login_that_ended_is_connected_again(host: Host) -> None:  # I-35
     assert "Connect again" in said(browser)
     browser.submit()
     assert f"login_hint={ANA_AT_GOOGLE.replace('@', '%40')}" in str(browser.waiting_at)
+    assert "select_account" not in str(browser.waiting_at)
     browser.consent(ANA_AT_GOOGLE)
     [again] = host.engine.accounts("ana")
     assert (again.id, again.status) == (account.id, AccountStatus.ACTIVE)
     assert host.engine.sync_all_calendars("ana").errors == ()
+
+
+def test_what_the_host_has_paused_stays_paused(host: Host) -> None:
+    """Whether it is connected as that account, or as a new one that turns out to be it."""
+    account = host.connected("google", ANA_AT_GOOGLE)
+    assert "Paused" not in host.browser().open("/").text
+    host.engine.pause(account.key)
+    for path in (f"/google?account={account.id}", "/google"):
+        browser = host.browser()
+        browser.open(path)
+        browser.submit()
+        browser.consent(ANA_AT_GOOGLE)
+        assert browser.path == f"/accounts/{account.id}/calendars"
+        assert "is paused" in said(browser)
+        assert [each.status for each in host.engine.accounts("ana")] == [AccountStatus.PAUSED]
+    assert "Paused" in browser.open("/").text
+    assert host.engine.resume(account.key).status is AccountStatus.ACTIVE
 
 
 def test_somebody_else_s_login_changes_nothing(host: Host) -> None:  # I-46

@@ -107,7 +107,7 @@ def may_write(granted: Sequence[str]) -> bool:
 
 def begin_authorization(client: OAuthClient, request: AuthorizationRequest) -> Authorization:
     """See ``AuthorizingProvider.begin_authorization``: offline access, and consent asked again, since only then a
-    refresh token comes.
+    refresh token comes; and which account, unless it is said, since Google takes whichever the browser is logged in to.
     """
     page = client.authorization_url or AUTHORIZATION_URL
     _require_address("authorization_url", page)
@@ -120,7 +120,7 @@ def begin_authorization(client: OAuthClient, request: AuthorizationRequest) -> A
         "scope": " ".join(request.scopes),
         "state": request.state,
         "access_type": "offline",
-        "prompt": "consent",
+        "prompt": "consent" if request.login_hint else "select_account consent",
         "code_challenge": challenge,
         "code_challenge_method": "S256",
         **({"login_hint": request.login_hint} if request.login_hint else {}),

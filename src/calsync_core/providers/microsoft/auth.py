@@ -96,6 +96,8 @@ def begin_authorization(
     """
     wire = _Wire(client.grant(), clock, transport)
     wishes = {"redirect_uri": request.redirect_uri, "state": request.state, "login_hint": request.login_hint}
+    # Otherwise whoever is logged in to one account in this browser never reaches another.
+    wishes["prompt"] = None if request.login_hint else "select_account"
 
     def begin(app: Any) -> Mapping[str, Any]:
         return dict(app.initiate_auth_code_flow(_wanted(request.scopes), response_mode="form_post", **wishes))

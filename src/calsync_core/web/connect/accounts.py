@@ -20,10 +20,20 @@ def settle(
     provider: str,
     login: OAuthGrant | Password,
     *,
+    ends: float,
     base_url: str | None = None,
     again: Account | None = None,
 ) -> Account:
     """Connect a login that was just given: as the account it was given for, or the one it is already, or a new one.
+
+    Args:
+        engine: To connect it with.
+        owner: Whose login it is.
+        provider: Key of the engine's ``providers``.
+        login: Just given.
+        ends: See ``SyncEngine.identify``; for all that is asked here together.
+        base_url: The server, where people say which.
+        again: The account it was given for; None: a new one.
 
     Raises:
         IdentityChanged: it is not that of the account to be connected again; nothing was changed.
@@ -31,18 +41,18 @@ def settle(
         StoreError: it can't be kept now.
     """
     asked = again or Account(owner=owner, provider=provider, name=provider, base_url=base_url)
-    identity = engine.identify(asked, login)
+    identity = engine.identify(asked, login, ends=ends)
     if again is not None:
         if again.subject not in {None, identity.subject}:
             raise IdentityChanged(f"account {again.id} was connected as another login than this one")
-        return engine.connect(again, login)
+        return engine.connect(again, login, ends=ends)
     known = engine.accounts(owner)
     for each in known:
         if (each.provider, each.subject) == (provider, identity.subject):
             # The address may have been typed in another way.
-            return engine.connect(evolve(each, base_url=base_url or each.base_url), login)
+            return engine.connect(evolve(each, base_url=base_url or each.base_url), login, ends=ends)
     name = name_for(identity, login, base_url, {each.name for each in known}, provider)
-    return engine.connect(evolve(asked, name=name), login)
+    return engine.connect(evolve(asked, name=name), login, ends=ends)
 
 
 def name_for(

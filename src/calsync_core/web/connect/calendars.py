@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
 
-from calsync_core.errors import CalsyncError, StoreError
+from calsync_core.errors import CalsyncError, LeaseBusy, StoreError
 from calsync_core.log import Logger
 from calsync_core.models import Account, Calendar
 from calsync_core.web.connect.accounts import choose
 from calsync_core.web.connect.answers import Outcome, go, show
 from calsync_core.web.connect.desk import Desk, problem_in
-from calsync_core.web.connect.pages import CalendarLine, CalendarsPage
+from calsync_core.web.connect.pages import CalendarLine, CalendarsPage, Problem
+from calsync_core.web.connect.routes import account_of
 
 __all__ = ["offered", "ticked"]
 
@@ -20,7 +22,10 @@ log = Logger("calsync_core.web")
 def offered(desk: Desk, owner: str, account: Account) -> Outcome:
     """Ask the provider which calendars there are now, and show them."""
     try:
-        calendars = desk.engine.discover(account.key)
+        with nullcontext() if account.base_url is None else desk.asking(owner):
+            calendars = desk.engine.discover(account.key, ends=desk.ends())
+    except LeaseBusy as busy:
+        return desk.trouble(problem_in(busy), provider=account.provider, account=account.key)
     except StoreError:
         raise
     except CalsyncError as error:
@@ -33,7 +38,12 @@ def offered(desk: Desk, owner: str, account: Account) -> Outcome:
 
 def ticked(desk: Desk, owner: str, account: Account, form: Mapping[str, str]) -> Outcome:
     """Do what was chosen. What can't be is shown, and the rest is done."""
-    calendars = desk.engine.calendars(account_id=account.key)
+    if "shown" not in form:
+        log.warning("connect_refused", status=403, reason="incomplete_form")
+        return desk.trouble(Problem.FORGED)
+    shown = {account_of(each) for each in form["shown"].split(",")}
+    # The page may be old: of calendars that it did not show, nothing was said.
+    calendars = [each for each in desk.engine.calendars(account_id=account.key) if each.id in shown]
     wishes = {
         calendar.key: (f"publish-{calendar.id}" in form, f"receive-{calendar.id}" in form) for calendar in calendars
     }

@@ -64,7 +64,7 @@ def finish(desk: Desk, owner: str, name: str, answer: Mapping[str, str], cookies
             lacks = permissions(missing)
             return desk.trouble(Problem.SCOPES, forget, provider=name, account=flow.account, missing=lacks)
         again = None if flow.account is None else desk.owned(owner, flow.account)
-        account = settle(desk.engine, owner, name, grant, again=again)
+        account = settle(desk.engine, owner, name, grant, ends=desk.ends(), again=again)
     except CalsyncError as error:
         log.warning("connection_failed", provider=name, account=flow.account, kind=type(error).__name__)
         return desk.trouble(problem_in(error), forget, provider=name, account=flow.account)

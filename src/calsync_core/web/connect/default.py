@@ -93,12 +93,14 @@ class DefaultPages:
             f'<span class="soft">{escape(page.account.provider)}</span></p>'
             "<p>Which calendars take part? In another calendar, an event shows as busy time and says nothing else, "
             "unless you were told otherwise.</p>"
+            f"{_warning(_PAUSED if page.account.paused else None)}"
         )
         boxes = "".join(map(_calendar, page.calendars))
         if not boxes:
             return _page("Choose calendars", f"{intro}<p>There are no calendars in this account.</p>{_back(page)}")
         form = (
-            f'<form method="post" action="{escape(page.action)}">{_hidden("token", page.token or "")}{boxes}'
+            f'<form method="post" action="{escape(page.action)}">{_hidden("token", page.token or "")}'
+            f"{_hidden('shown', ','.join(str(line.id) for line in page.calendars))}{boxes}"
             "<button>Save</button></form>"
         )
         return _page("Choose calendars", f"{intro}{form}{_back(page)}")
@@ -123,6 +125,12 @@ _START = {
 }
 
 
+_PAUSED = (
+    "This account is paused: nothing is read or written with it for now, whatever you choose here. Whoever runs this "
+    "application can have it go on."
+)
+
+
 def _page(title: str, body: str) -> str:
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
@@ -137,8 +145,9 @@ def _account(line: AccountLine) -> str:
     if line.reconnect is not None:
         links += _link(line.reconnect, "Connect again", line.name)
     broken = '<span class="warn">No longer connected: connect it again.</span>' if line.broken else ""
+    paused = '<span class="soft">Paused: nothing is read or written with it for now.</span>' if line.paused else ""
     name = f'<span class="name">{escape(line.name)}</span> <span class="soft">{escape(line.provider)}</span>'
-    return f'<li><span>{name}</span><span class="links">{links}</span>{broken}</li>'
+    return f'<li><span>{name}</span><span class="links">{links}</span>{broken}{paused}</li>'
 
 
 def _link(href: str, words: str, whose: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import TypeAlias
 
 from attrs import field, frozen
@@ -14,7 +15,9 @@ from calsync_core.errors import (
     ConfigurationError,
     IdentityChanged,
     InvalidValue,
+    LeaseBusy,
     Rejected,
+    Unreachable,
 )
 from calsync_core.models import Account, AccountId, AccountStatus, OAuthClient
 from calsync_core.protocols import AuthorizingProvider, PasswordProvider
@@ -25,7 +28,11 @@ from calsync_core.web.connect.sites import Site
 from calsync_core.web.connect.words import hint_for, title_of
 from calsync_core.web.messages import NAME
 
-__all__ = ["Consenting", "Desk", "problem_in"]
+__all__ = ["PATIENCE_SECONDS", "Consenting", "Desk", "problem_in"]
+
+PATIENCE_SECONDS = 15.0
+"""How long a page waits for a calendar server, whatever it asks there: it holds one of the host's few threads, and
+somebody watches it load. A login and its calendars are a handful of small requests."""
 
 Consenting: TypeAlias = tuple[AuthorizingProvider, OAuthClient]
 """A provider that people are sent to, and the host's application there."""
@@ -40,6 +47,10 @@ def problem_in(error: CalsyncError) -> Problem:
             return Problem.REFUSED
         case Rejected() | InvalidValue() | ConfigurationError():
             return Problem.OPERATOR
+        case Unreachable():
+            return Problem.SILENT
+        case LeaseBusy():
+            return Problem.BUSY
     return Problem.LATER
 
 
@@ -90,12 +101,25 @@ class Desk:
         """The owner's account of this id; None: there is none, or it is somebody else's."""
         return next((each for each in self.engine.accounts(owner) if each.id == account_id), None)
 
+    def ends(self) -> float:
+        """Until when a page that is asked for now waits for its provider; see ``SyncEngine.identify``."""
+        return self.engine.clock.monotonic() + PATIENCE_SECONDS
+
+    def asking(self, owner: str) -> AbstractContextManager[None]:
+        """While a server is asked that the owner named: one page at a time, so that nobody holds all threads of a host.
+
+        Raises:
+            LeaseBusy: another page of theirs is at it.
+        """
+        return self.engine.alone("connect-page", owner)
+
     def line(self, account: Account) -> AccountLine:
         """An account, as pages show it."""
         broken = account.status in {AccountStatus.AUTH_EXPIRED, AccountStatus.IDENTITY_CHANGED}
+        paused = account.status is AccountStatus.PAUSED
         again = None if self.offer(account.provider) is None else self.site.start(account.provider, account.key)
         calendars = self.site.calendars(account.key)
-        return AccountLine(account.key, account.name, title_of(account.provider), broken, calendars, again)
+        return AccountLine(account.key, account.name, title_of(account.provider), broken, calendars, again, paused)
 
     def start_page(
         self, owner: str, offer: Offer, account: Account | None, *, problem: str | None = None, **typed: str

@@ -56,6 +56,7 @@ class AccountLine:
         broken: Nothing is read or written with it before it is connected again.
         calendars: The path of its calendars' page.
         reconnect: The path of the page to connect it again; None: not here.
+        paused: The host has paused it: nothing is read or written with it, connected again or not.
     """
 
     id: AccountId
@@ -64,6 +65,7 @@ class AccountLine:
     broken: bool
     calendars: str
     reconnect: str | None = None
+    paused: bool = False
 
 
 @frozen(kw_only=True)
@@ -139,7 +141,8 @@ class CalendarLine:
 class CalendarsPage(Page):
     """An account's calendars to choose from.
 
-    The form: ``POST action`` with ``token`` and, for every box that is ticked, ``publish-ID`` or ``receive-ID``.
+    The form: ``POST action`` with ``token``, ``shown`` (the ids of all calendars on the page, with commas between them)
+    and, for every box that is ticked, ``publish-ID`` or ``receive-ID``. Calendars that were not shown stay as they are.
     """
 
     account: AccountLine
@@ -166,6 +169,10 @@ class Problem(StrEnum):
     """Whoever runs this application must act."""
     LATER = "later"
     """The provider, or the store, can't be asked now."""
+    SILENT = "silent"
+    """The provider, or the server that was named, can't be reached, or does not answer in time."""
+    BUSY = "busy"
+    """Another page of this owner's is asking a server."""
     NOT_FOUND = "not_found"
     """There is nothing here."""
     FORGED = "forged"

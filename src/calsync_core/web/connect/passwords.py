@@ -31,14 +31,17 @@ def connect(desk: Desk, owner: str, offer: Offer, form: Mapping[str, str], again
 
     if not username or not password or max(len(username), len(password)) > _LONGEST:
         return ask_again(INCOMPLETE)
-    base_url = None if again is None else again.base_url
-    if again is None and offer.takes_address:
-        base_url = checked_address(typed["address"], private=desk.private_servers)
-        if base_url is None:
-            log.info("connection_refused", provider=offer.name, reason="address")
-            return ask_again(ADDRESS)
+    login, ends = Password(username, password), desk.ends()
     try:
-        account = settle(desk.engine, owner, offer.name, Password(username, password), base_url=base_url, again=again)
+        with desk.asking(owner):
+            base_url = None if again is None else again.base_url
+            if again is None and offer.takes_address:
+                # Looks the name up: who is asked for it may be as slow as the calendar server.
+                base_url = checked_address(typed["address"], private=desk.private_servers)
+                if base_url is None:
+                    log.info("connection_refused", provider=offer.name, reason="address")
+                    return ask_again(ADDRESS)
+            account = settle(desk.engine, owner, offer.name, login, ends=ends, base_url=base_url, again=again)
     except CalsyncError as error:
         log.info("connection_failed", provider=offer.name, kind=type(error).__name__)
         return ask_again(_sentence(error, offer))

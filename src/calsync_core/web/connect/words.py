@@ -49,6 +49,8 @@ TEXTS = {
     Problem.OPERATOR: "The provider does not accept this application as it is set up now. Nothing that you do can "
     "change that: please tell whoever runs it.",
     Problem.LATER: "It can't be done right now. Try again in a few minutes.",
+    Problem.SILENT: "The calendar server does not answer. Try again in a few minutes.",
+    Problem.BUSY: "Another page of yours is waiting for a calendar server. Wait until it is done, then try again.",
     Problem.NOT_FOUND: "There is nothing here.",
     Problem.FORGED: "This page was open for too long, or the form did not come from it. Open it again.",
     Problem.NOBODY: "Log in first.",
@@ -63,6 +65,8 @@ STATUS = {
     Problem.REFUSED: 403,
     Problem.OPERATOR: 502,
     Problem.LATER: 503,
+    Problem.SILENT: 503,
+    Problem.BUSY: 429,
     Problem.NOT_FOUND: 404,
     Problem.FORGED: 403,
     Problem.NOBODY: 401,

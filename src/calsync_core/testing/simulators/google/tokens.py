@@ -240,7 +240,7 @@ class OAuth:
             return Response(302, {"Location": sent_back(target, error="access_denied", **answer)}, note="denied")
         granted = scopes if choice is None else [scope for scope in scopes if scope in choice.ticked]
         offline = request.arg("access_type") == "offline"
-        fresh = offline and request.arg("prompt") == "consent"
+        fresh = offline and "consent" in (request.arg("prompt") or "").split()
         code = self.code(user, granted, target, challenge, fresh=fresh)
         if not offline:
             self._codes[code] = evolve(self._codes[code], refreshes=False)
