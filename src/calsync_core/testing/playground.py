@@ -208,18 +208,19 @@ def _run(playground: Playground, commands: Sequence[Sequence[str]]) -> int:
             "DATABASE": f"sqlite:///{folder}/planner.db",
         }
         print(f"Ana's calendars: {playground.origin}/", flush=True)  # noqa: T201  (a command)
-        print(f"Your connect pages: {playground.connect_url}/ (--connect says where they are)", flush=True)  # noqa: T201  (a command)
+        print(f"Your connect pages: {playground.connect_url}/ (if they are elsewhere: --connect URL)", flush=True)  # noqa: T201  (a command)
         processes: list[subprocess.Popen[bytes]] = []
         told = {**made, **os.environ, "PLAYGROUND": playground.origin}
         tick = threading.Event()
         try:
             for command in commands:
-                processes.append(subprocess.Popen(command, env=told))  # noqa: S603  (as told)
+                try:
+                    processes.append(subprocess.Popen(command, env=told))  # noqa: S603  (as told)
+                except OSError as error:
+                    print(f"{command[0]}: {error.strerror}", file=sys.stderr)  # noqa: T201  (a command)
+                    return 127
             while all(process.poll() is None for process in processes):
                 tick.wait(0.1)
-        except OSError as error:
-            print(f"{command[0]}: {error.strerror}", file=sys.stderr)  # noqa: T201  (a command)
-            return 127
         except KeyboardInterrupt:
             return 0
         finally:
