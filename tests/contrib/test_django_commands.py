@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import builtins
+import dis
 import json
 import os
 import re
@@ -11,6 +13,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from io import StringIO
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
 import attrs
@@ -160,6 +163,37 @@ def test_the_host_of_the_webhooks_must_be_allowed() -> None:
     with override_settings(CALSYNC={**PLAIN, "public_url": "https://calendar.example.com/calsync"}):
         call_command("check", stderr=said)
     assert "calsync.W001) CALSYNC['public_url']: its host is not in ALLOWED_HOSTS" in said.getvalue()
+
+
+def warnings_with(**changes: Any) -> list[str]:
+    """The check's warnings about these settings, as lines."""
+    said = StringIO()
+    with override_settings(**{"ALLOWED_HOSTS": ["x.example"], **changes}):
+        call_command("check", stderr=said)
+    return re.findall(r"calsync\.(W\d+\) .*)", said.getvalue())
+
+
+@pytest.mark.parametrize("path", ["/calsync", "/calsync/", "/behind/a/proxy/calsync"])
+def test_pushes_arrive_where_the_urls_are_included(path: str) -> None:
+    assert warnings_with(CALSYNC={**PLAIN, "public_url": f"https://x.example{path}"}) == []
+
+
+@pytest.mark.parametrize("path", ["/webhooks", "", "/calsync/more", "/xcalsync"])
+def test_pushes_that_would_not_arrive_are_warned_of(path: str) -> None:
+    [said] = warnings_with(CALSYNC={**PLAIN, "public_url": f"https://x.example{path}"})
+    assert said.startswith("W002) CALSYNC['public_url']: its path is not /calsync/")
+
+
+def test_pages_that_lead_nowhere_are_warned_of() -> None:
+    pages = {"public_url": "https://x.example/calsync/connect", "done": "/"}
+    given = {**PLAIN, "encryption_key": new_key(), "connect": pages}
+    assert [said[:30] for said in warnings_with(CALSYNC=given)] == [
+        "W003) CALSYNC['connect']: done",
+        "W004) LOGIN_URL: '/accounts/lo",
+    ]
+    given["connect"] = {**pages, "done": "/admin/"}
+    for login in ("/admin/login/", "/admin/login", "admin:login", reverse_lazy("admin:login"), "https://x.example/"):
+        assert warnings_with(CALSYNC=given, LOGIN_URL=login) == []
 
 
 def test_settings_are_read_as_they_may_be_written() -> None:
@@ -332,12 +366,16 @@ def test_calendars_are_synced_in_each_mode(world: PushWorld) -> None:
     assert "1 blocks written · 2 calendars" in first
     world.memory.lose_pushes()
     # Push is trusted, unless it is said not to be.
+    assert run("sync_calendars").endswith("2 kept up to date by push")
     assert run_json("sync_calendars")["calendars_read"] == 0
     assert run_json("sync_calendars", "--mode", "webhook-fallback")["calendars_read"] == 0
     polled = run_json("sync_calendars", "--mode", "polling-only")
     assert (polled["sync_type"], polled["calendars_read"]) == ("polling", 2)
     full = run_json("sync_calendars", "--mode", "legacy-full", "--owner", "ana")
     assert (full["sync_type"], full["calendars_read"]) == ("full", 2)
+    totals = run_json("manage_subscriptions", "metrics")
+    assert totals["reading_calls"] > totals["polling_calls"]
+    assert totals["calls_saved"] == 0
     one = run_json("sync_calendars", "--calendar-id", str(world.id("home")))
     assert one["calendars"] == [world.id("home")]
 
@@ -351,6 +389,9 @@ def test_what_failed_is_named_and_is_the_exit_code(world: PushWorld) -> None:  #
     assert fails("sync_calendars", "--calendar-id", "999") == (2, "calendar: there is none with id 999")
     assert fails("sync_calendars", "--calendar-id", "1", "--mode", "legacy-full")[0] == 2
     assert fails("cleanup_webhook_data", "--days", "0")[0] == 2
+    for command in ("sync_calendars", "process_webhook_notifications", "manage_subscriptions health"):
+        code, said = fails(*command.split(), "--owner", "bo")
+        assert (code, said.partition(";")[0]) == (2, "owner: 'bo' has no account here")
 
 
 def test_subscriptions_by_hand(world: PushWorld) -> None:
@@ -381,8 +422,7 @@ def test_the_inbox_is_worked_off(world: PushWorld) -> None:
     world.book("work", "m1", at(1))
     world.deliver()
     world.clock.advance(timedelta(seconds=30))
-    assert run("process_webhook_notifications", "--owner", "bo").startswith("0 calendars")
-    said = run("process_webhook_notifications")
+    said = run("process_webhook_notifications", "--owner", "ana")
     assert said == "1 calendars · 1 notifications done with · 0 to be tried again · 0 given up"
     assert len(world.blocks("home")) == 1
 
@@ -403,17 +443,40 @@ def test_what_is_over_is_counted_and_forgotten(world: PushWorld) -> None:
 def the_page() -> dict[str, Any]:
     """What its examples define."""
     namespace: dict[str, Any] = {"__name__": "the_page"}
-    for block in find_blocks(Path(__file__).parents[2] / "docs" / "django.md", "python"):
-        exec(block.text, namespace)  # noqa: S102  (our own page)
+    for block in blocks_shown():
+        exec(block, namespace)  # noqa: S102  (our own page)
     return namespace
 
 
+def blocks_shown() -> list[str]:
+    return [block.text for block in find_blocks(Path(__file__).parents[2] / "docs" / "django.md", "python")]
+
+
 def test_the_settings_shown_are_right() -> None:
-    page, said = the_page(), StringIO()
-    with override_settings(CALSYNC=page["CALSYNC"], ALLOWED_HOSTS=page["ALLOWED_HOSTS"]):
-        call_command("check", stderr=said)
-        assert sorted(engine().providers) == ["caldav", "google", "icloud", "microsoft"]
-    assert said.getvalue() == ""
+    urls = type("Urls", (), {"urlpatterns": the_page()["urlpatterns"]})
+    shown = [block for block in blocks_shown() if "\nCALSYNC = {" in block]
+    assert len(shown) == 2
+    for block in shown:
+        page, said = dict[str, Any](), StringIO()
+        exec(block, page)  # noqa: S102  (our own page)
+        given = {name: page[name] for name in ("CALSYNC", "ALLOWED_HOSTS", "LOGIN_URL")}
+        with override_settings(**given, ROOT_URLCONF=urls):
+            call_command("check", stderr=said)
+            assert sorted(engine().providers) == ["caldav", "google", "icloud", "microsoft"]
+        assert said.getvalue() == ""
+
+
+def global_names(code: CodeType) -> set[str]:
+    """What functions in this code expect to find in their module."""
+    found = {each.argval for each in dis.get_instructions(code) if each.opname == "LOAD_GLOBAL"}
+    return found.union(*(global_names(inner) for inner in code.co_consts if isinstance(inner, CodeType)))
+
+
+@pytest.mark.parametrize("number", range(len(blocks_shown())))
+def test_each_example_can_be_pasted_by_itself(number: int) -> None:
+    block, namespace = blocks_shown()[number], {"__name__": "the_page"}
+    exec(block, namespace)  # noqa: S102  (our own page)
+    assert global_names(compile(block, "django.md", "exec")) - namespace.keys() - set(dir(builtins)) == set()
 
 
 def test_the_test_shown_passes(tmp_path: Path) -> None:

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission, User
 from django.db import connections
-from django.test import AsyncClient, Client
+from django.test import AsyncClient, Client, override_settings
 from django.test.utils import CaptureQueriesContext
 
 from calsync_core.contrib.django.store import DjangoStore
@@ -118,6 +119,19 @@ def test_what_is_answered_to_what_is_told_elsewhere(
     answer = getattr(Client(), method)(f"{MOUNT}/{path}", **more)
     assert answer.status_code == status
     assert world.engine.vitals().backlog == 0
+
+
+def test_the_status_page_is_for_those_who_may_see_it(world: PushWorld) -> None:
+    def answers(*, status: Any) -> list[int]:
+        with override_settings(CALSYNC={**settings.CALSYNC, "status": status}):
+            return [each.get(f"{MOUNT}/status").status_code for each in (Client(), somebody, staff)]
+
+    assert world.calendars
+    somebody = logged_in(User.objects.create_user("somebody"))
+    staff = logged_in(user())
+    assert answers(status=None) == [404, 404, 404]
+    assert answers(status="staff") == [404, 404, 200]
+    assert answers(status=lambda request: request.user.is_authenticated) == [404, 200, 200]
 
 
 # --- the admin

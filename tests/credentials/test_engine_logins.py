@@ -552,8 +552,34 @@ def test_a_lost_key_is_one_clear_error_until_the_account_is_connected_again() ->
     with pytest.raises(ConfigurationError, match=r"^encryption_key: no key given opens .* account 'home' \(id 1\)$"):
         engine.attach(house.account("home").key, grants[0])
     assert {error.kind for error in engine.sync_calendars_needing_polling().errors} == {"ConfigurationError"}
+    report = engine.health()
+    assert (report.status, {each.state for each in report.calendars}) == ("unhealthy", {"failing"})
+    assert all("encryption_key: no key given opens" in str(each.last_error) for each in report.calendars)
+    assert engine.vitals().failing == len(report.calendars)
     both(house)
     sync(house.process())
+    assert house.process().health().status == "healthy"
+
+
+def test_the_right_key_is_used_at_once_after_a_wrong_one() -> None:
+    house = House()
+    both(house)
+    kept, house.key = house.key, new_key()
+    house.process().sync_all_calendars()
+    house.key = kept
+    report = house.process().sync_all_calendars()
+    assert (report.errors, report.calendars_read) == ((), 2)
+    assert house.process().health().status == "healthy"
+
+
+def test_a_provider_that_is_missing_shows_as_failing() -> None:
+    house = House()
+    both(house)
+    sync(house.process())
+    house.process(providers={}).sync_all_calendars()
+    report = house.process().health()
+    assert report.status != "healthy"
+    assert {str(each.last_error).partition(":")[0] for each in report.calendars} == {"ConfigurationError"}
 
 
 def test_a_bad_key_is_told_before_anything_is_done() -> None:  # I-44

@@ -50,7 +50,9 @@ def check_keys(keys: str | Sequence[str]) -> tuple[str, ...]:
     for number, key in enumerate(values):
         if not isinstance(key, str) or not _KEY.fullmatch(key):
             name = "encryption_key" if isinstance(keys, str) else f"encryption_key[{number}]"
-            raise ConfigurationError(f"{name}: must be 44 characters of URL-safe base64 (calsync init makes one)")
+            raise ConfigurationError(
+                f"{name}: must be 44 characters of URL-safe base64, as calsync_core.credentials.new_key() makes"
+            )
     return tuple(values)
 
 

@@ -97,7 +97,7 @@ class Metrics:
         api_calls: HTTP requests sent.
         reading_calls: Those of them that read, echoes included.
         polling_calls: What reading every enabled calendar each 15 minutes would have cost, at one request a read.
-        calls_saved: ``polling_calls`` less ``reading_calls``.
+        calls_saved: ``polling_calls`` less ``reading_calls``, or 0: a first read of everything costs more.
         success_rate: Share of runs without errors, 0 to 1; None without runs.
         complete: False: there were more runs than are counted here.
     """

@@ -48,7 +48,7 @@ def metrics(context: Context, hours: float) -> Metrics:
         api_calls=sum(run.api_calls for run in runs),
         reading_calls=spent,
         polling_calls=polling,
-        calls_saved=polling - spent,
+        calls_saved=max(0, polling - spent),
         blocks_written=sum(run.writes for run in runs),
         events_processed=sum(run.events_processed for run in runs),
         failed_runs=failed,

@@ -8,13 +8,22 @@ I-47).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
 from attrs import define, evolve, frozen
 
 from calsync_core.core.reading import earliest, relevant, retry_at
-from calsync_core.errors import AuthExpired, CursorExpired, NotFound, ProviderError, Unavailable
+from calsync_core.errors import (
+    AuthExpired,
+    ConfigurationError,
+    CursorExpired,
+    LeaseBusy,
+    NotFound,
+    ProviderError,
+    Unavailable,
+)
 from calsync_core.log import Logger
 from calsync_core.models import (
     Account,
@@ -38,7 +47,7 @@ from calsync_core.steps.context import Context, HeldLease
 from calsync_core.steps.run import Run
 from calsync_core.steps.watch import note_failed_read, note_read
 
-__all__ = ["read_again_later", "read_calendar", "set_due", "settle_debts"]
+__all__ = ["note_unusable", "read_again_later", "read_calendar", "set_due", "settle_debts"]
 
 log = Logger("calsync_core")
 
@@ -87,6 +96,22 @@ def set_due(context: Context, lease: HeldLease, calendar: Calendar, due_at: date
     """Have the calendar read by whoever looks for what is due."""
     state = evolve(context.store.load_read_state(calendar.key), due_at=due_at)
     context.store.save_read_state(lease.current(), calendar.key, state, context.clock.now())
+
+
+def note_unusable(context: Context, calendar: Calendar, error: ConfigurationError) -> None:
+    """Have the calendar show as failing: this process can't use its login, or has not its provider.
+
+    When it is due stays as it was: once the configuration is right, or in another process, it can be read at once.
+    """
+    told = f"{type(error).__name__}: {error}"
+    state = context.store.load_read_state(calendar.key)
+    if state.failures and state.last_error == told:
+        return
+    # Who holds it reads it, and knows better.
+    with suppress(LeaseBusy), context.lease(f"calendar:{calendar.key}", wait=False) as lease:
+        state = context.store.load_read_state(calendar.key)
+        state = evolve(state, failures=max(1, state.failures), last_error=told)
+        context.store.save_read_state(lease.current(), calendar.key, state, context.clock.now())
 
 
 def settle_debts(context: Context, run: Run, session: Session, calendar: Calendar, lease: HeldLease) -> None:

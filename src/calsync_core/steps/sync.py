@@ -11,7 +11,7 @@ from typing import Any
 from attrs import evolve
 
 from calsync_core.core import watching
-from calsync_core.errors import AuthExpired, IdentityChanged, ProviderError
+from calsync_core.errors import AuthExpired, ConfigurationError, IdentityChanged, ProviderError
 from calsync_core.log import Logger
 from calsync_core.models import (
     Account,
@@ -27,7 +27,7 @@ from calsync_core.steps.access import admit, note_answer, note_recovery, note_re
 from calsync_core.steps.apply import apply_intents
 from calsync_core.steps.context import Context
 from calsync_core.steps.plan import observe_owner, plan_owner
-from calsync_core.steps.read import read_calendar, settle_debts
+from calsync_core.steps.read import note_unusable, read_calendar, settle_debts
 from calsync_core.steps.run import Run, each
 from calsync_core.steps.watch import load_watch
 
@@ -123,8 +123,11 @@ def read_all(
             # A credential that is new to this process is tried at once, whatever an older one was told.
             patient = context.logins.is_verified(account_id)
             account = admit(context, run, stored) if wanted else None
+            error = run.account_errors.get(account_id)
             for calendar in wanted:
-                if account is not None and not run.refused(account):
+                if isinstance(error, ConfigurationError):
+                    note_unusable(context, calendar, error)
+                elif account is not None and not run.refused(account):
                     _read_one(context, run, account, calendar, full=full, afresh=afresh, patient=patient)
 
     each(read_account, by_account, at_most=at_most or context.max_workers)
@@ -143,6 +146,9 @@ def _read_one(
             note_answer(context, account, error)
             if isinstance(error, AuthExpired | IdentityChanged):
                 note_refusal(context, account, error)
+            raise
+        except ConfigurationError as error:
+            note_unusable(context, calendar, error)
             raise
         note_answer(context, account)
         note_recovery(context, account)

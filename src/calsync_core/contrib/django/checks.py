@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register  # noqa: A004  (Django's name)
 from django.http.request import validate_host
-from django.urls import NoReverseMatch
+from django.shortcuts import resolve_url
+from django.urls import NoReverseMatch, Resolver404, get_script_prefix, resolve, reverse
 
 from calsync_core.contrib.django.configuration import problems, read_configuration
 from calsync_core.contrib.django.installation import Installation
@@ -15,7 +17,7 @@ from calsync_core.contrib.django.store import DjangoStore
 from calsync_core.errors import ConfigurationError
 from calsync_core.transport.addresses import host_of
 
-__all__ = ["check_database", "check_host", "check_pages", "check_settings"]
+__all__ = ["check_database", "check_host", "check_pages", "check_places", "check_settings"]
 
 
 def check_settings(**_: Any) -> list[CheckMessage]:
@@ -58,7 +60,54 @@ def check_pages(**_: Any) -> list[CheckMessage]:
     return []
 
 
+def check_places(**_: Any) -> list[CheckMessage]:
+    """The addresses in the settings lead to views of the project: pushes, people who log in, and those who are done."""
+    if problems() or not getattr(settings, "ROOT_URLCONF", None):
+        return []
+    configuration, found = read_configuration(), list[CheckMessage]()
+    if configuration.public_url is not None:
+        try:
+            included = reverse("calsync:webhook", kwargs={"route": ""})
+        except NoReverseMatch:  # pushes may be taken in by views of the project's own
+            included = "/"
+        # A proxy may take the beginning of the path off.
+        if not f"{urlsplit(configuration.public_url).path.rstrip('/')}/".endswith(included):
+            said = f"CALSYNC['public_url']: its path is not {included}, where the URLs are included: pushes get lost"
+            found.append(Warning(said, id="calsync.W002"))
+    if configuration.connect is not None:
+        done = str(configuration.connect.done)
+        # A name that there is not is an error of the pages.
+        if "/" in done and not _leads_somewhere(done):
+            said = f"CALSYNC['connect']: done: {done!r} is no URL of this project: people end at a 404"
+            found.append(Warning(said, id="calsync.W003"))
+        if not _leads_somewhere(settings.LOGIN_URL):
+            said = (
+                f"LOGIN_URL: {str(settings.LOGIN_URL)!r} is no URL of this project: the connect pages send people there"
+            )
+            found.append(Warning(said, id="calsync.W004"))
+    return found
+
+
+def _leads_somewhere(place: Any) -> bool:
+    """Whether a path, or the name of a URL pattern, is one of the project's; another site's address is."""
+    try:
+        url = urlsplit(resolve_url(place))
+    except NoReverseMatch:
+        return False
+    if url.netloc:
+        return True
+    path = f"/{url.path.removeprefix(get_script_prefix())}"
+    for tried in (path, f"{path}/"):  # as ``APPEND_SLASH`` has it
+        try:
+            resolve(tried)
+        except Resolver404:
+            continue
+        return True
+    return False
+
+
 register(check_settings)
 register(check_host)
 register(check_database, Tags.models)
 register(check_pages, Tags.urls)
+register(check_places, Tags.urls)

@@ -10,6 +10,7 @@ from typing import Any
 
 from attrs import field, fields, frozen
 from django.conf import settings
+from django.http import HttpRequest
 from django.utils.functional import Promise
 from django.utils.module_loading import import_string
 
@@ -65,6 +66,7 @@ class Configuration:
         max_workers: See ``SyncEngine``.
         drain: Have web processes work the inbox off, too; a scheduler or Celery does it otherwise.
         metrics: Serve ``metrics`` beside the webhooks.
+        status: Serve the status page there to those requests for which this is true; None: to nobody.
         rate_limit: See ``calsync_core.web.receiver.Receiver``.
         max_body: See there, in bytes.
         on_accepted: See there.
@@ -83,6 +85,7 @@ class Configuration:
     max_workers: int = 8
     drain: bool = False
     metrics: bool = False
+    status: Callable[[HttpRequest], bool] | None = None
     rate_limit: int | None = None
     max_body: int = MAX_BODY
     on_accepted: Callable[..., Any] | None = None
@@ -269,6 +272,15 @@ def _function(value: Any) -> Callable[..., Any] | None:
     return value  # type: ignore[no-any-return]  # it is callable
 
 
+def _status(value: Any) -> Callable[[HttpRequest], bool] | None:
+    return _is_staff if value == "staff" else _function(value)
+
+
+def _is_staff(request: HttpRequest) -> bool:
+    user = getattr(request, "user", None)  # without Django's middleware there is none
+    return user is not None and user.is_active and user.is_staff
+
+
 def _imported(place: str, path: str) -> Any:
     try:
         return import_string(path)
@@ -302,6 +314,7 @@ _ALONE: Mapping[str, Callable[[Any], Any]] = {
     "max_workers": _count,
     "drain": _flag,
     "metrics": _flag,
+    "status": _status,
     "rate_limit": lambda value: None if value is None else _count(value),
     "max_body": _count,
     "on_accepted": _function,

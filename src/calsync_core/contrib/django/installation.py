@@ -45,7 +45,7 @@ class Installation:
     def of(cls, configuration: Configuration) -> Installation:
         """Make it; nothing is opened."""
         store = DjangoStore(configuration.database)
-        notifier = configuration.notifier
+        notifier, admits = configuration.notifier, configuration.status
         engine = SyncEngine(
             store=store,
             providers={name: make() for name, make in configuration.providers.items()},
@@ -61,6 +61,7 @@ class Installation:
             engine,
             drain=configuration.drain,
             metrics=configuration.metrics,
+            status=None if admits is None else lambda received: admits(received.scope["django.request"]),
             max_body=configuration.max_body,
             rate_limit=configuration.rate_limit,
             on_accepted=configuration.on_accepted,

@@ -5,7 +5,7 @@
     path("calsync/", include("calsync_core.contrib.django.urls"))
 
     POST google, microsoft, microsoft/lifecycle     what providers push
-    GET  health, metrics                            for probes; see ``calsync_core.web.receiver``
+    GET  health, metrics, status                    for probes and people; see ``calsync_core.web.receiver``
     connect/…                                       where people connect their accounts; see ``CALSYNC["connect"]``
 """
 

@@ -93,7 +93,8 @@ def _repeated(method: Callable[..., T]) -> Callable[..., T]:
         if self._database.joined:
             if method.__name__ not in _TAKES_IN_A_PUSH:
                 raise InsideTransaction(
-                    f"{method.__name__}: inside the host's transaction, only a push can be taken in"
+                    f"{method.__name__}: inside the host's transaction, only a push can be taken in; "
+                    "ask the engine outside of it: before, or after its commit"
                 )
             return method(self, *values, **named)
         if self._database.is_part:

@@ -14,7 +14,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from calsync_core.contrib.django.installation import engine
 from calsync_core.engine import SyncEngine
-from calsync_core.errors import CalsyncError, UsageError
+from calsync_core.errors import CalsyncError, InvalidValue, UsageError
 from calsync_core.models import SyncFailure
 
 __all__ = ["EngineCommand", "Told"]
@@ -48,9 +48,19 @@ class EngineCommand(BaseCommand):
     def handle(self, *_: Any, **options: Any) -> None:
         """Do it. A mistake of the caller's ends with 2, anything else of ours with 1."""
         try:
+            owner = options.get("owner")
+            if owner is not None and not engine().accounts(owner):
+                raise InvalidValue(f"owner: {owner!r} has no account here; owners are called what owner_of(user) says")
             self.work(engine(), options)
         except CalsyncError as error:
             raise CommandError(str(error), returncode=2 if isinstance(error, UsageError) else 1) from None
+
+    def add_owner(self, parser: ArgumentParser) -> None:
+        """``--owner``."""
+        said = (
+            "Only this owner's calendars: what owner_of(user) says, unless you chose otherwise the user's primary key."
+        )
+        parser.add_argument("--owner", metavar="NAME", help=said)
 
     def work(self, engine: SyncEngine, options: dict[str, Any]) -> None:
         """What the command is for."""

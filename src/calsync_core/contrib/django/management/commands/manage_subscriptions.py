@@ -33,7 +33,7 @@ class Command(EngineCommand):
         """What to do, and to which."""
         super().add_arguments(parser)
         parser.add_argument("action", choices=tuple(_ACTIONS))
-        parser.add_argument("--owner", metavar="NAME", help="Only this owner's calendars.")
+        self.add_owner(parser)
         parser.add_argument("--calendar-id", type=int, metavar="ID", help="renew: only this calendar's.")
         parser.add_argument("--hours", type=float, default=24.0, help="metrics: how far back. [24]")
 

@@ -19,7 +19,7 @@ class Command(EngineCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Whose."""
         super().add_arguments(parser)
-        parser.add_argument("--owner", metavar="NAME", help="Only this owner's calendars.")
+        self.add_owner(parser)
 
     def work(self, engine: SyncEngine, options: dict[str, Any]) -> None:
         """Work it off."""

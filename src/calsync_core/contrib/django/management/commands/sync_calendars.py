@@ -9,7 +9,7 @@ from django.core.management.base import CommandError
 
 from calsync_core.contrib.django.management.base import EngineCommand
 from calsync_core.engine import SyncEngine
-from calsync_core.models import CalendarId, SyncReport
+from calsync_core.models import CalendarId, PushState, SyncReport
 
 __all__ = ["Command"]
 
@@ -31,7 +31,7 @@ class Command(EngineCommand):
             "waits; polling-only: read all, whatever push says; legacy-full: read everything again and compare.",
         )
         parser.add_argument("--calendar-id", type=int, metavar="ID", help="Only this calendar.")
-        parser.add_argument("--owner", metavar="NAME", help="Only this owner's calendars.")
+        self.add_owner(parser)
         parser.add_argument("--verbose", action="store_true", help="Say what was done to events and blocks.")
 
     def work(self, engine: SyncEngine, options: dict[str, Any]) -> None:
@@ -42,7 +42,12 @@ class Command(EngineCommand):
         report = self._sync(engine, calendar_id, mode, options["owner"])
         if options["verbose"] and not options["as_json"]:
             self.stdout.write(_detail(report))
-        self.tell(report, options)
+        line = report.summary
+        if calendar_id is None and options["owner"] is None and mode in {None, _MODES[0]}:
+            kept = engine.vitals().push.get(PushState.ACTIVE, 0)
+            line += f" · {kept} kept up to date by push"
+        self.show(report.as_dict(), line, options)
+        self.name_failures(report.errors)
 
     def _sync(
         self, engine: SyncEngine, calendar_id: CalendarId | None, mode: str | None, owner: str | None
