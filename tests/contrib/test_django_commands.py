@@ -196,6 +196,25 @@ def test_pages_that_lead_nowhere_are_warned_of() -> None:
         assert warnings_with(CALSYNC=given, LOGIN_URL=login) == []
 
 
+@pytest.mark.parametrize(
+    ("allowed", "url", "warned"),
+    [
+        (["app.example"], "https://other.example/connect", True),
+        (["app.example"], "https://app.example:8443/connect", False),
+        (["[2001:db8::1]"], "https://[2001:db8::1]/connect", False),
+        (["[2001:db8::2]"], "https://[2001:db8::1]/connect", True),
+        ([], "http://[::1]:8000/connect", False),
+        ([], "http://127.0.0.1:8000/connect", False),
+    ],
+)
+def test_the_host_of_the_connect_pages_must_be_allowed(allowed: list[str], url: str, warned: bool) -> None:
+    """It may be another than that of the webhooks, and there may be none of those."""
+    said, pages = StringIO(), {"public_url": url}
+    with override_settings(ALLOWED_HOSTS=allowed, CALSYNC={**PLAIN, "encryption_key": new_key(), "connect": pages}):
+        call_command("check", stderr=said)
+    assert ("calsync.W001) CALSYNC['connect']: public_url: its host is not in" in said.getvalue()) is warned
+
+
 def test_settings_are_read_as_they_may_be_written() -> None:
     ready = a_memory()
     with override_settings(

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+import structlog.testing
 
 from calsync_core.core.identity import Keyring
 from calsync_core.credentials import Sealer
@@ -48,6 +49,22 @@ def posted(host: Host, path: str = "/google", token: str | None = None, **header
 )
 def test_a_form_comes_from_a_page_of_ours(host: Host, headers: dict[str, str], status: int) -> None:
     assert posted(host, **headers)[0] == status
+
+
+def test_a_page_opened_under_another_name_says_so(host: Host) -> None:
+    """As ``localhost``, while ``public_url`` says ``127.0.0.1``."""
+    site, opened = "http://127.0.0.1:8000", "http://localhost:8000"
+    with structlog.testing.capture_logs() as logged:
+        browser = host.browse(host.app(public_url=site))
+        browser.open("/caldav")
+        form = browser.forms[0].fields
+        told = browser._client.post("/caldav", data=form, headers={"Origin": opened, "Sec-Fetch-Site": "same-origin"})
+    assert (told.status_code, "under its public address" in told.text) == (403, True)
+    [line] = logged
+    assert (line["event"], line["reason"]) == ("connect_refused", "origin")
+    assert "localhost" not in str(line)
+    assert "127.0.0.1" not in str(line)
+    assert f'href="{site}/"' in told.text
 
 
 def test_a_form_without_this_owner_s_token_is_none(host: Host) -> None:

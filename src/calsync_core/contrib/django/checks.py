@@ -37,12 +37,26 @@ def check_database(**_: Any) -> list[CheckMessage]:
 
 
 def check_host(**_: Any) -> list[CheckMessage]:
-    """Django answers pushes with 400 unless it may be asked under the name in ``public_url``."""
-    address = None if problems() else read_configuration().public_url
-    allowed = settings.ALLOWED_HOSTS or [".localhost", "127.0.0.1", "[::1]"]
-    if address is None or validate_host(host_of(address), allowed):
+    """Django answers pushes, and people, with 400 unless it may be asked under the name in their ``public_url``."""
+    if problems():
         return []
-    return [Warning("CALSYNC['public_url']: its host is not in ALLOWED_HOSTS: pushes are refused", id="calsync.W001")]
+    said = read_configuration()
+    found = []
+    if not _is_allowed(said.public_url):
+        found.append("CALSYNC['public_url']: its host is not in ALLOWED_HOSTS: pushes are refused")
+    if said.connect is not None and not _is_allowed(said.connect.public_url):
+        found.append("CALSYNC['connect']: public_url: its host is not in ALLOWED_HOSTS: the connect pages are refused")
+    return [Warning(each, id="calsync.W001") for each in found]
+
+
+def _is_allowed(address: str | None) -> bool:
+    """Whether Django answers under this address; None: nobody asks it there."""
+    if address is None:
+        return True
+    # As ``HttpRequest.get_host`` compares: IPv6 in its brackets.
+    host = host_of(address)
+    allowed = settings.ALLOWED_HOSTS or [".localhost", "127.0.0.1", "[::1]"]
+    return validate_host(f"[{host}]" if ":" in host else host, allowed)
 
 
 def check_pages(**_: Any) -> list[CheckMessage]:

@@ -13,6 +13,9 @@ from calsync_core.models import Account, Calendar, CalendarId, Identity, OAuthGr
 
 __all__ = ["choose", "name_for", "settle"]
 
+_LONGEST_NAME = 255
+"""Characters of an account's name: no store in a database takes more."""
+
 
 def settle(
     engine: SyncEngine,
@@ -58,14 +61,16 @@ def settle(
 def name_for(
     identity: Identity, login: OAuthGrant | Password, base_url: str | None, taken: Collection[str], provider: str
 ) -> str:
-    """What to call an account: its address, as far as nobody else of its owner is called so."""
+    """What to call an account: its address as a store takes it, as far as none of its owner's is called so already."""
     name = identity.email or ""
     if not name and isinstance(login, Password):
         host = urlsplit(base_url or "").hostname
         name = login.username if host is None or "@" in login.username else f"{login.username}@{host}"
-    name = name or identity.subject
-    names = [name, f"{name} ({provider})", *(f"{name} ({provider} {number})" for number in range(2, len(taken) + 3))]
-    return next(each for each in names if each not in taken)
+    # Servers and people write what they like; a store takes no NUL and no half of a character.
+    shown = (each for text in (name, identity.subject) if (each := "".join(filter(str.isprintable, text)).strip()))
+    name = next(shown, provider)
+    ends = ["", f" ({provider})", *(f" ({provider} {number})" for number in range(2, len(taken) + 3))]
+    return next(each for end in ends if (each := f"{name[: _LONGEST_NAME - len(end)]}{end}") not in taken)
 
 
 def choose(

@@ -11,7 +11,7 @@ from calsync_core.errors import ConfigurationError, InvalidValue, StoreError
 from calsync_core.log import Logger
 from calsync_core.models import Account, AccountId, OAuthClient
 from calsync_core.web.connect import calendars, consent, passwords
-from calsync_core.web.connect.answers import Outcome, go, render, show
+from calsync_core.web.connect.answers import Outcome, go, render, show, trouble
 from calsync_core.web.connect.default import DefaultPages
 from calsync_core.web.connect.desk import Desk
 from calsync_core.web.connect.pages import HomePage, Offer, Pages, Problem
@@ -176,7 +176,12 @@ class Connector:
         return show(HomePage(home=desk.site.home, accounts=accounts, offers=desk.offers()))
 
     def _posted(self, received: Received, spot: Spot, owner: str) -> Outcome:
-        desk, form = self._desk, self._form(received, owner)
+        desk = self._desk
+        if desk.site.is_foreign(received.headers):
+            # Ours as well, if it was opened under another name of this host than the public one.
+            log.info("connect_refused", status=403, reason="origin")
+            return trouble(Problem.ORIGIN, desk.site.home, again=f"{desk.site.url}/")
+        form = self._form(received, owner)
         if form is None:
             log.info("connect_refused", status=403, reason="forged_form")
             return desk.trouble(Problem.FORGED)
@@ -194,10 +199,7 @@ class Connector:
             form = received.form(_MOST_FIELDS)
         except InvalidValue:
             return None
-        ours = not self._desk.site.is_foreign(received.headers) and self._desk.seals.is_token(
-            form.get("token", ""), owner
-        )
-        return form if ours else None
+        return form if self._desk.seals.is_token(form.get("token", ""), owner) else None
 
     def _offer(self, provider: str) -> Offer:
         offer = self._desk.offer(provider)

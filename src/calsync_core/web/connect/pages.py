@@ -177,6 +177,8 @@ class Problem(StrEnum):
     """There is nothing here."""
     FORGED = "forged"
     """A form that does not come from a page of ours."""
+    ORIGIN = "origin"
+    """A form that a browser says comes from another site than that of ``public_url``."""
     NOBODY = "nobody"
     """The host does not know who this is."""
 
@@ -189,7 +191,7 @@ class ProblemPage(Page):
         status: HTTP's.
         text: What happened and what helps, in a sentence or two.
         missing: What was not granted, each as the end of "may …".
-        again: The path of a page to try again on.
+        again: The path of a page to try again on, or the public address of all of them.
     """
 
     problem: Problem

@@ -53,6 +53,8 @@ TEXTS = {
     Problem.BUSY: "Another page of yours is waiting for a calendar server. Wait until it is done, then try again.",
     Problem.NOT_FOUND: "There is nothing here.",
     Problem.FORGED: "This page was open for too long, or the form did not come from it. Open it again.",
+    Problem.ORIGIN: "This form came from another address than the one of these pages. Open the page under its public "
+    "address: the one that you were given, not another name of the same machine.",
     Problem.NOBODY: "Log in first.",
 }
 
@@ -69,6 +71,7 @@ STATUS = {
     Problem.BUSY: 429,
     Problem.NOT_FOUND: 404,
     Problem.FORGED: 403,
+    Problem.ORIGIN: 403,
     Problem.NOBODY: 401,
 }
 
