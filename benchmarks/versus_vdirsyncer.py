@@ -80,9 +80,19 @@ class Side(ABC):
         folder: For its configuration and state.
         source: Whose calendar ``source`` is copied.
         target: Whose calendar ``target`` it is copied to.
+
+    Attributes:
+        program: The command line's path.
+        entry: Module and function behind it.
+        interpreter: Of its environment.
+        sync: Arguments of a sync.
     """
 
     name: str
+    program: str
+    entry: str
+    interpreter: str
+    sync: Sequence[str]
 
     def __init__(self, folder: Path, source: CalDAVServer, target: CalDAVServer) -> None:
         self.folder = folder
@@ -91,29 +101,9 @@ class Side(ABC):
         self._resident: subprocess.Popen[str] | None = None
 
     @property
-    @abstractmethod
-    def program(self) -> str:
-        """The command line's path."""
-
-    @property
-    @abstractmethod
-    def entry(self) -> str:
-        """Module and function behind it."""
-
-    @property
-    @abstractmethod
-    def interpreter(self) -> str:
-        """Of its environment."""
-
-    @property
     def beginnings(self) -> Sequence[Sequence[str]]:
         """Arguments of what has to be done once, before and as the first copy."""
         return [self.sync]
-
-    @property
-    @abstractmethod
-    def sync(self) -> Sequence[str]:
-        """Arguments of a sync."""
 
     @abstractmethod
     def configure(self, source: str, target: str) -> None:
@@ -216,13 +206,8 @@ class Vdirsyncer(Side):
     """The other one; it finds its calendars in a command of its own, which belongs to its first copy."""
 
     name = "vdirsyncer"
-    program = ""
     entry = "vdirsyncer.cli:app"
     sync = ("-c", "config", "sync")
-
-    @property
-    def interpreter(self) -> str:
-        return str(Path(self.program).with_name("python"))
 
     @property
     def beginnings(self) -> Sequence[Sequence[str]]:
@@ -316,6 +301,7 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=RESULTS)
     given = parser.parse_args()
     Vdirsyncer.program = given.vdirsyncer
+    Vdirsyncer.interpreter = str(Path(given.vdirsyncer).with_name("python"))
     lines: list[Line] = []
     given.results.parent.mkdir(exist_ok=True)
     with given.results.open("w", encoding="utf-8") as results:

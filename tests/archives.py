@@ -15,12 +15,12 @@ from pathlib import Path
 from zipfile import ZipFile
 
 ROOT = Path(__file__).parent.parent
-BUILT = {"__pycache__", "_build"}
+BUILT = {"__pycache__", "_build", ".mypy_cache", ".pytest_cache", ".ruff_cache"}
 WITH_NAMES = {"LICENSE", "METADATA", "RECORD", "WHEEL", "entry_points.txt"}
 
 
 def files(folder: str) -> Iterator[str]:
-    """What a checkout has in it, without what was built there."""
+    """What a checkout has in it, without what was built or cached there."""
     for path in (ROOT / folder).rglob("*"):
         if path.is_file() and not BUILT & set(path.parts):
             yield path.relative_to(ROOT).as_posix()

@@ -90,5 +90,5 @@ def test_the_version_names_python_and_the_database_s_revision() -> None:
 
 
 def test_the_version_can_be_told_without_a_database() -> None:
-    (_, second) = versions("import sys; sys.modules['alembic'] = None;")
+    (_, second) = versions("import sys; sys.modules['sqlalchemy'] = None;")
     assert second == f"Python {platform.python_version()}, no SQL database: the extra 'sql' is not installed"

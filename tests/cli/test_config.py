@@ -262,7 +262,11 @@ def test_encryption_keys_are_checked_when_the_file_is_read(tmp_path: Path) -> No
         assert load(tmp_path, f"{HEAD}encryption_key = {written}\n").encryption_keys == keys
     assert load(tmp_path, HEAD).encryption_keys == ()
     for written, message in (
-        ('"hunter2"', "[store]: encryption_key: must be 44 characters of URL-safe base64, as calsync_core.credentials.new_key() makes"),
+        (
+            '"hunter2"',
+            "[store]: encryption_key: must be 44 characters of URL-safe base64, as calsync_core.credentials.new_key()"
+            " makes",
+        ),
         (f'["{one}", "hunter2"]', "[store]: encryption_key: must be 44 characters of URL-safe base64"),
         ("[]", "[store]: encryption_key: must not be empty"),
     ):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import cast
 
 import pytest
 
 from calsync_core.models import Mode
+from calsync_core.protocols import Store
 from calsync_core.stores import MemoryStore
 from calsync_core.testing.deaths import Died, DyingStore
 from interruptions import DiesAt
@@ -70,7 +72,7 @@ def test_an_undo_decided_meanwhile_is_carried_out(world: World, store: Looked) -
 
     def undo_and_die() -> None:
         with pytest.raises(Died):
-            world.worker(store=DyingStore(store, DiesAt("after save_plan"))).undo(run)
+            world.worker(store=cast("Store", DyingStore(store, DiesAt("after save_plan")))).undo(run)
 
     store.reset_plan("ana")
     store.happens = undo_and_die
