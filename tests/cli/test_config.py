@@ -264,8 +264,7 @@ def test_encryption_keys_are_checked_when_the_file_is_read(tmp_path: Path) -> No
     for written, message in (
         (
             '"hunter2"',
-            "[store]: encryption_key: must be 44 characters of URL-safe base64, as calsync_core.credentials.new_key()"
-            " makes",
+            "[store]: encryption_key: must be 44 characters of URL-safe base64, as calsync_core.credentials.new_key()",
         ),
         (f'["{one}", "hunter2"]', "[store]: encryption_key: must be 44 characters of URL-safe base64"),
         ("[]", "[store]: encryption_key: must not be empty"),
