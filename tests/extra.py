@@ -9,6 +9,7 @@ from pathlib import Path
 
 from calsync_core import Account, Password, SyncEngine
 from calsync_core.credentials import KeptLogin, new_key
+from calsync_core.providers.memory import MemoryProvider, MemoryService
 from calsync_core.stores import MemoryStore
 
 
@@ -94,6 +95,24 @@ def celery() -> None:
     assert "calsync.polling" in app.tasks
 
 
+def django() -> None:
+    """A project has the store in its own database, where ``migrate`` made the tables."""
+    import django  # noqa: PLC0415
+    from django.conf import settings  # noqa: PLC0415
+    from django.core.management import call_command  # noqa: PLC0415
+
+    settings.configure(
+        INSTALLED_APPS=["calsync_core.contrib.django"],
+        DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": "extra.db"}},
+        CALSYNC={"secret": "a secret of 16 letters", "providers": {"memory": MemoryProvider(MemoryService())}},
+    )
+    django.setup()
+    call_command("migrate", verbosity=0)
+    from calsync_core.contrib.django import engine  # noqa: PLC0415
+
+    assert engine().accounts() == []
+
+
 def cli() -> None:
     """The command is there, and does what needs no provider and no database."""
     assert "Exit codes" in _calsync("--help")
@@ -126,6 +145,7 @@ PROMISES: Mapping[str, Callable[[], None]] = {
     "cli": cli,
     "credentials": credentials,
     "demo": demo,
+    "django": django,
     "google": google,
     "mariadb": mariadb,
     "microsoft": microsoft,

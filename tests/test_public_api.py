@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 import textwrap
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -18,6 +19,7 @@ import pytest
 
 import calsync_core
 import django_bench  # noqa: F401  (Django's models can be imported only where Django is configured)
+import extra
 from calsync_core import errors
 from calsync_core.credentials import KeptLogin
 from calsync_core.models import Login
@@ -250,3 +252,8 @@ def test_without_the_extra_a_key_is_refused_and_all_else_works() -> None:  # I-4
         "assert 'calsync-core[credentials]' in told.getvalue(), told.getvalue()"
     )
     assert "calsync_core.credentials.vault" in loaded_without_extras(statement)
+
+
+def test_each_extra_has_a_promise_that_is_tried_with_it_alone() -> None:
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text("utf-8"))["project"]
+    assert set(extra.PROMISES) == set(project["optional-dependencies"])
