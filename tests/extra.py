@@ -15,7 +15,7 @@ from calsync_core.stores import MemoryStore
 
 def credentials() -> None:
     """A login is sealed and opened."""
-    from calsync_core.credentials.vault import Vault  # noqa: PLC0415  (an extra's, like all that follow)
+    from calsync_core.credentials.vault import Vault  # noqa: PLC0415  (an extra)
 
     vault, account = Vault(new_key()), Account("ana", "caldav", "home", id=1)
     kept = KeptLogin.of(Password("ana", "secret"))
@@ -24,7 +24,7 @@ def credentials() -> None:
 
 def google() -> None:
     """The provider can be used, with its logins sealed."""
-    from calsync_core.providers.google import GoogleProvider  # noqa: PLC0415
+    from calsync_core.providers.google import GoogleProvider  # noqa: PLC0415  (an extra)
 
     SyncEngine(
         store=MemoryStore(),
@@ -36,7 +36,7 @@ def google() -> None:
 
 def microsoft() -> None:
     """The provider can be used, with its logins sealed."""
-    from calsync_core.providers.microsoft import MicrosoftProvider  # noqa: PLC0415
+    from calsync_core.providers.microsoft import MicrosoftProvider  # noqa: PLC0415  (an extra)
 
     SyncEngine(
         store=MemoryStore(),
@@ -48,7 +48,7 @@ def microsoft() -> None:
 
 def caldav() -> None:
     """Both providers can be used."""
-    from calsync_core.providers.caldav import CalDAVProvider, ICloudProvider  # noqa: PLC0415
+    from calsync_core.providers.caldav import CalDAVProvider, ICloudProvider  # noqa: PLC0415  (an extra)
 
     providers = {"caldav": CalDAVProvider(), "icloud": ICloudProvider()}
     SyncEngine(store=MemoryStore(), providers=providers, secret="a secret for this test")
@@ -56,7 +56,7 @@ def caldav() -> None:
 
 def sql() -> None:
     """SQLite is opened and gets its tables."""
-    from calsync_core.stores.sql import SQLStore  # noqa: PLC0415
+    from calsync_core.stores.sql import SQLStore  # noqa: PLC0415  (an extra)
 
     store = SQLStore("sqlite:///extra.db")
     assert store.load_accounts() == []
@@ -74,8 +74,8 @@ def mariadb() -> None:
 
 
 def _asks_a_server(url: str) -> None:
-    from calsync_core.errors import StoreError  # noqa: PLC0415
-    from calsync_core.stores.sql import SQLStore  # noqa: PLC0415
+    from calsync_core.errors import StoreError  # noqa: PLC0415  (where it is used)
+    from calsync_core.stores.sql import SQLStore  # noqa: PLC0415  (an extra)
 
     try:
         SQLStore(url).load_accounts()
@@ -86,9 +86,9 @@ def _asks_a_server(url: str) -> None:
 
 def celery() -> None:
     """The tasks are registered."""
-    from celery import Celery  # noqa: PLC0415
+    from celery import Celery  # noqa: PLC0415  (an extra)
 
-    from calsync_core.contrib.celery import calsync_tasks  # noqa: PLC0415
+    from calsync_core.contrib.celery import calsync_tasks  # noqa: PLC0415  (an extra)
 
     app = Celery("extra", broker="memory://")
     calsync_tasks(app, lambda: SyncEngine(store=MemoryStore(), providers={}, secret="a secret for this test"))
@@ -97,9 +97,9 @@ def celery() -> None:
 
 def django() -> None:
     """A project has the store in its own database, where ``migrate`` made the tables."""
-    import django  # noqa: PLC0415
-    from django.conf import settings  # noqa: PLC0415
-    from django.core.management import call_command  # noqa: PLC0415
+    import django  # noqa: PLC0415  (an extra)
+    from django.conf import settings  # noqa: PLC0415  (an extra)
+    from django.core.management import call_command  # noqa: PLC0415  (an extra)
 
     settings.configure(
         INSTALLED_APPS=["calsync_core.contrib.django"],
@@ -108,7 +108,7 @@ def django() -> None:
     )
     django.setup()
     call_command("migrate", verbosity=0)
-    from calsync_core.contrib.django import engine  # noqa: PLC0415
+    from calsync_core.contrib.django import engine  # noqa: PLC0415  (once Django is set up)
 
     assert engine().accounts() == []
 

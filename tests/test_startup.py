@@ -70,7 +70,7 @@ def test_what_is_there_for_requests_and_log_lines_is_loaded_with_the_first(state
 
 
 def test_a_database_that_is_up_to_date_is_opened_without_what_upgrades_it(tmp_path: Path) -> None:
-    pytest.importorskip("sqlalchemy")
+    pytest.importorskip("sqlalchemy", reason="the SQL store needs its extra")
     opened = f"from calsync_core.stores.sql import SQLStore; SQLStore('sqlite:///{tmp_path}/a.db').load_accounts()"
     assert "alembic" in packages(loaded(opened))
     assert "alembic" not in packages(loaded(opened))
@@ -98,7 +98,7 @@ def test_the_first_line_is_logged_as_the_host_says() -> None:
     ids=["help", "completion"],
 )
 def test_the_commands_are_listed_without_loading_any(words: str, environment: dict[str, str]) -> None:
-    pytest.importorskip("click")
+    pytest.importorskip("click", reason="the command line needs its extra")
     modules = loaded(COMMAND_LINE.format(words=words), **environment)
     assert {name for name in ours(modules) if not name.startswith("calsync_core.cli")} == {
         "calsync_core",

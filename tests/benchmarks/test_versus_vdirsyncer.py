@@ -37,7 +37,7 @@ def test_the_proxy_counts_a_request_however_it_is_cut_and_passes_it_on() -> None
 
 @pytest.mark.server
 def test_our_side_is_measured_as_a_command_and_warm(tmp_path: Path) -> None:
-    pytest.importorskip("radicale")
+    pytest.importorskip("radicale", reason="the servers that are measured are Radicales")
     side = Calsync(tmp_path, RadicaleServer(), RadicaleServer())
     try:
         side.start(2)

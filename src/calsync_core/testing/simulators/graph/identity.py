@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl
 from attrs import define, field, frozen
 
 from calsync_core.testing.simulators.consent import Choice, consent_page, sent_back
+from calsync_core.testing.simulators.graph.discovery import OIDC_SCOPES, configuration, instances
 from calsync_core.testing.simulators.graph.errors import GraphError
 from calsync_core.testing.simulators.graph.state import Mailbox, State
 from calsync_core.testing.simulators.graph.tokens import Tokens
@@ -21,7 +22,6 @@ from calsync_core.testing.simulators.messages import Request, Response
 
 __all__ = ["Identity"]
 
-_OIDC = frozenset({"openid", "profile", "email", "offline_access"})
 _RESOURCE = "https://graph.microsoft.com/"
 _CODE_LIFE = timedelta(minutes=10)
 _DEVICE_LIFE = timedelta(minutes=15)
@@ -134,7 +134,7 @@ class Identity:
         """Carry out one request."""
         try:
             if request.segments[1:] == ("discovery", "instance"):
-                return Response.of(_instances(request, self._state.tenant))
+                return Response.of(instances(request, self._state.tenant))
             return self._of_tenant(request, self._tenant(request.segments[0]))
         except OAuthError as error:
             return self._refusal(error)
@@ -142,7 +142,7 @@ class Identity:
     def _of_tenant(self, request: Request, tenant: str) -> Response:
         match request.method, request.segments[-1]:
             case "GET", "openid-configuration":
-                return Response.of(_configuration(request.base, tenant))
+                return Response.of(configuration(request.base, tenant))
             case "GET", "authorize":
                 return self._authorize(request)
             case "POST", "devicecode":
@@ -164,7 +164,7 @@ class Identity:
         known = list(self._state.mailboxes.values())
         choice, hint = Choice.of(request), request.arg("login_hint")
         if choice is None and self._state.habits.asks_for_consent:
-            scopes = sorted(_scopes(request.arg("scope") or "") - _OIDC)
+            scopes = sorted(_scopes(request.arg("scope") or "") - OIDC_SCOPES)
             return consent_page(request, [each.upn for each in known], scopes)
         name = hint if choice is None else choice.user
         if name is None and len(known) != 1:
@@ -300,9 +300,9 @@ class Identity:
         if mailbox is None:
             raise OAuthError("invalid_grant", 50173, "Nobody has signed in.")
         wanted = _scopes(form.get("scope", "")) or grant.scopes
-        if not wanted - _OIDC <= grant.scopes:
+        if not wanted - OIDC_SCOPES <= grant.scopes:
             raise OAuthError("invalid_grant", 65001, "The user has not consented.", suberror="consent_required")
-        granted = wanted - _OIDC
+        granted = wanted - OIDC_SCOPES
         token = self._tokens.issue(mailbox, granted, grant.app.client_id, _ACCESS_SECONDS)
         answer = {
             "token_type": "Bearer",
@@ -382,25 +382,3 @@ def _posting_page(target: str) -> str:
 
 def _encoded(value: Mapping[str, Any]) -> str:
     return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
-
-
-def _configuration(base: str, tenant: str) -> dict[str, Any]:
-    root = f"{base}/{tenant}"
-    return {
-        "issuer": f"{root}/v2.0",
-        "authorization_endpoint": f"{root}/oauth2/v2.0/authorize",
-        "token_endpoint": f"{root}/oauth2/v2.0/token",
-        "device_authorization_endpoint": f"{root}/oauth2/v2.0/devicecode",
-        "token_endpoint_auth_methods_supported": ["client_secret_post", "private_key_jwt", "client_secret_basic"],
-        "response_types_supported": ["code"],
-        "response_modes_supported": ["query", "form_post"],
-        "scopes_supported": sorted(_OIDC),
-        "jwks_uri": f"{root}/discovery/v2.0/keys",
-    }
-
-
-def _instances(request: Request, tenant: str) -> dict[str, Any]:
-    host = request.base.partition("://")[2]
-    names = {"preferred_network": host, "preferred_cache": host, "aliases": [host]}
-    document = f"{request.base}/{tenant}/v2.0/.well-known/openid-configuration"
-    return {"tenant_discovery_endpoint": document, "api-version": "1.1", "metadata": [names]}
