@@ -15,7 +15,7 @@ from calsync_core.engine import SyncEngine
 from calsync_core.models import PushReceipt, StoredSubscription, SyncReport, Watch
 from calsync_core.protocols import PushRequest, Store
 from calsync_core.testing.deaths import Died, DyingProvider, DyingStore, Toll
-from world import World
+from world import World, at
 
 __all__ = ["WEBHOOKS", "PushWorld", "shuffled"]
 
@@ -45,6 +45,22 @@ class PushWorld(World):
         self._plans: list[tuple[datetime, int, Callable[[], object]]] = []
         self._numbers = count()
         super().__init__(names, **{"webhook_url": WEBHOOKS, **engine})
+
+    def go_live(self) -> None:
+        """All is subscribed to and read, and no push of that is on its way."""
+        self.engine.maintain_subscriptions(everything=True)
+        self.engine.sync_all_calendars()
+        self.memory.lose_pushes()
+
+    def push_of_a_booking(self) -> PushRequest:
+        """What the service says of an hour that is booked at work."""
+        self.book("work", "m1", at(1))
+        [push] = self.memory.take_pushes()
+        return push
+
+    def waiting(self) -> int:
+        """How many pushes of the calendar at work wait in the inbox."""
+        return self.store.count_waiting(self.id("work"))
 
     # -- what happens ----------------------------------------------------------------------------------------------
 

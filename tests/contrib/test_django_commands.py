@@ -5,7 +5,6 @@ from __future__ import annotations
 import builtins
 import dis
 import json
-import os
 import re
 import threading
 import unittest
@@ -41,6 +40,7 @@ from calsync_core.errors import ConfigurationError
 from calsync_core.models import Notice, NoticeKind, OAuthClient
 from django_bench import SECRET, a_memory, database_at, in_file, project_of
 from documented import find_blocks
+from forking import forks, in_a_child
 from planted import secret
 from push_world import PushWorld
 from store_servers import empty
@@ -245,17 +245,11 @@ def test_settings_are_read_as_they_may_be_written() -> None:
     assert owner_of(type("User", (), {"pk": 7})()) == "7"
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@forks
 def test_a_fork_has_an_engine_of_its_own() -> None:
     with override_settings(CALSYNC=PLAIN):
         before = engine()
-        child = os.fork()
-        if child == 0:
-            try:
-                os._exit(0 if engine() is not before else 1)
-            except BaseException:  # noqa: BLE001  (the child must never return into pytest)
-                os._exit(2)
-        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert in_a_child(lambda: engine() is not before)
         assert engine() is before
 
 

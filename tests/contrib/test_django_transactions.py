@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -21,8 +20,8 @@ from calsync_core.contrib.django.models import Watch as WatchRow
 from calsync_core.contrib.django.store import DjangoStore
 from calsync_core.errors import ConfigurationError, InsideTransaction, StoreError
 from calsync_core.models import Account
-from calsync_core.protocols import PushRequest
 from django_bench import EVERYWHERE, database_at, database_on, in_file
+from forking import forks, in_a_child
 from planted import secret
 from push_world import PushWorld
 from store_servers import empty
@@ -69,20 +68,8 @@ def store(alias: str) -> Iterator[DjangoStore]:
 def world(store: DjangoStore) -> PushWorld:
     """Ana's calendars, all live at the service, and no push on its way."""
     world = PushWorld(("work", "home"), store=store)
-    world.engine.maintain_subscriptions(everything=True)
-    world.engine.sync_all_calendars()
-    world.memory.lose_pushes()
+    world.go_live()
     return world
-
-
-def a_push(world: PushWorld) -> PushRequest:
-    world.book("work", "m1", at(1))
-    [push] = world.memory.take_pushes()
-    return push
-
-
-def waiting(world: PushWorld) -> int:
-    return world.store.count_waiting(world.id("work"))
 
 
 def say(alias: str, word: str) -> None:
@@ -133,15 +120,15 @@ def test_where_autocommit_is_off_there_is_always_a_transaction(world: PushWorld,
 
 @everywhere
 def test_a_push_is_there_when_the_project_commits(world: PushWorld, alias: str) -> None:  # I-28
-    push = a_push(world)
+    push = world.push_of_a_booking()
     with transaction.atomic(using=alias):
         say(alias, "theirs")
         assert world.engine.accept_push("memory", push).accepted == 1
         # The same one again, in the same transaction.
         assert world.engine.accept_push("memory", push).doubled == 1
         with ThreadPoolExecutor(1) as pool:
-            assert pool.submit(waiting, world).result() == 0
-    assert waiting(world) == 1
+            assert pool.submit(world.waiting).result() == 0
+    assert world.waiting() == 1
     assert words(alias) == ["theirs"]
     world.settle(30)
     [block] = world.blocks("home")
@@ -150,12 +137,12 @@ def test_a_push_is_there_when_the_project_commits(world: PushWorld, alias: str) 
 
 @everywhere
 def test_a_push_is_not_there_when_the_project_rolls_back(world: PushWorld, alias: str) -> None:  # I-28
-    push = a_push(world)
+    push = world.push_of_a_booking()
     with transaction.atomic(using=alias):
         assert world.engine.accept_push("memory", push).accepted == 1
         say(alias, "theirs")
         transaction.set_rollback(True, using=alias)
-    assert waiting(world) == 0
+    assert world.waiting() == 0
     assert words(alias) == []
     assert world.engine.accept_push("memory", push).accepted == 1
 
@@ -164,14 +151,14 @@ def test_a_push_is_not_there_when_the_project_rolls_back(world: PushWorld, alias
 def test_a_push_that_fails_leaves_the_project_its_transaction(
     world: PushWorld, alias: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    push = a_push(world)
+    push = world.push_of_a_booking()
     with monkeypatch.context() as patch, transaction.atomic(using=alias):
         say(alias, "theirs")
         patch.setattr("calsync_core.stores.sql.inbox.insert", _broken)
         with pytest.raises(StoreError):
             world.engine.accept_push("memory", push)
     assert words(alias) == ["theirs"]
-    assert waiting(world) == 0
+    assert world.waiting() == 0
     assert world.engine.accept_push("memory", push).accepted == 1
 
 
@@ -209,7 +196,7 @@ def test_the_projects_own_connection_stays_as_it_is(alias: str, store: DjangoSto
     world = PushWorld(("work", "home"), store=store)
     world.engine.maintain_subscriptions(everything=True)
     world.memory.lose_pushes()
-    push = a_push(world)
+    push = world.push_of_a_booking()
     with transaction.atomic(using=alias):
         world.engine.accept_push("memory", push)
     world.engine.process_notifications()
@@ -225,7 +212,7 @@ def test_the_orm_reads_what_the_engine_wrote(world: PushWorld, alias: str) -> No
     watches = WatchRow.objects.using(alias).select_related("calendar")
     kept = world.store.load_watches([each.pk for each in watches])
     assert {each.pk: each.stored for each in watches} == kept
-    world.engine.accept_push("memory", a_push(world))
+    world.engine.accept_push("memory", world.push_of_a_booking())
     [pushed] = WatchRow.objects.using(alias).filter(pushed_at__gte=world.clock.now())
     assert pushed.pushed_at == world.clock.now()
     assert pushed.calendar.stored == world.store.load_calendar(world.id("work"))
@@ -320,19 +307,17 @@ def test_an_event_loop_is_told_to_use_a_thread(tmp_path: Path) -> None:
         store.close()
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@forks
 @everywhere
 def test_a_store_that_was_used_before_a_fork_works_after_it(store: DjangoStore) -> None:
     mine = store.save_account(Account("ana", "memory", "parent"))
-    child = os.fork()
-    if child == 0:
-        try:
-            same = store.load_accounts() == [mine]
-            store.save_account(Account("ana", "memory", "child"))
-            os._exit(0 if same else 1)
-        except BaseException:  # noqa: BLE001  (the child must never return into pytest)
-            os._exit(2)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+    def works() -> bool:
+        same = store.load_accounts() == [mine]
+        store.save_account(Account("ana", "memory", "child"))
+        return same
+
+    assert in_a_child(works)
     assert [account.name for account in store.load_accounts()] == ["parent", "child"]
 
 

@@ -49,16 +49,8 @@ def world(default: str) -> Iterator[PushWorld]:
 
 @pytest.fixture
 def live(world: PushWorld) -> PushWorld:
-    world.engine.maintain_subscriptions(everything=True)
-    world.engine.sync_all_calendars()
-    world.memory.lose_pushes()
+    world.go_live()
     return world
-
-
-def a_push(world: PushWorld) -> PushRequest:
-    world.book("work", "m1", at(1))
-    [push] = world.memory.take_pushes()
-    return push
 
 
 def post(client: Client, push: PushRequest, path: str = "memory", **headers: str) -> Any:
@@ -77,15 +69,15 @@ def post(client: Client, push: PushRequest, path: str = "memory", **headers: str
 def test_a_push_is_durable_when_it_is_answered(live: PushWorld) -> None:  # I-28
     """Without a CSRF token, without a login, and outside the transaction that the project wraps requests in."""
     client = Client(enforce_csrf_checks=True)
-    answer = post(client, a_push(live))
+    answer = post(client, live.push_of_a_booking())
     assert (answer.status_code, answer.content) == (202, b"")
-    assert live.store.count_waiting(live.id("work")) == 1
+    assert live.waiting() == 1
     live.settle(30)
     assert len(live.blocks("home")) == 1
 
 
 def test_a_push_comes_the_same_way_under_asgi(live: PushWorld) -> None:  # I-28
-    push = a_push(live)
+    push = live.push_of_a_booking()
 
     async def send() -> int:
         answer = await AsyncClient().post(
@@ -94,7 +86,7 @@ def test_a_push_comes_the_same_way_under_asgi(live: PushWorld) -> None:  # I-28
         return answer.status_code
 
     assert asyncio.run(send()) == 202
-    assert live.store.count_waiting(live.id("work")) == 1
+    assert live.waiting() == 1
 
 
 @pytest.mark.parametrize(

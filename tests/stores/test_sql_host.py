@@ -15,7 +15,7 @@ from sqlalchemy.pool import QueuePool, SingletonThreadPool, StaticPool
 
 from calsync_core.errors import ConfigurationError, InsideTransaction, InvalidValue, StoreError
 from calsync_core.models import Account
-from calsync_core.protocols import PushRequest, Store
+from calsync_core.protocols import Store
 from calsync_core.stores.sql import SQLStore
 from calsync_core.testing.store_kit import StoreBench, StoreContract, a_notification, an_event, an_item
 from push_world import PushWorld
@@ -164,31 +164,19 @@ def test_one_connection_in_memory_is_enough() -> None:
 def world(store: SQLStore) -> PushWorld:
     """Ana's calendars, all live at the service, and one push on its way for what she books next."""
     world = PushWorld(("work", "home"), store=store)
-    world.engine.maintain_subscriptions(everything=True)
-    world.engine.sync_all_calendars()
-    world.memory.lose_pushes()
+    world.go_live()
     return world
 
 
-def a_push(world: PushWorld) -> PushRequest:
-    world.book("work", "m1", at(1))
-    [push] = world.memory.take_pushes()
-    return push
-
-
-def waiting(world: PushWorld) -> int:
-    return world.store.count_waiting(world.id("work"))
-
-
 def test_a_push_is_there_when_the_host_commits(world: PushWorld, store: SQLStore, host: sa.Engine) -> None:  # I-28
-    push = a_push(world)
+    push = world.push_of_a_booking()
     with host.begin() as connection:
         say(connection, "theirs")
         with store.inside(connection):
             assert world.engine.accept_push("memory", push).accepted == 1
             # The same one again, in the same transaction.
             assert world.engine.accept_push("memory", push).doubled == 1
-    assert waiting(world) == 1
+    assert world.waiting() == 1
     assert words(host) == ["theirs"]
     world.settle(30)
     [block] = world.blocks("home")
@@ -199,20 +187,20 @@ def test_a_push_is_there_when_the_host_commits(world: PushWorld, store: SQLStore
 def test_a_push_is_not_there_when_the_host_rolls_back(
     world: PushWorld, store: SQLStore, host: sa.Engine, *, first: bool
 ) -> None:  # I-28
-    push = a_push(world)
+    push = world.push_of_a_booking()
     with host.connect() as connection:
         if first:
             say(connection, "theirs")
         with store.inside(connection):
             assert world.engine.accept_push("memory", push).accepted == 1
         connection.rollback()
-    assert waiting(world) == 0
+    assert world.waiting() == 0
     assert words(host) == []
     assert world.engine.accept_push("memory", push).accepted == 1
 
 
 def test_a_push_that_fails_leaves_the_host_its_transaction(world: PushWorld, store: SQLStore, host: sa.Engine) -> None:
-    push = a_push(world)
+    push = world.push_of_a_booking()
     with host.begin() as connection:
         say(connection, "theirs")
 
@@ -224,7 +212,7 @@ def test_a_push_that_fails_leaves_the_host_its_transaction(world: PushWorld, sto
         with store.inside(connection), pytest.raises(StoreError):
             world.engine.accept_push("memory", push)
     assert words(host) == ["theirs"]
-    assert waiting(world) == 0
+    assert world.waiting() == 0
     assert world.engine.accept_push("memory", push).accepted == 1
 
 
@@ -250,14 +238,14 @@ def test_nothing_else_is_done_inside_the_hosts_transaction(world: PushWorld, sto
 def test_a_host_that_is_not_done_keeps_others_from_the_same_push_only_until_it_is(
     world: PushWorld, store: SQLStore, host: sa.Engine
 ) -> None:  # I-27
-    push = a_push(world)
+    push = world.push_of_a_booking()
     with ThreadPoolExecutor(1) as pool:
         with host.begin() as connection:
             with store.inside(connection):
                 world.engine.accept_push("memory", push)
             late = pool.submit(world.engine.accept_push, "memory", push)
         assert late.result(60).doubled == 1
-    assert waiting(world) == 1
+    assert world.waiting() == 1
 
 
 def test_a_connection_to_another_kind_of_database_is_refused(server_store: SQLStore) -> None:  # I-44

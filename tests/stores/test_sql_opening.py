@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 from calsync_core.errors import ConfigurationError
 from calsync_core.models import Account
 from calsync_core.stores.sql import SQLStore
+from forking import forks, in_a_child
 
 
 @pytest.mark.parametrize(
@@ -107,17 +107,15 @@ def test_what_was_promised_survives_a_power_failure(
     store.close()
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@forks
 def test_a_store_made_and_used_before_a_fork_works_after_it(file_store: SQLStore) -> None:
     mine = file_store.save_account(Account("ana", "memory", "parent"))
-    child = os.fork()
-    if child == 0:
-        try:
-            same = file_store.load_accounts() == [mine]
-            file_store.save_account(Account("ana", "memory", "child"))
-            os._exit(0 if same else 1)
-        except BaseException:  # noqa: BLE001  (the child must never return into pytest)
-            os._exit(2)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+    def works() -> bool:
+        same = file_store.load_accounts() == [mine]
+        file_store.save_account(Account("ana", "memory", "child"))
+        return same
+
+    assert in_a_child(works)
     assert [account.name for account in file_store.load_accounts()] == ["parent", "child"]
     file_store.save_account(Account("ana", "memory", "parent again"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import socket
 from collections.abc import Callable, Iterator
@@ -20,6 +19,7 @@ from calsync_core.stores.sql import SQLStore
 from calsync_core.stores.sql.tables import accounts
 from calsync_core.stores.sql.trouble import Contended
 from calsync_core.testing.store_kit import NOW, StoreBench, StoreContract, a_notification, an_event, an_item
+from forking import forks, in_a_child
 from store_servers import new_database
 from store_use import use_push
 
@@ -335,18 +335,16 @@ def test_a_database_whose_default_is_another_character_set_keeps_any_text() -> N
         store.close()
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@forks
 def test_a_store_made_and_used_before_a_fork_works_after_it(another: Callable[..., SQLStore]) -> None:
     store = another()
     mine = store.save_account(Account("ana", "memory", "parent"))
-    child = os.fork()
-    if child == 0:
-        try:
-            same = store.load_accounts() == [mine]
-            store.save_account(Account("ana", "memory", "child"))
-            os._exit(0 if same else 1)
-        except BaseException:  # noqa: BLE001  (the child must never return into pytest)
-            os._exit(2)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+    def works() -> bool:
+        same = store.load_accounts() == [mine]
+        store.save_account(Account("ana", "memory", "child"))
+        return same
+
+    assert in_a_child(works)
     assert [account.name for account in store.load_accounts()] == ["parent", "child"]
     store.save_account(Account("ana", "memory", "parent again"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,6 +22,7 @@ from calsync_core.testing import GoogleSimulator, GraphSimulator, VirtualClock
 from calsync_core.web import asgi, wsgi
 from calsync_core.web.drain import Drain
 from calsync_core.web.receiver import Received, Receiver
+from forking import forks, in_a_child
 from web_bench import Desk, eventually, listening, serve_asgi, serve_wsgi
 
 ANA, WORK = "ana@example.com", "ana@contoso.example"
@@ -220,18 +220,19 @@ def test_a_process_without_threads_to_spare_still_takes_pushes(monkeypatch: pyte
     assert desk.inbox() == 1
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+@forks
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
 def test_each_forked_worker_has_its_own() -> None:
     """As with a server that loads the application, uses it, and forks."""
     drain = Drain(Desk().engine)
     drain.start()
-    child = os.fork()
-    if child == 0:
+
+    def starts_its_own() -> bool:
         before = drain.alive and inbox_threads() == 0
         drain.start()
-        os._exit(0 if before and drain.alive and inbox_threads() == 1 else 1)
-    assert os.waitpid(child, 0)[1] == 0
+        return before and drain.alive and inbox_threads() == 1
+
+    assert in_a_child(starts_its_own)
     assert inbox_threads() == 1
     assert drain.stop()
     assert inbox_threads() == 0
