@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-from html import escape
-
 from calsync_core.web.connect.pages import (
     AccountLine,
     CalendarLine,
@@ -16,6 +12,7 @@ from calsync_core.web.connect.pages import (
     ProblemPage,
     StartPage,
 )
+from calsync_core.web.markup import Content, Markup, document, element, hash_of
 
 __all__ = ["DefaultPages"]
 
@@ -54,151 +51,184 @@ border-radius:.4rem;background:var(--act);color:var(--on-act);text-decoration:no
 :focus-visible{outline:.2rem solid var(--act);outline-offset:.15rem}
 """
 
-_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
-
 
 class DefaultPages:
     """What is shown unless the host brings pages of its own. Subclass it to change some."""
 
     # No form-action: browsers hold redirects after a form to it, and providers send people on to hosts of their own.
-    security_policy = f"default-src 'none'; style-src 'sha256-{_HASH}'; base-uri 'none'; frame-ancestors 'none'"
+    security_policy = f"default-src 'none'; style-src {hash_of(_STYLE)}; base-uri 'none'; frame-ancestors 'none'"
 
     def home(self, page: HomePage) -> str:
         """What is connected, and what can be."""
-        connected = ""
+        connected: Content = None
         if page.accounts:
-            connected = f'<h2>Connected</h2><ul class="card">{"".join(map(_account, page.accounts))}</ul>'
-        offers = "".join(map(_offer, page.offers)) or "<li>There is nothing to connect here.</li>"
-        return _page("Your calendars", f'{connected}<h2>Connect an account</h2><ul class="card">{offers}</ul>')
+            connected = (
+                element("h2", "Connected"),
+                element("ul", map(_account, page.accounts), class_="card"),
+            )
+        offers = [_offer(offer) for offer in page.offers] or element("li", "There is nothing to connect here.")
+        return _page(
+            "Your calendars", connected, element("h2", "Connect an account"), element("ul", offers, class_="card")
+        )
 
     def start(self, page: StartPage) -> str:
         """A button, or a form for a password."""
         offer, account = page.offer, page.account
-        who = "" if account is None else f'<p>To connect again: <span class="name">{escape(account.name)}</span></p>'
-        hidden = _hidden("token", page.token or "") + ("" if account is None else _hidden("account", str(account.id)))
-        fields = _password_fields(page) if offer.takes_password else _READ_ONLY
-        button = "Connect" if offer.takes_password else f"Continue to {escape(offer.title)}"
-        form = (
-            f'<form class="card" method="post" action="{escape(offer.href)}">{hidden}{fields}'
-            f"<button>{button}</button></form>"
+        button = "Connect" if offer.takes_password else f"Continue to {offer.title}"
+        form = element(
+            "form",
+            _hidden("token", page.token or ""),
+            None if account is None else _hidden("account", str(account.id)),
+            _password_fields(page) if offer.takes_password else _READ_ONLY,
+            element("button", button),
+            class_="card",
+            method="post",
+            action=offer.href,
         )
-        title = f"{'Connect again' if account else 'Connect'}: {offer.title}"
-        intro = f"<p>{escape(page.hint)}</p>" if page.hint else _START[offer.takes_password]
-        return _page(title, f"{who}{_warning(page.problem)}{intro}{form}{_back(page)}")
+        intro = page.hint or ("" if offer.takes_password else _START)
+        return _page(
+            f"{'Connect again' if account else 'Connect'}: {offer.title}",
+            None if account is None else element("p", "To connect again: ", _named(account.name)),
+            _warning(page.problem),
+            element("p", intro) if intro else None,
+            form,
+            _back(page),
+        )
 
     def calendars(self, page: CalendarsPage) -> str:
         """Two boxes for each calendar."""
         intro = (
-            f'<p><span class="name">{escape(page.account.name)}</span> '
-            f'<span class="soft">{escape(page.account.provider)}</span></p>'
-            "<p>Which calendars take part? In another calendar, an event shows as busy time and says nothing else, "
-            "unless you were told otherwise.</p>"
-            f"{_warning(_PAUSED if page.account.paused else None)}"
+            element("p", _named(page.account.name), " ", _soft(page.account.provider)),
+            element("p", _WHICH),
+            _warning(_PAUSED if page.account.paused else None),
         )
-        boxes = "".join(map(_calendar, page.calendars))
-        if not boxes:
-            return _page("Choose calendars", f"{intro}<p>There are no calendars in this account.</p>{_back(page)}")
-        form = (
-            f'<form method="post" action="{escape(page.action)}">{_hidden("token", page.token or "")}'
-            f"{_hidden('shown', ','.join(str(line.id) for line in page.calendars))}{boxes}"
-            "<button>Save</button></form>"
+        if not page.calendars:
+            nothing = element("p", "There are no calendars in this account.")
+            return _page("Choose calendars", intro, nothing, _back(page))
+        form = element(
+            "form",
+            _hidden("token", page.token or ""),
+            _hidden("shown", ",".join(str(line.id) for line in page.calendars)),
+            map(_calendar, page.calendars),
+            element("button", "Save"),
+            method="post",
+            action=page.action,
         )
-        return _page("Choose calendars", f"{intro}{form}{_back(page)}")
+        return _page("Choose calendars", intro, form, _back(page))
 
     def problem(self, page: ProblemPage) -> str:
         """A sentence or two, and a way on."""
-        missing = "".join(f"<li>{escape(each)}</li>" for each in page.missing)
-        listed = f"<p>The application may not yet:</p><ul>{missing}</ul>" if missing else ""
-        again = f'<a class="button" href="{escape(page.again)}">Try again</a>' if page.again else ""
-        back = _back(page) if page.again != page.home else ""
-        return _page("That did not work", f"{_warning(page.text)}{listed}{again}{back}")
+        missing = [element("li", each) for each in page.missing]
+        return _page(
+            "That did not work",
+            _warning(page.text),
+            (element("p", "The application may not yet:"), element("ul", missing)) if missing else None,
+            element("a", "Try again", class_="button", href=page.again) if page.again else None,
+            _back(page) if page.again != page.home else None,
+        )
 
 
-_READ_ONLY = (
-    '<label class="box"><input type="checkbox" name="read_only" value="yes"><span>Only read my events. They make me '
-    "busy in my other calendars, and nothing is written to this account.</span></label>"
+_START = (
+    "You will be asked there whether this application may see your calendars, and write to them when you are busy "
+    "elsewhere. Come back in this browser, within ten minutes."
 )
-_START = {
-    False: "<p>You will be asked there whether this application may see your calendars, and write to them when you are "
-    "busy elsewhere. Come back in this browser, within ten minutes.</p>",
-    True: "",
-}
-
-
+_WHICH = (
+    "Which calendars take part? In another calendar, an event shows as busy time and says nothing else, unless you "
+    "were told otherwise."
+)
 _PAUSED = (
     "This account is paused: nothing is read or written with it for now, whatever you choose here. Whoever runs this "
     "application can have it go on."
 )
 
 
-def _page(title: str, body: str) -> str:
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>{escape(title)}</title><style>{_STYLE}</style></head>"
-        f"<body><main><h1>{escape(title)}</h1>{body}</main></body></html>"
+def _page(title: str, *body: Content) -> str:
+    return document(title, _STYLE, element("main", element("h1", title), *body))
+
+
+def _named(text: str) -> Markup:
+    return element("span", text, class_="name")
+
+
+def _soft(text: str) -> Markup:
+    return element("span", text, class_="soft")
+
+
+def _account(line: AccountLine) -> Markup:
+    return element(
+        "li",
+        element("span", _named(line.name), " ", _soft(line.provider)),
+        element(
+            "span",
+            _link(line.calendars, "Calendars", line.name),
+            None if line.reconnect is None else _link(line.reconnect, "Connect again", line.name),
+            class_="links",
+        ),
+        element("span", "No longer connected: connect it again.", class_="warn") if line.broken else None,
+        _soft("Paused: nothing is read or written with it for now.") if line.paused else None,
     )
 
 
-def _account(line: AccountLine) -> str:
-    links = _link(line.calendars, "Calendars", line.name)
-    if line.reconnect is not None:
-        links += _link(line.reconnect, "Connect again", line.name)
-    broken = '<span class="warn">No longer connected: connect it again.</span>' if line.broken else ""
-    paused = '<span class="soft">Paused: nothing is read or written with it for now.</span>' if line.paused else ""
-    name = f'<span class="name">{escape(line.name)}</span> <span class="soft">{escape(line.provider)}</span>'
-    return f'<li><span>{name}</span><span class="links">{links}</span>{broken}{paused}</li>'
-
-
-def _link(href: str, words: str, whose: str) -> str:
+def _link(href: str, words: str, whose: str) -> Markup:
     """A link that is read aloud with what it is about."""
-    return f'<a href="{escape(href)}" aria-label="{words}: {escape(whose)}">{words}</a>'
+    return element("a", words, href=href, aria_label=f"{words}: {whose}")
 
 
-def _offer(offer: Offer) -> str:
-    return f'<li><a href="{escape(offer.href)}">{escape(offer.title)}</a></li>'
+def _offer(offer: Offer) -> Markup:
+    return element("li", element("a", offer.title, href=offer.href))
 
 
-def _password_fields(page: StartPage) -> str:
-    fields = ""
-    if page.offer.takes_address and page.account is None:
-        fields += _field("Address of the server", "address", page.address, 'type="url" placeholder="https://"')
-    fields += _field("User name", "username", page.username, 'type="text" autocomplete="username"')
-    fields += _field("Password, or app password", "password", "", 'type="password" autocomplete="off"')
-    return fields
-
-
-def _field(label: str, name: str, value: str, more: str) -> str:
+def _password_fields(page: StartPage) -> Content:
+    with_address = page.offer.takes_address and page.account is None
     return (
-        f'<label class="field" for="{name}">{label}</label>'
-        f'<input id="{name}" name="{name}" value="{escape(value)}" required spellcheck="false" '
-        f'autocapitalize="none" {more}>'
+        _field("Address of the server", "address", page.address, type="url", placeholder="https://")
+        if with_address
+        else None,
+        _field("User name", "username", page.username, type="text", autocomplete="username"),
+        _field("Password, or app password", "password", "", type="password", autocomplete="off"),
     )
 
 
-def _calendar(line: CalendarLine) -> str:
-    primary = ' <span class="soft">(main calendar)</span>' if line.primary else ""
+def _field(label: str, name: str, value: str, **more: str) -> Content:
+    return (
+        element("label", label, class_="field", for_=name),
+        element(
+            "input", id=name, name=name, value=value, required=True, spellcheck="false", autocapitalize="none", **more
+        ),
+    )
+
+
+def _calendar(line: CalendarLine) -> Markup:
     receive = _box(f"receive-{line.id}", "Show in it when I am busy in my other calendars", ticked=line.receive)
     if not line.writable:
-        receive = '<p class="soft">Nothing can be shown in it: this login may only read it.</p>'
-    publish = _box(f"publish-{line.id}", "Its events make me busy in my other calendars", ticked=line.publish)
-    return (
-        f"<fieldset><legend>{escape(line.name)}{primary}</legend>{_warning(line.problem)}{publish}{receive}</fieldset>"
+        receive = element("p", "Nothing can be shown in it: this login may only read it.", class_="soft")
+    return element(
+        "fieldset",
+        element("legend", line.name, (" ", _soft("(main calendar)")) if line.primary else None),
+        _warning(line.problem),
+        _box(f"publish-{line.id}", "Its events make me busy in my other calendars", ticked=line.publish),
+        receive,
     )
 
 
-def _box(name: str, label: str, *, ticked: bool) -> str:
-    checked = " checked" if ticked else ""
-    return f'<label class="box"><input type="checkbox" name="{name}" value="yes"{checked}><span>{label}</span></label>'
+def _box(name: str, label: str, *, ticked: bool = False) -> Markup:
+    box = element("input", type="checkbox", name=name, value="yes", checked=ticked)
+    return element("label", box, element("span", label), class_="box")
 
 
-def _warning(text: str | None) -> str:
-    return "" if text is None else f'<p class="warn" role="alert">{escape(text)}</p>'
+_READ_ONLY = _box(
+    "read_only",
+    "Only read my events. They make me busy in my other calendars, and nothing is written to this account.",
+)
 
 
-def _hidden(name: str, value: str) -> str:
-    return f'<input type="hidden" name="{name}" value="{escape(value)}">'
+def _warning(text: str | None) -> Markup | None:
+    return None if text is None else element("p", text, class_="warn", role="alert")
 
 
-def _back(page: Page) -> str:
-    return f'<p><a href="{escape(page.home)}">Back to your calendars</a></p>'
+def _hidden(name: str, value: str) -> Markup:
+    return element("input", type="hidden", name=name, value=value)
+
+
+def _back(page: Page) -> Markup:
+    return element("p", element("a", "Back to your calendars", href=page.home))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from attrs import frozen
 
-from calsync_core.web.status.markup import Content, Markup, element
+from calsync_core.web.markup import Content, Markup, element
 from calsync_core.web.status.wording import count
 
 __all__ = ["Bar", "Part", "bars", "legend", "strip"]

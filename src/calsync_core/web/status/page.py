@@ -10,10 +10,10 @@ from attrs import frozen
 
 from calsync_core.core.vitality import LATE, STUCK, Vitality
 from calsync_core.models import CalendarHealth, PushState, SyncReport, Vitals
+from calsync_core.web.markup import Content, Markup, document, element
 from calsync_core.web.status import tables
 from calsync_core.web.status.charts import Bar, Part, bars, strip
 from calsync_core.web.status.figures import EDGES, Activity, Latency
-from calsync_core.web.status.markup import Content, Markup, element
 from calsync_core.web.status.style import LIGHT, STYLE
 from calsync_core.web.status.wording import NOTHING, ago, count, spell, wall
 
@@ -95,18 +95,12 @@ def _icon(colour: str) -> str:
 
 
 def _document(title: str, colour: str, *body: Content) -> str:
-    head = element(
-        "head",
-        element("meta", charset="utf-8"),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
+    head = (
         element("meta", name="robots", content="noindex"),
         # Without one, browsers ask the host for its own.
         element("link", rel="icon", href=f"data:image/svg+xml,{quote(_icon(colour))}"),
-        element("title", title),
-        # Our own text, which its hash in the policy must fit: nothing in it may be escaped.
-        Markup(f"<style>{STYLE}</style>"),
     )
-    return f"<!doctype html>\n{element('html', head, element('body', *body), lang='en')}\n"
+    return document(title, STYLE, body, *head)
 
 
 def _section(key: str, title: str, *content: Content) -> Markup:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Mapping
+
+from calsync_core.web.markup import hash_of
 
 __all__ = ["DARK", "LIGHT", "POLICY", "STYLE"]
 
@@ -109,9 +109,8 @@ STYLE = (
     f"@media (prefers-color-scheme:dark){{:root{{{_colours(DARK)}}}}}{_SHAPE}"
 )
 
-_HASH = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
 POLICY = (
-    f"default-src 'none'; style-src 'sha256-{_HASH}'; img-src data:; "
+    f"default-src 'none'; style-src {hash_of(STYLE)}; img-src data:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 """``Content-Security-Policy``: this style, the icon, and nothing from anywhere."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from calsync_core.models import CalendarHealth, CalendarId, Mode, PushState, SyncReport, SyncType
-from calsync_core.web.status.markup import Content, Markup, element, short
+from calsync_core.web.markup import Content, Markup, element, short
 from calsync_core.web.status.wording import NOTHING, ago, spell, until
 
 __all__ = ["calendars", "runs"]

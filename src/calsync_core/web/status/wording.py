@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from calsync_core.web.status.markup import Markup, element
+from calsync_core.web.markup import Markup, element
 
 __all__ = ["NOTHING", "ago", "count", "spell", "until", "wall"]
 

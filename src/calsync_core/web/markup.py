@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import html
 from collections.abc import Iterable
 from typing import TypeAlias
 
-__all__ = ["Content", "Markup", "element", "join", "short"]
+__all__ = ["Content", "Markup", "document", "element", "hash_of", "join", "short"]
 
-_WITHOUT_END = frozenset({"link", "meta"})
+_WITHOUT_END = frozenset({"input", "link", "meta"})
 _UNSEEN = dict.fromkeys((*range(9), 11, 12, *range(14, 32), *range(127, 160)), "\ufffd")
 """Control characters: some of them are errors in a page, and nobody sees any of them."""
 
@@ -63,3 +65,28 @@ def _number(value: str | float | bool | None) -> str:  # noqa: FBT001  (see abov
 def short(text: str, most: int = 80) -> Markup:
     """A name from elsewhere: cut, and kept from turning the text around it."""
     return element("bdi", text if len(text) <= most else f"{text[: most - 1]}…")
+
+
+def document(title: str, style: str, body: Content, *head: Content) -> str:
+    """A whole page.
+
+    Args:
+        title: In the browser's tab.
+        style: CSS of our own: it stands as it is, or its hash would be another.
+        body: What is seen.
+        head: What else is told of it.
+    """
+    told = element(
+        "head",
+        element("meta", charset="utf-8"),
+        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        *head,
+        element("title", title),
+        Markup(f"<style>{style}</style>"),
+    )
+    return f"<!doctype html>\n{element('html', told, element('body', body), lang='en')}\n"
+
+
+def hash_of(style: str) -> str:
+    """What allows a page's style in its ``Content-Security-Policy``."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()}'"
