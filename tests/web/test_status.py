@@ -20,10 +20,10 @@ from calsync_core.errors import ConfigurationError, StoreError
 from calsync_core.models import Mode, PushState, SyncReport, SyncType
 from calsync_core.stores.sql import SQLStore
 from calsync_core.web.asgi import webhook_app as asgi_app
+from calsync_core.web.markup import element, short
 from calsync_core.web.receiver import Received, Receiver, Reply
 from calsync_core.web.status.charts import Bar, Part, bars
 from calsync_core.web.status.figures import activity, lately, latency
-from calsync_core.web.markup import element, short
 from calsync_core.web.status.style import DARK, LIGHT
 from calsync_core.web.wsgi import webhook_app as wsgi_app
 from counting import calls

@@ -264,7 +264,7 @@ class Context:
             Stopped: the engine was told to stop while this waited.
         """
         name = f"calendar:{calendar.key}"
-        self.provider_of(account)
+        self.provider_of(account)  # or nobody could work on it: before a lease is taken
         exclusive = self._exclusive.get(account.provider)
         if exclusive is None or not exclusive.one_worker_per_login:
             with self.leases([name], first) as taken:
