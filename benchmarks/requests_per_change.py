@@ -31,6 +31,7 @@ from calsync_core.scheduler import Scheduler
 from calsync_core.stores import MemoryStore
 from calsync_core.system import StaticTokens
 from calsync_core.testing import VirtualClock
+from calsync_core.testing.store_contract.bench import count_waiting
 from calsync_core.web.receiver import Received, Receiver
 
 RESULTS = Path(__file__).parent / "results" / "requests.jsonl"
@@ -131,7 +132,7 @@ class Ours:
             self._scheduler.run_due()
             if clock.now() >= end:
                 return
-            waits = any(self._store.count_waiting(key) for key in self._keys)
+            waits = any(count_waiting(self._store, key) for key in self._keys)
             if waits:
                 self._scheduler.wake()
             pause = SECOND if waits or len(self._service.outbox) else timedelta(seconds=self._pause())

@@ -24,6 +24,7 @@ from calsync_core.stores import MemoryStore
 from calsync_core.system import StaticTokens
 from calsync_core.testing import VirtualClock
 from calsync_core.testing.simulators.pushes import Delivery
+from calsync_core.testing.store_contract.bench import count_waiting
 from calsync_core.web.receiver import Received, Receiver, Reply
 from google_service import GoogleService
 from graph_service import GraphService
@@ -163,7 +164,7 @@ class HybridWorld:
                 next_look = now + (each or timedelta())
             if now >= end:
                 return
-            waits = any(self.store.count_waiting(one) for one in self.ids.values())
+            waits = any(count_waiting(self.store, one) for one in self.ids.values())
             if waits and self.running:
                 self.scheduler.wake()
             then = now + timedelta(seconds=1 if waits and self.running else max(1.0, self._pause()))

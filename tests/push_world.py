@@ -15,6 +15,7 @@ from calsync_core.engine import SyncEngine
 from calsync_core.models import PushReceipt, StoredSubscription, SyncReport, Watch
 from calsync_core.protocols import PushRequest, Store
 from calsync_core.testing.deaths import Died, DyingProvider, DyingStore, Toll
+from calsync_core.testing.store_contract.bench import count_waiting
 from world import World, at
 
 __all__ = ["WEBHOOKS", "PushWorld", "shuffled"]
@@ -60,7 +61,7 @@ class PushWorld(World):
 
     def waiting(self) -> int:
         """How many pushes of the calendar at work wait in the inbox."""
-        return self.store.count_waiting(self.id("work"))
+        return count_waiting(self.store, self.id("work"))
 
     # -- what happens ----------------------------------------------------------------------------------------------
 
@@ -125,7 +126,7 @@ class PushWorld(World):
         if not self.up:
             return False
         self.engine.process_notifications()
-        return any(self.store.count_waiting(calendar.key) for calendar in self.calendars.values())
+        return any(count_waiting(self.store, calendar.key) for calendar in self.calendars.values())
 
     # -- processes -------------------------------------------------------------------------------------------------
 

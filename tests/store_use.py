@@ -131,7 +131,6 @@ def use_push(bench: StoreBench) -> None:
     store.load_notified(NOW, "ana")
     store.load_notified_owners(NOW)
     store.settle_notifications(lease, store.claim_notifications(lease, source.key, NOW), NOW)
-    store.count_waiting(source.key)
     store.load_notifications()
     store.load_notifications(source.key)
     store.save_notice(Notice(NoticeKind.SYNC_FAILED, "ana", NOW))

@@ -12,6 +12,7 @@ from pathlib import Path
 import attrs
 
 import calsync_core
+import django_bench  # noqa: F401  (Django's models can be imported only where Django is configured)
 from caldav_hands import ics, session_for
 from calsync_core.credentials import new_key
 from calsync_core.icalendar.components import parse_components

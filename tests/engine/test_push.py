@@ -25,6 +25,7 @@ from calsync_core.providers.memory import MemoryProvider, MemoryService
 from calsync_core.providers.memory.service import PushHabits
 from calsync_core.steps.receive import fingerprint
 from calsync_core.stores import MemoryStore
+from calsync_core.testing.store_contract.bench import count_waiting
 from planted import PASSWORD
 from push_world import PushWorld, shuffled
 from world import at
@@ -526,7 +527,7 @@ def test_a_push_for_a_calendar_that_is_off_is_done_with(world: PushWorld) -> Non
     world.deliver()
     world.engine.disable(world.id("work"))
     assert world.engine.process_notifications().completed == 1
-    assert world.store.count_waiting(world.id("work")) == 0
+    assert count_waiting(world.store, world.id("work")) == 0
 
 
 def test_a_revoked_login_costs_nothing_and_heals(world: PushWorld) -> None:  # I-35

@@ -26,6 +26,7 @@ from calsync_core.models import (
 from calsync_core.protocols import ReadRequest, Session, Subscription
 from calsync_core.providers.memory import MemoryProvider, MemoryService, PushHabits
 from calsync_core.testing.faults import Fault, FaultKind, FaultyProvider
+from calsync_core.testing.store_contract.bench import count_waiting
 from planted import PASSWORD
 from push_world import WEBHOOKS, PushWorld
 from world import at
@@ -169,10 +170,10 @@ def test_a_worker_that_is_too_slow_for_its_lease_leaves_the_inbox_to_another(wor
     world.book("work", "m1", at(1))
     world.deliver()
     assert world.engine.process_notifications().calendars == 0
-    assert world.store.count_waiting(world.id("work")) == 1
+    assert count_waiting(world.store, world.id("work")) == 1
     world.store.release_lease(leases["taken"])
     world.settle(120)
-    assert world.store.count_waiting(world.id("work")) == 0
+    assert count_waiting(world.store, world.id("work")) == 0
     assert world.starts("home") == [at(1)]
 
 

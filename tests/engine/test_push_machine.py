@@ -23,6 +23,7 @@ from calsync_core.providers.memory import MemoryService
 from calsync_core.providers.memory.service import PushHabits
 from calsync_core.testing.deaths import Toll
 from calsync_core.testing.faults import Fault, FaultKind
+from calsync_core.testing.store_contract.bench import count_waiting
 from interruptions import Interruption
 from machine import NAMES, TALLY, Histories, calendars, counted, picks
 from oracle import examine
@@ -340,7 +341,7 @@ class PushHistories(Histories):
             states,
         )  # I-30
         assert self.known() <= self.alive()
-        assert not any(self.world.store.count_waiting(key) for key in states)
+        assert not any(count_waiting(self.world.store, key) for key in states)
         context = self.world.engine._context
         due = self.world.store.load_due(self.clock.now(), context.shape, context.horizon().end)
         assert (due.owners, due.targets, due.calendars, due.checks) == ((), (), (), ()), due
@@ -388,7 +389,7 @@ def test_two_threads_work_the_same_inbox_off(seed: int) -> None:  # I-06, I-27, 
         for _ in range(2_000):
             world.clock.advance(timedelta(seconds=1))
             world.deliver()
-            if not any(world.store.count_waiting(world.id(name)) for name in NAMES):
+            if not any(count_waiting(world.store, world.id(name)) for name in NAMES):
                 break
             over.wait(0.005)
     finally:

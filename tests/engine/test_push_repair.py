@@ -12,6 +12,7 @@ from calsync_core.errors import LeaseBusy, Unavailable
 from calsync_core.models import Calendar, CalendarId, ChangePage, Credential, Lease, Password, PushKind
 from calsync_core.protocols import ReadRequest, Session, Subscription
 from calsync_core.providers.memory import MemoryProvider
+from calsync_core.testing.store_contract.bench import count_waiting
 from planted import PASSWORD
 from push_world import PushWorld
 from waiting import Renewing
@@ -191,7 +192,7 @@ def test_a_push_that_waits_hides_no_doubt(world: PushWorld) -> None:  # I-30, I-
     world.book("work", "m1", at(1))
     world.until(world.clock.now() + timedelta(minutes=11))
     assert world.starts("home") == [at(1)]
-    assert world.store.count_waiting(world.id("home")) == 1
+    assert count_waiting(world.store, world.id("home")) == 1
     assert world.subscription("home").remote_id != dead
 
 

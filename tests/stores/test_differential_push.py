@@ -35,6 +35,7 @@ from calsync_core.models import (
 from calsync_core.protocols import Store
 from calsync_core.stores import MemoryStore
 from calsync_core.stores.sql import SQLStore
+from calsync_core.testing.store_contract.bench import count_waiting
 from store_servers import KINDS
 from store_world import DAY, HOUR, NOW, OWNERS, moments, picks
 
@@ -260,7 +261,7 @@ class BothPush(RuleBasedStateMachine):
         for key in names:
             yield [self.plain(each, side) for each in store.load_subscriptions(key)]
             yield [self.plain(each, side) for each in store.load_notifications(key, 2)]
-            yield store.count_waiting(key)
+            yield count_waiting(store, key)
         for owner in (None, *OWNERS):
             yield [evolve(each, id=0) for each in store.load_notices(owner)]
         yield store.load_vitals()

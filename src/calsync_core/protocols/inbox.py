@@ -109,9 +109,6 @@ class InboxStore(Protocol):
     def load_notifications(self, calendar_id: CalendarId | None = None, limit: int = 50) -> list[Notification]:
         """Newest first."""
 
-    def count_waiting(self, calendar_id: CalendarId) -> int:
-        """How many of a calendar's notifications are PENDING, PROCESSING or RETRYING."""
-
 
 @runtime_checkable
 class NoticeStore(Protocol):

@@ -160,11 +160,6 @@ class MemoryInbox(Role):
             found = [each for _, each in sorted(self._rows.notifications.items(), reverse=True)]
         return [each for each in found if calendar_id is None or each.calendar_id == calendar_id][: max(0, limit)]
 
-    def count_waiting(self, calendar_id: CalendarId) -> int:
-        """See ``InboxStore.count_waiting``."""
-        with self._lock:
-            return sum(each.calendar_id == calendar_id for each in self._waiting())
-
     def _waiting(self) -> list[Notification]:
         return [each for _, each in sorted(self._rows.notifications.items()) if is_waiting(each)]
 

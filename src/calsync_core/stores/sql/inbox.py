@@ -100,14 +100,6 @@ class SQLInbox(Role):
         with self._database.reading() as connection:
             return [_notification(row) for row in connection.execute(wanted)]
 
-    def count_waiting(self, calendar_id: CalendarId) -> int:
-        """See ``InboxStore.count_waiting``."""
-        table = tables.notifications
-        wanted = sa.select(sa.func.count()).select_from(table)
-        with self._database.reading() as connection:
-            waiting = wanted.where(table.c.calendar_id == calendar_id, table.c.status.in_(WAITING))
-            return int(connection.scalar(waiting) or 0)
-
 
 def _unheard(connection: sa.Connection, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """The rows without those that are stored, or earlier among them."""

@@ -14,6 +14,7 @@ from calsync_core.models import (
     Block,
     BlockContent,
     Calendar,
+    CalendarId,
     ChangeCount,
     Changes,
     Cursor,
@@ -23,6 +24,7 @@ from calsync_core.models import (
     Lease,
     Mark,
     Notification,
+    NotificationStatus,
     Operation,
     OperationKind,
     Outcome,
@@ -52,6 +54,7 @@ __all__ = [
     "an_event",
     "an_item",
     "an_operation",
+    "count_waiting",
 ]
 
 NOW = datetime(2026, 11, 24, 9, tzinfo=UTC)
@@ -237,6 +240,12 @@ class StoreBench:
     def block(self, ref: str) -> Block:
         """One of ana's recorded blocks."""
         return next(block for block in self.store.load_blocks("ana") if block.ref == ref)
+
+
+def count_waiting(store: Store, calendar_id: CalendarId) -> int:
+    """How many of a calendar's notifications are not done with, of the latest thousand."""
+    found = store.load_notifications(calendar_id, 1_000)
+    return sum(each.status not in {NotificationStatus.COMPLETED, NotificationStatus.FAILED} for each in found)
 
 
 class WithBench:

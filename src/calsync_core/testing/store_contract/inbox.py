@@ -10,7 +10,7 @@ from threading import Barrier
 from attrs import evolve
 
 from calsync_core.models import Calendar, Notification, NotificationStatus, PushKind, Watch
-from calsync_core.testing.store_contract.bench import NOW, StoreBench, WithBench, a_notification
+from calsync_core.testing.store_contract.bench import NOW, StoreBench, WithBench, a_notification, count_waiting
 from calsync_core.testing.store_contract.push import HOSTILE
 
 __all__ = ["InboxContract"]
@@ -132,7 +132,7 @@ class InboxContract(WithBench):
         assert [each.message for each in claimed] == [each.message for each in came[::100]] + new
         done = [evolve(each, status=NotificationStatus.COMPLETED) for each in claimed]
         bench.store.settle_notifications(bench.lease("inbox:ana"), done, NOW)
-        assert bench.store.count_waiting(bench.source.key) == 0
+        assert count_waiting(bench.store, bench.source.key) == 0
 
     def test_of_workers_that_hear_the_same_at_once_one_stores_it(self, bench: StoreBench) -> None:
         """I-28: threads stand in for processes; also where the calendar has no Watch yet."""
@@ -147,7 +147,7 @@ class InboxContract(WithBench):
         with ThreadPoolExecutor(_WORKERS) as pool:
             for calendar in calendars:
                 counts = list(pool.map(hear, range(_WORKERS), [calendar] * _WORKERS))
-                assert sum(counts) == 20 + _WORKERS - 1 == bench.store.count_waiting(calendar.key)
+                assert sum(counts) == 20 + _WORKERS - 1 == count_waiting(bench.store, calendar.key)
 
     def test_what_can_be_claimed_is_known(self, bench: StoreBench) -> None:
         """PENDING and RETRYING when due, PROCESSING at once, the rest never; each calendar once, by id."""
@@ -189,7 +189,7 @@ class InboxContract(WithBench):
         """Nor for one that is not there."""
         for calendar_id in (bench.source.key, _NOWHERE):
             assert bench.store.claim_notifications(bench.lease("inbox:ana"), calendar_id, NOW) == []
-            assert bench.store.count_waiting(calendar_id) == 0
+            assert count_waiting(bench.store, calendar_id) == 0
             assert bench.store.load_notifications(calendar_id) == []
 
     def test_what_became_of_them_is_settled(self, bench: StoreBench) -> None:
@@ -206,7 +206,7 @@ class InboxContract(WithBench):
         strangers = [evolve(first, id=_NOWHERE), evolve(first, id=None)]
         bench.store.settle_notifications(lease, [*strangers, *settled], NOW)
         assert bench.store.load_notifications() == [last, *settled[::-1]]
-        assert bench.store.count_waiting(bench.source.key) == 2
+        assert count_waiting(bench.store, bench.source.key) == 2
         bench.store.settle_notifications(lease, [evolve(last, status=NotificationStatus.COMPLETED)], NOW)
         assert bench.store.load_notified(NOW) == []
         assert bench.store.load_notified_owners(NOW) == []
@@ -231,5 +231,5 @@ class InboxContract(WithBench):
         """Of one calendar."""
         came = [a_notification(bench.source, str(status), status=status) for status in NotificationStatus]
         bench.store.save_notifications([*came, a_notification(bench.target, "t")])
-        assert bench.store.count_waiting(bench.source.key) == len(_WAITING)
-        assert bench.store.count_waiting(bench.target.key) == 1
+        assert count_waiting(bench.store, bench.source.key) == len(_WAITING)
+        assert count_waiting(bench.store, bench.target.key) == 1

@@ -18,6 +18,7 @@ from calsync_core.testing.store_contract.bench import (
     WithBench,
     a_notification,
     a_subscription,
+    count_waiting,
 )
 
 __all__ = ["HOSTILE", "SubscriptionsContract", "WatchesContract"]
@@ -111,7 +112,7 @@ class SubscriptionsContract(WithBench):
             bench.store.delete_subscription(lease, gone.id or 0, NOW)
             assert bench.store.load_subscriptions() == [kept]
             assert bench.store.find_subscriptions("memory", ["s1"]) == {}
-        assert bench.store.count_waiting(bench.source.key) == 1
+        assert count_waiting(bench.store, bench.source.key) == 1
 
     def test_a_calendar_that_is_not_there_has_none(self, bench: StoreBench) -> None:
         """Nothing was saved, and nothing replaced."""
