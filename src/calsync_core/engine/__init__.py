@@ -18,7 +18,6 @@ next pass picks it up without a new edit and without asking a provider (I-05).
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from types import MappingProxyType
@@ -146,17 +145,6 @@ class SyncEngine(Accounts, Looking, Trying):
             ConfigurationError: ``cryptography`` is not installed.
         """
         return Sealer(self._context.keyring.keys(purpose), self.clock)
-
-    @contextmanager
-    def alone(self, purpose: str, owner: str) -> Iterator[None]:
-        """Be the only one who does this for this owner, over all processes with this store, for the length of a block.
-
-        Raises:
-            LeaseBusy: somebody else is at it. Nothing is waited for; of a process that died, a minute.
-        """
-        who = hashlib.sha256(owner.encode("utf-8", "surrogatepass")).hexdigest()[:32]
-        with self._context.lease(f"{purpose}:{who}", wait=False) as held, held.kept():
-            yield
 
     def stop(self) -> None:
         """Send no further request, from any thread, for good: syncs under way end at their next one.

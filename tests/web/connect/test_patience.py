@@ -12,7 +12,7 @@ import pytest
 from attrs import evolve
 
 from caldav_scripts import serving
-from calsync_core.errors import LeaseBusy, Unreachable
+from calsync_core.errors import Unreachable
 from calsync_core.models import Account, Password
 from calsync_core.testing.browser import Browser
 from calsync_core.web.connect.desk import PATIENCE_SECONDS
@@ -146,13 +146,3 @@ def test_a_person_has_one_page_at_a_time_that_waits_for_a_server(host: Host) -> 
         assert filled_in(host, server).path == f"/accounts/{account.id}/calendars"
         with held(server, lambda: host.browser().open(f"/accounts/{account.id}/calendars")):
             assert "Another page of yours" in filled_in(host, server).text
-
-
-def test_only_one_is_alone(host: Host) -> None:
-    with host.engine.alone("a test", "ana"):
-        with pytest.raises(LeaseBusy), host.engine.alone("a test", "ana"):
-            raise AssertionError
-        with host.engine.alone("a test", "bo"), host.engine.alone("another", "ana"):
-            pass
-    with host.engine.alone("a test", "ana"):
-        pass

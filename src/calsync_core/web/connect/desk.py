@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+import hashlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TypeAlias
 
 from attrs import field, frozen
@@ -105,13 +106,19 @@ class Desk:
         """Until when a page that is asked for now waits for its provider; see ``SyncEngine.identify``."""
         return self.engine.clock.monotonic() + PATIENCE_SECONDS
 
-    def asking(self, owner: str) -> AbstractContextManager[None]:
+    @contextmanager
+    def asking(self, owner: str) -> Iterator[None]:
         """While a server is asked that the owner named: one page at a time, so that nobody holds all threads of a host.
 
         Raises:
             LeaseBusy: another page of theirs is at it.
         """
-        return self.engine.alone("connect-page", owner)
+        # An owner's name may be any text, of any length.
+        who = hashlib.sha256(owner.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+        with self.engine.job(f"connect-page:{who}") as mine:
+            if not mine:
+                raise LeaseBusy("another page of this person's asks a server")
+            yield
 
     def line(self, account: Account) -> AccountLine:
         """An account, as pages show it."""
