@@ -163,11 +163,9 @@ def torture(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """What it costs: beside vdirsyncer and the classic way, on real CalDAV servers, under load, and as it grows."""
     _install_wheel(session, "all", *_group("tests"))
-    # In an environment of its own: it is measured, not used, and brings another HTTP client.
-    other = Path(session.create_tmp()) / "vdirsyncer"
-    session.run("python", "-m", "venv", "--clear", str(other))
-    session.run(str(other / "bin" / "python"), "-m", "pip", "install", "-q", *_group("vdirsyncer"), external=True)
-    session.run("python", "-m", "benchmarks.versus_vdirsyncer", "--vdirsyncer", str(other / "bin" / "vdirsyncer"))
+    calsync = _apart(session, "calsync", f"{_build(session)}[caldav,cli,sql]")
+    vdirsyncer = _apart(session, "vdirsyncer", *_group("vdirsyncer"))
+    session.run("python", "-m", "benchmarks.versus_vdirsyncer", "--calsync", calsync, "--vdirsyncer", vdirsyncer)
     session.run("python", "-m", "benchmarks.growth")
     session.run("python", "benchmarks/startup.py")
     session.run("python", "-m", "benchmarks.requests_per_change")
@@ -176,6 +174,14 @@ def bench(session: nox.Session) -> None:
     for server in ("radicale", "xandikos"):
         session.run("python", "benchmarks/two_servers.py", "--server", server)
     session.run("python", "benchmarks/push_load.py", *session.posargs)
+
+
+def _apart(session: nox.Session, command: str, *requirements: str) -> str:
+    """A command in an environment of its own: what else is installed takes part in its start."""
+    place = Path(session.create_tmp()) / command
+    session.run("python", "-m", "venv", "--clear", str(place))
+    session.run(str(place / "bin" / "python"), "-m", "pip", "install", "-q", *requirements, external=True)
+    return str(place / "bin" / command)
 
 
 @nox.session(default=False)

@@ -6,8 +6,9 @@ of its own, fresh for each round, and a counting proxy in front of each; the two
 from round to round. Steps are whole commands, process start included, and then the same commands inside processes that
 are warm.
 
-Run it with ``python -m benchmarks.versus_vdirsyncer --vdirsyncer PATH/TO/bin/vdirsyncer``; it adds one JSON object per
-command to ``benchmarks/results/vdirsyncer.jsonl`` and prints a table.
+Run it with ``python -m benchmarks.versus_vdirsyncer --calsync BIN/calsync --vdirsyncer BIN/vdirsyncer``, each in an
+environment that has nothing else: what tests bring along takes part in a start. It adds one JSON object per command to
+``benchmarks/results/vdirsyncer.jsonl`` and prints a table.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import tempfile
 import time
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
@@ -35,7 +36,6 @@ from calsync_core.testing.servers import CalDAVServer
 
 RESULTS = Path(__file__).parent / "results" / "vdirsyncer.jsonl"
 RESIDENT = Path(__file__).with_name("resident.py")
-CALSYNC = str(Path(sys.executable).with_name("calsync"))
 CHANGES = 10
 CHANGED = f"{CHANGES} changes"
 STEPS = ("first copy", "look after", "no change", CHANGED)
@@ -77,24 +77,22 @@ class Side(ABC):
     """One tool with two servers of its own.
 
     Args:
+        program: The command line's path, in an environment of its own.
         folder: For its configuration and state.
         source: Whose calendar ``source`` is copied.
         target: Whose calendar ``target`` it is copied to.
 
     Attributes:
-        program: The command line's path.
         entry: Module and function behind it.
-        interpreter: Of its environment.
         sync: Arguments of a sync.
     """
 
     name: str
-    program: str
     entry: str
-    interpreter: str
     sync: Sequence[str]
 
-    def __init__(self, folder: Path, source: CalDAVServer, target: CalDAVServer) -> None:
+    def __init__(self, program: str, folder: Path, source: CalDAVServer, target: CalDAVServer) -> None:
+        self.program = program
         self.folder = folder
         self._servers = source, target
         self._stack = ExitStack()
@@ -152,7 +150,7 @@ class Side(ABC):
     def warm(self, words: Sequence[str]) -> Spent:
         """Run one in a process that stays and has done it before."""
         if self._resident is None:
-            command = [self.interpreter, str(RESIDENT), self.entry]
+            command = [str(Path(self.program).with_name("python")), str(RESIDENT), self.entry]
             process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=self.folder
             )
@@ -184,9 +182,7 @@ class Calsync(Side):
     """This library's command line."""
 
     name = "calsync"
-    program = CALSYNC
     entry = "calsync_core.cli.application:calsync"
-    interpreter = sys.executable
     sync = ("sync",)
 
     def configure(self, source: str, target: str) -> None:
@@ -222,10 +218,11 @@ class Vdirsyncer(Side):
         (self.folder / "config").write_text(text, encoding="utf-8")
 
 
-def compare(server: str, events: int, number: int, repeats: int) -> Iterator[Line]:
+def compare(programs: Mapping[type[Side], str], server: str, events: int, number: int, repeats: int) -> Iterator[Line]:
     """One round: both tools, each with fresh servers, in turns.
 
     Args:
+        programs: Each tool's command line.
         server: Of ``SERVERS``.
         events: On the source.
         number: The round's; the tools change places from one to the next.
@@ -233,10 +230,10 @@ def compare(server: str, events: int, number: int, repeats: int) -> Iterator[Lin
     """
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         sides = []
-        for tool in (Calsync, Vdirsyncer) if number % 2 == 0 else (Vdirsyncer, Calsync):
+        for tool in list(programs)[:: 1 if number % 2 == 0 else -1]:
             place = Path(folder) / tool.name
             place.mkdir()
-            side: Side = tool(place, SERVERS[server](), SERVERS[server]())
+            side = tool(programs[tool], place, SERVERS[server](), SERVERS[server]())
             stack.callback(side.close)
             sides.append(side)
         for side in sides:
@@ -293,21 +290,21 @@ def _middle(lines: Sequence[Line], name: str) -> float:
 def main() -> None:
     """Measure, write and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--vdirsyncer", required=True, help="its command line, in an environment of its own")
+    for side in (Calsync, Vdirsyncer):
+        parser.add_argument(f"--{side.name}", required=True, help="its command line, in an environment of its own")
     parser.add_argument("--events", type=int, default=1_000)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--server", choices=SERVERS, action="append")
     parser.add_argument("--results", type=Path, default=RESULTS)
     given = parser.parse_args()
-    Vdirsyncer.program = given.vdirsyncer
-    Vdirsyncer.interpreter = str(Path(given.vdirsyncer).with_name("python"))
+    programs: dict[type[Side], str] = {Calsync: given.calsync, Vdirsyncer: given.vdirsyncer}
     lines: list[Line] = []
     given.results.parent.mkdir(exist_ok=True)
     with given.results.open("w", encoding="utf-8") as results:
         for server in given.server or SERVERS:
             for number in range(given.rounds):
-                for line in compare(server, given.events, number, given.repeats):
+                for line in compare(programs, server, given.events, number, given.repeats):
                     lines.append(line)
                     print(json.dumps(asdict(line)), file=results, flush=True)
                     print(line.server, line.tool, line.way, line.step, line.seconds, line.asked, file=sys.stderr)

@@ -53,7 +53,7 @@ def test_log_record():
     logging.getLogger("some.library").debug("asked with %s", PASSWORD)
 
 def test_log_record_of_a_library_that_was_silenced():
-    logging.getLogger("niquests").debug("answered %s", LUNCH)
+    logging.getLogger("httpcore").debug("answered %s", LUNCH)
 
 def test_header_in_a_log_record():
     logging.getLogger("some.library").info(base64.b64encode(f"ana:{PASSWORD}".encode()).decode())
@@ -199,7 +199,7 @@ CHANNELS = {
     "log_line_with_its_traceback": "a title in a log line",
     "log_line_whatever_is_configured": "a secret in a log line",
     "log_record": "a secret in a log record (some.library DEBUG",
-    "log_record_of_a_library_that_was_silenced": "a title in a log record (niquests DEBUG",
+    "log_record_of_a_library_that_was_silenced": "a title in a log record (httpcore DEBUG",
     "header_in_a_log_record": "a secret in a log record",
     "exception": "a title in an exception",
     "exception_that_was_caught": "a description or place in an exception",

@@ -45,7 +45,6 @@ PUBLIC = {
 
 EXTRAS = {
     "alembic",
-    "caldav",
     "click",
     "cryptography",
     "django",
@@ -53,7 +52,6 @@ EXTRAS = {
     "icalendar",
     "lxml",
     "msal",
-    "niquests",
     "rich",
     "sqlalchemy",
 }

@@ -1,8 +1,8 @@
 """Providers and stores by name: those shipped, and those that other packages offer as entry points.
 
 A package offers a provider in the group ``calsync_core.providers`` under the name that accounts use, and a store in
-``calsync_core.stores`` under the scheme of its URLs. A provider that is shipped keeps its name: nobody else's takes its
-place.
+``calsync_core.stores`` under the scheme of its URLs. What is shipped keeps its name: nobody else's takes its place, and
+nobody else's is looked for, which means reading what every installed package offers.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 from calsync_core.errors import CalsyncError, ConfigurationError
 from calsync_core.protocols import PublishingProvider, Store
 
-__all__ = ["PROVIDER_GROUP", "STORE_GROUP", "known_providers", "load_provider", "load_store"]
+__all__ = ["PROVIDER_GROUP", "STORE_GROUP", "has_provider", "known_providers", "load_provider", "load_store"]
 
 PROVIDER_GROUP = "calsync_core.providers"
 """Its entry points are callables without arguments that give a provider, usually its class."""
@@ -30,10 +30,18 @@ _SHIPPED = {
     "microsoft": ("calsync_core.providers.microsoft", "MicrosoftProvider", "microsoft"),
 }
 
+_DATABASES = frozenset({"mariadb", "mysql", "postgresql", "sqlite"})
+"""What the SQL store speaks to, whichever driver is named after it."""
+
 
 def known_providers() -> frozenset[str]:
     """The names that ``load_provider`` takes. None is imported."""
     return frozenset(_SHIPPED) | frozenset(point.name for point in entry_points(group=PROVIDER_GROUP))
+
+
+def has_provider(name: str) -> bool:
+    """Whether it is one of ``known_providers``."""
+    return name in _SHIPPED or name in entry_points(group=PROVIDER_GROUP).names
 
 
 def load_provider(name: str) -> PublishingProvider:
@@ -53,14 +61,14 @@ def load_provider(name: str) -> PublishingProvider:
 
 
 def load_store(url: str) -> Store:
-    """The store for a URL: an entry point named like its scheme, or else the SQL store.
+    """The store for a URL: the SQL store for its databases, or else an entry point named like the scheme.
 
     Raises:
         ConfigurationError: the extra isn't installed, the URL names no database, or the entry point is broken.
     """
     scheme = url.partition(":")[0]
     what = f'url: store "{scheme}"'
-    if scheme not in entry_points(group=STORE_GROUP).names:
+    if scheme.partition("+")[0] in _DATABASES or scheme not in entry_points(group=STORE_GROUP).names:
         sql_store: Store = _import_shipped("calsync_core.stores.sql", "SQLStore", "sql", "url")(url)
         return sql_store
     made = _made(_entry_point(STORE_GROUP, scheme, what), what, url)

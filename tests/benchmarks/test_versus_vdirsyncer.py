@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import sys
 from pathlib import Path
 
 import pytest
@@ -38,7 +39,7 @@ def test_the_proxy_counts_a_request_however_it_is_cut_and_passes_it_on() -> None
 @pytest.mark.server
 def test_our_side_is_measured_as_a_command_and_warm(tmp_path: Path) -> None:
     pytest.importorskip("radicale", reason="the servers that are measured are Radicales")
-    side = Calsync(tmp_path, RadicaleServer(), RadicaleServer())
+    side = Calsync(str(Path(sys.executable).with_name("calsync")), tmp_path, RadicaleServer(), RadicaleServer())
     try:
         side.start(2)
         seconds, cpu, requests = side.command(*side.beginnings)

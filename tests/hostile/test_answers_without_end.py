@@ -36,26 +36,26 @@ from confined import confined
 from scripted_server import COLLECTION, Dav, Reply, Script, multistatus, prop, response, scripted
 
 
-def httpx_session(root: str) -> Session:
+def google_session(root: str) -> Session:
     account = Account("ana", "google", "ana-google", base_url=f"{root}/calendar/v3")
     return Session(account, StaticTokens(BearerToken("a-token")), RequestMeter(), VirtualClock())
 
 
 def ways(script: Script) -> dict[str, list[str | int]]:
-    """By HTTP library, how a server that answers so is judged, and after how many requests."""
+    """By kind of service, how a server that answers so is judged, and after how many requests."""
     found: dict[str, list[str | int]] = {}
     with serving(script) as (server, bench):
         with pytest.raises(ProviderError) as refused:
             bench.provider.identify(bench.session)
-        found["niquests"] = [type(refused.value).__name__, len(server.requests)]
+        found["caldav"] = [type(refused.value).__name__, len(server.requests)]
     with scripted(script) as server:
         with pytest.raises(ProviderError) as refused:
-            GoogleProvider(timeout=20).identify(httpx_session(server.root))
-        found["httpx"] = [type(refused.value).__name__, len(server.requests)]
+            GoogleProvider(timeout=20).identify(google_session(server.root))
+        found["google"] = [type(refused.value).__name__, len(server.requests)]
     return found
 
 
-REFUSED_AT_ONCE = {"niquests": ["UnreadableAnswer", 1], "httpx": ["UnreadableAnswer", 1]}
+REFUSED_AT_ONCE = {"caldav": ["UnreadableAnswer", 1], "google": ["UnreadableAnswer", 1]}
 
 
 # -- packed answers ---------------------------------------------------------------------------------------------------
@@ -92,7 +92,7 @@ def test_an_answer_packed_as_asked_is_read(packing: str) -> None:
     whole = json.dumps({"id": "ana@example.com", "accessRole": "owner"}).encode()
     body = gzip.compress(whole) if packing == "GZIP" else whole
     with scripted(lambda _: Reply(200, body, {"Content-Encoding": packing} if packing else {})) as server:
-        assert GoogleProvider().identify(httpx_session(server.root)).subject == "ana@example.com"
+        assert GoogleProvider().identify(google_session(server.root)).subject == "ana@example.com"
         assert server.requests[0].headers["accept-encoding"] == "gzip"
 
 
@@ -127,7 +127,7 @@ def test_headers_without_end_are_not_read_to_the_end(flood: Callable[[BufferedIO
     with serving(script, CalDAVProvider(timeout=1)) as (_, bench), pytest.raises(Unavailable):
         bench.provider.identify(bench.session)
     with scripted(script) as server, pytest.raises(Unavailable):
-        GoogleProvider(timeout=1).identify(httpx_session(server.root))
+        GoogleProvider(timeout=1).identify(google_session(server.root))
 
 
 # -- lists without end ------------------------------------------------------------------------------------------------

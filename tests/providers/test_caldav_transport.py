@@ -302,7 +302,7 @@ def test_a_calendar_that_moved_is_read_where_it_is(sync: bool) -> None:
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 def test_redirects_keep_method_and_body(status: int) -> None:
-    """Each one counted. niquests would drop the body or ask with GET."""
+    """Each one counted. HTTP libraries drop the body, or ask with GET."""
     moved = Reply(status, headers={"Location": COLLECTION})
     with serving(Dav(FILES, lambda request: moved if request.path.startswith("/old/") else None)) as (server, bench):
         old = evolve(bench, calendar=evolve(bench.calendar, remote_id=f"{server.root}/old/"))

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from calsync_core.cli.json_object import print_json
+from calsync_core.cli.loading import uncollected
 from calsync_core.errors import CalsyncError, UsageError
 
 __all__ = ["calsync"]
@@ -50,7 +51,8 @@ class _Announced(click.Command):
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
     ) -> click.Context:
         """The context of the command itself, which click goes on with."""
-        module = import_module(f"calsync_core.cli.commands.{self._module}")
+        with uncollected():
+            module = import_module(f"calsync_core.cli.commands.{self._module}")
         command: click.Command = next(each for each in module.COMMANDS if each.name == self.name)
         return command.make_context(info_name, args, parent, **extra)
 
@@ -122,7 +124,8 @@ def calsync(ctx: click.Context, config_path: Path) -> None:
 
     Exit codes: 0 all well, 1 something failed (and says what), 2 bad usage or configuration.
     """
-    from calsync_core.cli.context import Call  # noqa: PLC0415  (a command follows: its parts are needed now)
+    with uncollected():
+        from calsync_core.cli.context import Call  # noqa: PLC0415  (a command follows: its parts are needed now)
 
     ctx.obj = Call(config_path)
 

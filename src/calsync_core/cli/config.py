@@ -13,7 +13,7 @@ from calsync_core.cli.tables import Table, load_toml
 from calsync_core.core.identity import Keyring
 from calsync_core.credentials import check_keys
 from calsync_core.errors import ConfigurationError, InvalidValue
-from calsync_core.extensions import known_providers
+from calsync_core.extensions import has_provider, known_providers
 from calsync_core.models import Account, Login, Mode, OAuthGrant, SyncPolicy
 
 __all__ = ["AccountConfig", "Config", "load_config"]
@@ -216,8 +216,7 @@ def _account(table: Table, path: Path) -> AccountConfig:
 
 def _provider(table: Table) -> str:
     provider = table.required("provider")
-    known = known_providers()
-    if provider in known:
+    if has_provider(provider):
         return provider
-    names = ", ".join(sorted(known))
+    names = ", ".join(sorted(known_providers()))
     raise table.error("provider", f'unknown provider "{provider}" (known: {names})')

@@ -12,6 +12,7 @@ from attrs import frozen
 
 from calsync_core.cli.assembly import Installation, build_installation
 from calsync_core.cli.config import Config, load_config
+from calsync_core.cli.loading import uncollected
 from calsync_core.cli.output import Output, configure_logging
 from calsync_core.cli.progress import listening
 
@@ -44,7 +45,8 @@ class Call:
         config = self.config()
         configure_logging(verbose=verbose)
         with listening(output.errors()) as listener:
-            installation = build_installation(config, on_progress=listener)
+            with uncollected():
+                installation = build_installation(config, on_progress=listener)
             try:
                 yield installation
             finally:

@@ -19,9 +19,8 @@ from calsync_core.models import SyncFailure
 __all__ = ["Output", "configure_logging", "failures_as_dicts", "plain_table", "print_failures"]
 
 _QUIET_LIBRARIES = (
-    *("alembic", "amqp", "caldav", "celery", "charset_normalizer", "google", "hpack", "httpcore", "httpx", "kombu"),
-    *("msal", "niquests", "psycopg", "radicale", "requests", "socks", "sqlalchemy", "tzlocal", "urllib3"),
-    "urllib3_future",
+    *("alembic", "amqp", "celery", "charset_normalizer", "google", "hpack", "httpcore", "httpx", "kombu", "msal"),
+    *("psycopg", "radicale", "requests", "socks", "sqlalchemy", "tzlocal", "urllib3"),
 )
 
 

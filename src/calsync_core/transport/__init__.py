@@ -2,8 +2,8 @@
 
 Credentials, permitted hosts, redirects, deadlines, retries, and every foreign error translated.
 
-A provider brings a ``Connection`` (``HttpxConnection`` here; CalDAV has its own) and a ``Judge`` that knows what its
-service's answers mean; everything else about asking a server is the same for all and lives here once.
+A provider brings a ``Judge`` that knows what its service's answers mean; everything else about asking a server is the
+same for all and lives here once. ``HttpxConnection`` is the ``Connection`` of all of them.
 """
 
 from calsync_core.transport.addresses import Permitted, checked_base, problem_with

@@ -48,6 +48,8 @@ class HttpxConnection:
         if isinstance(credential, BearerToken):
             self._headers["Authorization"] = f"Bearer {credential.token}"
         elif credential is not None:
+            # Sent unasked: Cyrus answers 207 to a request without a login, so a client that waits for a 401 sees no
+            # calendars and takes any password.
             self._auth = httpx.BasicAuth(credential.username, credential.password)
         self._client = httpx.Client(verify=trust(), timeout=timeout, transport=transport, follow_redirects=False)
         # Sockets are closed when the connection is dropped, wherever that happens: account gone, provider gone, exit.

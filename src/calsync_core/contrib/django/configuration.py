@@ -17,7 +17,7 @@ from django.utils.module_loading import import_string
 from calsync_core.core.identity import Keyring
 from calsync_core.credentials import check_keys
 from calsync_core.errors import ConfigurationError, InvalidValue
-from calsync_core.extensions import known_providers, load_provider
+from calsync_core.extensions import has_provider, known_providers, load_provider
 from calsync_core.models import OAuthClient, SyncPolicy
 from calsync_core.protocols import PublishingProvider
 from calsync_core.transport.addresses import problem_with
@@ -229,9 +229,8 @@ def _provider_name(name: Any) -> str:
 
 
 def _shipped(name: str) -> MakeProvider:
-    known = known_providers()
-    if name not in known:
-        raise ConfigurationError(f"unknown provider {name!r} (known: {', '.join(sorted(known))})")
+    if not has_provider(name):
+        raise ConfigurationError(f"unknown provider {name!r} (known: {', '.join(sorted(known_providers()))})")
     return lambda: load_provider(name)
 
 

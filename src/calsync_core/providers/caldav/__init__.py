@@ -3,11 +3,10 @@
 from calsync_core.errors import ConfigurationError
 
 try:
-    import caldav
     import lxml
 except ModuleNotFoundError as missing:
     raise ConfigurationError(f"{missing.name} is not installed: pip install 'calsync-core[caldav]'") from None
-del caldav, lxml
+del lxml
 
 from calsync_core.providers.caldav.adapter import CalDAVProvider, ICloudProvider  # noqa: E402  (after the extra was looked for)
 

@@ -30,9 +30,9 @@ from calsync_core.protocols import ReadRequest, Session, TokenSource
 from calsync_core.providers.caldav.discovery import Principal, find_principal, list_collections
 from calsync_core.providers.caldav.names import collection_url
 from calsync_core.providers.caldav.reading import Collection, Quirks
-from calsync_core.providers.caldav.transport import DavConnection, DavLink, base_of
+from calsync_core.providers.caldav.transport import DavLink, base_of
 from calsync_core.providers.caldav.writing import BlockWriter
-from calsync_core.transport import Connections
+from calsync_core.transport import Connections, HttpxConnection
 
 __all__ = ["CalDAVProvider", "ICloudProvider"]
 
@@ -87,7 +87,7 @@ class CalDAVProvider:
         self._timeout = timeout
         self._allowed_hosts = tuple(allowed_hosts)
         self._quirks = Quirks(chunk=chunk, data_in_sync=data_in_sync)
-        self._connections = Connections(DavConnection)
+        self._connections = Connections(HttpxConnection)
         self._lock = threading.Lock()
         self._principals: WeakKeyDictionary[TokenSource, _Found] = WeakKeyDictionary()
 

@@ -1,19 +1,10 @@
-"""Requests to a CalDAV server.
-
-caldav's ``DAVClient`` supplies the connection and the pinned authentication. Its own ``request`` is not used: it logs
-bodies (I-39), follows redirects to any host and without the body, and waits as long as a server keeps dripping.
-"""
+"""Requests to a CalDAV server: which of its answers mean the same whatever was asked."""
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Collection, Mapping
-from typing import Any
-
-from caldav.davclient import DAVClient
 
 from calsync_core.errors import RateLimited, Unavailable
-from calsync_core.models import BearerToken, Credential
 from calsync_core.protocols import Session
 from calsync_core.providers.caldav.names import collection_url
 from calsync_core.transport import (
@@ -22,48 +13,15 @@ from calsync_core.transport import (
     Link,
     Permitted,
     checked_base,
-    gather,
     seconds_asked,
 )
 
-__all__ = ["DavConnection", "DavLink", "base_of"]
+__all__ = ["DavLink", "base_of"]
 
 _XML = "application/xml; charset=utf-8"
 _READS = frozenset({"PROPFIND", "REPORT", "GET"})
 _SAY_NO = frozenset({501, 505, 507})
 """5xx answers that are decisions about this request and not failures that pass."""
-
-
-class DavConnection:
-    """One ``DAVClient`` with one credential; see ``transport.Connection``."""
-
-    def __init__(self, credential: Credential, timeout: float) -> None:
-        self._client = _client(credential, timeout)
-        # Sockets are closed when the connection is dropped, wherever that happens: account gone, provider gone, exit.
-        weakref.finalize(self, self._client.session.close)
-
-    def exchange(self, method: str, url: str, headers: Mapping[str, str], body: bytes, timeout: float) -> Answer:
-        """See ``transport.Connection``."""
-        response = self._client.session.request(
-            method,
-            url,
-            data=body or None,
-            headers=dict(headers),
-            auth=self._client.auth,
-            timeout=timeout,
-            allow_redirects=False,
-            stream=True,
-        )
-        try:
-            received = {str(name).lower(): str(value) for name, value in response.headers.items()}
-            content = gather(response.iter_content(64 * 1024), timeout, received.get("content-encoding", ""))
-        finally:
-            response.close()
-        return Answer(int(response.status_code or 0), received, content, url)
-
-    def close(self) -> None:
-        """See ``transport.Connection``."""
-        self._client.close()
 
 
 class DavLink:
@@ -126,12 +84,3 @@ def base_of(base_url: str | None) -> str:
         InvalidValue: as ``transport.checked_base``.
     """
     return collection_url(checked_base(base_url), "")
-
-
-def _client(credential: Credential, timeout: float) -> DAVClient:
-    common: dict[str, Any] = {"url": "https://caldav.invalid/", "enable_rfc6764": False, "timeout": timeout}
-    if isinstance(credential, BearerToken):
-        return DAVClient(password=credential.token, auth_type="bearer", **common)
-    # Pinned: Cyrus answers 207 to an unauthenticated request, so a client that waits for a 401 sees no calendars and
-    # takes any password.
-    return DAVClient(username=credential.username, password=credential.password, auth_type="basic", **common)

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import mysql
 
 from calsync_core.errors import InvalidValue
 from calsync_core.models import require_utc
@@ -20,15 +19,32 @@ LONGEST_REF = 191
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
-def _bounded(length: int) -> sa.String:
+def _is_mariadb(dialect: sa.Dialect) -> bool:
+    return dialect.name in {"mysql", "mariadb"}
+
+
+def _text(dialect: sa.Dialect, length: int | None = None) -> sa.types.TypeEngine[Any]:
+    """Text that is compared exactly; without a length it has no end."""
+    if not _is_mariadb(dialect):
+        return dialect.type_descriptor(sa.Text() if length is None else sa.String(length))
+    from sqlalchemy.dialects import mysql  # noqa: PLC0415  (all its drivers: whoever has another database waits for none)
+
+    if length is None:
+        # MariaDB's TEXT ends at 64 KB; a resource with hundreds of exceptions is longer.
+        return dialect.type_descriptor(mysql.LONGTEXT(charset="utf8mb4", collation="utf8mb4_bin"))
     # MariaDB's default collations think that "Ana" and "ana" are the same owner, and most that "ana " is, too.
-    exact = mysql.VARCHAR(length, charset="utf8mb4", collation="utf8mb4_nopad_bin")
-    return sa.String(length).with_variant(exact, "mysql", "mariadb")
+    return dialect.type_descriptor(mysql.VARCHAR(length, charset="utf8mb4", collation="utf8mb4_nopad_bin"))
 
 
-def _endless() -> sa.Text:
-    # MariaDB's TEXT ends at 64 KB; a resource with hundreds of exceptions is longer.
-    return sa.Text().with_variant(mysql.LONGTEXT(charset="utf8mb4", collation="utf8mb4_bin"), "mysql", "mariadb")
+class Endless(sa.types.TypeDecorator[str]):
+    """Text of any length."""
+
+    impl = sa.Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
+        """Unbounded everywhere."""
+        return _text(dialect)
 
 
 class Instant(sa.types.TypeDecorator[datetime]):
@@ -39,8 +55,11 @@ class Instant(sa.types.TypeDecorator[datetime]):
 
     def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
         """MariaDB drops fractions of a second unless told otherwise."""
-        precise = mysql.DATETIME(fsp=6) if dialect.name in {"mysql", "mariadb"} else sa.DateTime()
-        return dialect.type_descriptor(precise)
+        if not _is_mariadb(dialect):
+            return dialect.type_descriptor(sa.DateTime())
+        from sqlalchemy.dialects import mysql  # noqa: PLC0415  (as above)
+
+        return dialect.type_descriptor(mysql.DATETIME(fsp=6))
 
     def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:  # noqa: ARG002  (SQLAlchemy's signature)
         """To naive UTC. Raises InvalidValue for a naive datetime."""
@@ -61,9 +80,9 @@ class Name(sa.types.TypeDecorator[str]):
         super().__init__(length)
         self.length = length
 
-    def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:  # noqa: ARG002  (SQLAlchemy's signature)
+    def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
         """With an exact collation where the default is not."""
-        return _bounded(self.length)
+        return _text(dialect, self.length)
 
     def process_bind_param(self, value: str | None, dialect: sa.Dialect) -> str | None:  # noqa: ARG002  (SQLAlchemy's signature)
         """Raises InvalidValue for what some database could not keep: the caller gets the same answer from all."""
@@ -76,15 +95,10 @@ class Name(sa.types.TypeDecorator[str]):
         return value
 
 
-class Word(sa.types.TypeDecorator[str]):
+class Word(Endless):
     """A provider's text of any length and content; searched by its ``digest`` in a column beside it."""
 
-    impl = sa.Text
     cache_ok = True
-
-    def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:  # noqa: ARG002  (SQLAlchemy's signature)
-        """Unbounded everywhere."""
-        return _endless()
 
     def process_bind_param(self, value: str | None, dialect: sa.Dialect) -> str | None:  # noqa: ARG002  (SQLAlchemy's signature)
         """To ASCII."""
@@ -102,4 +116,4 @@ NAME = Name()
 REF = Name(LONGEST_REF)
 WORD = Word()
 HASH = sa.String(64)
-JSON_TEXT = _endless()
+JSON_TEXT = Endless()
