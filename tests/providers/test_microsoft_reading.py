@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from datetime import UTC, timedelta
+from typing import Any
 
 import httpx
 import pytest
 from attrs import evolve
 
 from calsync_core.errors import CursorExpired, NotFound, Rejected, Unavailable
-from calsync_core.models import Window
+from calsync_core.models import OperationKind, Window
 from calsync_core.providers.microsoft.cursor import ahead
 from calsync_core.testing.provider_contract.bench import START, WINDOW, meeting
 from calsync_core.testing.provider_contract.fixtures import BUSY, DAY, HOUR, KEY, LATER
+from calsync_core.testing.provider_kit import Bench, BlockHands
 from graph_hands import (
     ANA,
     BO,
@@ -342,3 +344,45 @@ def test_time_passes_and_the_window_is_the_round_s() -> None:
     clock_of(simulator_of(bench)).advance(timedelta(days=3))
     key = bench.hands.put(meeting("edge", WINDOW.end + 10 * DAY))
     assert bench.read(cursor).keys() == {key}
+
+
+# -- many blocks at once ----------------------------------------------------------------------------------------------
+
+
+def full_of_blocks(blocks: int = 60, **habits: Any) -> Bench:
+    """A calendar with blocks, one of which lost its tag, among meetings and a series."""
+    bench = bench_of(**habits)
+    bench.apply(*(bench.intent(OperationKind.CREATE, f"{number:032}", BUSY) for number in range(blocks)))
+    assert isinstance(bench.hands, BlockHands)
+    bench.hands.strip_tag(bench.standing(f"{7:032}"))
+    for number in range(5):
+        bench.hands.put(meeting(f"meeting-{number}"))
+    bench.hands.put(series("daily"))
+    return bench
+
+
+def test_a_calendar_full_of_blocks_takes_one_listing_more_and_not_a_read_of_each() -> None:
+    bench = full_of_blocks()
+    before = bench.session.meter.sent
+    reading = bench.read()
+    sent = bench.session.meter.sent - before
+    marks = [event.mark for item in reading.items for event in item.events if event.mark is not None]
+    assert sum(mark.tag is not None for mark in marks) == 59
+    # The round, the listing, and in one batch the block that shows no tag and the series.
+    assert sent == 3
+
+
+def test_where_a_listing_shows_no_tags_each_is_read_by_id() -> None:
+    """With the same result: what a listing leaves out is not thought to be missing."""
+    found = full_of_blocks(view_expands=False).read()
+    usual = full_of_blocks().read()
+    assert {(item.key, item.events) for item in found.items} == {(item.key, item.events) for item in usual.items}
+    assert len(found.items) == 60 + 5 + 1
+
+
+def test_few_blocks_are_read_by_id() -> None:
+    bench = full_of_blocks(20)
+    before = bench.session.meter.sent
+    assert len(bench.read().items) == 20 + 5 + 1
+    # The round, and two batches for the blocks and the series.
+    assert bench.session.meter.sent - before == 3

@@ -38,6 +38,7 @@ __all__ = [
     "parse_item",
     "parse_series",
     "series_of",
+    "shows_tag",
 ]
 
 Json: TypeAlias = Mapping[str, Any]
@@ -102,6 +103,11 @@ def series_of(entry: Json) -> str | None:
         return str(entry.get("id"))
     master = entry.get("seriesMasterId")
     return master if isinstance(master, str) and master else None
+
+
+def shows_tag(entry: Json) -> bool:
+    """Whether a tag of ours is shown with it."""
+    return _property(entry, TAG_PROPERTY) is not None
 
 
 def etag_of(entry: Json) -> str | None:

@@ -18,6 +18,8 @@ class Habits:
         page_size: Items on a page of a listing when the client names no size; Graph's own default is 10.
         longest_page: More is never on a page, whatever ``$top`` or ``odata.maxpagesize`` say (reported: 1,000).
         longest_view: A longer ``startDateTime``..``endDateTime`` is refused (reported: 1,825 days).
+        view_expands: ``calendarView`` shows extended properties that it is asked for (msgraph-metadata #299; its page
+            in the reference does not say so).
         empty_pages: Every delta round of more than one page has an empty one inside ("delta-query-overview").
         replays: Every delta round of two items or more shows one of them twice ("delta-query-overview").
         shuffled: Delta items come in any order ("delta-query-overview").
@@ -54,6 +56,7 @@ class Habits:
     page_size: int = 10
     longest_page: int = 1000
     longest_view: timedelta = timedelta(days=1825)
+    view_expands: bool = True
     empty_pages: bool = True
     replays: bool = True
     shuffled: bool = True

@@ -70,7 +70,7 @@ def list_view(call: Call, place: Place) -> Response:
     call.need(READ, place)
     start, end = window_of(call)
     found = [one for entry in place.folder.items.values() for one in instances(entry, start, end)]
-    return _events(call, place, found)
+    return _events(call, place, found, expands=call.state.habits.view_expands)
 
 
 def list_events(call: Call, place: Place | None) -> Response:
@@ -125,8 +125,9 @@ def window_of(call: Call) -> tuple[datetime, datetime]:
     return start, end
 
 
-def _events(call: Call, place: Place, found: Sequence[Instance]) -> Response:
-    select, expand, parsed = parse_select(call.request), parse_expand(call.request), parse_filter(call.request)
+def _events(call: Call, place: Place, found: Sequence[Instance], *, expands: bool = True) -> Response:
+    select, parsed = parse_select(call.request), parse_filter(call.request)
+    expand = parse_expand(call.request) if expands else {}
     view = call.view_of(place)
     if call.request.arg("$search") is not None:
         raise GraphError(400, "ErrorInvalidUrlQuery", "The query parameter '$search' is not supported.")
