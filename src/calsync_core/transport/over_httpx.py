@@ -17,8 +17,14 @@ __all__ = ["HttpxConnection", "ask_once", "trust"]
 
 @cache
 def trust() -> ssl.SSLContext:
-    """Whom we trust, for all connections: made for each, it took 20 ms and most of a megabyte for each account."""
-    return httpx.create_ssl_context()
+    """Whom we trust, for all connections: made for each, it took 20 ms and most of a megabyte for each account.
+
+    The authorities that httpx brings, and those of this machine: a calendar server of one's own may have a certificate
+    from an authority of one's own.
+    """
+    context = httpx.create_ssl_context()
+    context.load_default_certs()
+    return context
 
 
 class HttpxConnection:
