@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from sqlalchemy import event
 
-from calsync_core.models import Account, Calendar, SyncReport, SyncType, Watch
+from calsync_core.models import Account, Calendar, Changes, SyncReport, SyncType, Watch
 from calsync_core.stores.sql import SQLStore
 from calsync_core.stores.sql.codec import encode
 from calsync_core.testing.store_kit import NOW, StoreBench, a_notification, a_subscription
@@ -154,3 +155,52 @@ def test_no_question_reads_a_whole_table(kind: str) -> None:
         store.close()
         assert wrong == []
         assert explained > 75
+
+
+LOOKED_THROUGH = (
+    "SELECT coalesce(sum(pg_stat_get_xact_tuples_returned(oid)), 0) FROM pg_class "
+    "WHERE relkind IN ('r', 'i') AND relname LIKE '%calsync%'"
+)
+
+
+@pytest.mark.server
+def test_a_plan_made_for_any_calendar_does_for_one_with_far_more_than_others() -> None:
+    """PostgreSQL plans what it is asked often once, for whatever values come."""
+    with new_database("postgresql") as url:
+        with closing(SQLStore(url)) as store:
+            fill(store)
+        options = {"prepare_threshold": 0, "options": "-c plan_cache_mode=force_generic_plan"}
+        engine = sa.create_engine(url, connect_args=options)
+        looked: dict[str, int] = {}
+        before = [0]
+
+        @event.listens_for(engine, "before_cursor_execute")
+        def _begin(connection: sa.Connection, *_: Any) -> None:
+            before[0] = _looked_through(connection)
+
+        @event.listens_for(engine, "after_cursor_execute")
+        def _end(connection: sa.Connection, _cursor: Any, statement: str, *_: Any) -> None:
+            looked[statement] = max(looked.get(statement, 0), _looked_through(connection) - before[0])
+
+        store = SQLStore(engine)
+        big, owner, names = 1001, "o1001", [f"x{number}" for number in range(60)]
+        store.load_items(big, names)
+        store.load_events(owner, names)
+        store.load_blocks(owner, names)
+        store.load_blocks_by_key(names)
+        store.load_sightings(owner, names)
+        store.load_intents(owner, names)
+        lease = store.acquire_lease("big", "me", 60, NOW)
+        store.save_changes(lease, big, Changes(at=NOW, removed=tuple(names)))
+        assert store.load_open_targets(owner, NOW) == []
+        engine.dispose()
+        # Of debts an average calendar has so few that all of them are read, and so of a calendar that owes a lot.
+        wrong = {what: rows for what, rows in looked.items() if rows > len(names) and "calsync_debts" not in what}
+        assert wrong == {}
+        assert len(looked) > 15
+
+
+def _looked_through(connection: sa.Connection) -> int:
+    """Rows and entries of indexes in this session so far."""
+    driver: Any = connection.connection.dbapi_connection
+    return int(driver.execute(LOOKED_THROUGH).fetchone()[0])

@@ -13,7 +13,7 @@ from calsync_core.core.recording import deleted_suspiciously, line_for
 from calsync_core.models import Block, BlockState, CalendarId, Event, Sighting
 from calsync_core.stores.sql import tables
 from calsync_core.stores.sql.codec import decode, digest, encode
-from calsync_core.stores.sql.rows import Role, chunks, lock_owners, note, replace, require_targets, some
+from calsync_core.stores.sql.rows import Role, among, chunks, lock_owners, note, replace, require_targets
 
 __all__ = ["HELD", "SQLBlocks", "load_blocks_at", "load_blocks_by_ref", "replace_blocks"]
 
@@ -23,11 +23,11 @@ HELD = tables.blocks.c.held_since >= datetime(1000, 1, 1, tzinfo=UTC)
 
 _BLOCK, _EVENT, _ITEM, _CALENDAR = tables.blocks, tables.events, tables.items, tables.calendars
 _OF_OWNER = sa.select(_BLOCK.c.value).where(_BLOCK.c.owner == sa.bindparam("owner"))
-_BY_UID = _OF_OWNER.where(_BLOCK.c.uid_hash.in_(some("hashes")))
-_BY_KEY = sa.select(_BLOCK.c.value).where(_BLOCK.c.key.in_(some("keys")))
-_BY_REF = sa.select(_BLOCK.c.value).where(_BLOCK.c.ref.in_(some("refs")))
+_BY_UID = _OF_OWNER.where(among(_BLOCK.c.uid_hash, "hashes"))
+_BY_KEY = sa.select(_BLOCK.c.value).where(among(_BLOCK.c.key, "keys"))
+_BY_REF = sa.select(_BLOCK.c.value).where(among(_BLOCK.c.ref, "refs"))
 _AT = sa.select(_BLOCK.c.value).where(
-    _BLOCK.c.target_id == sa.bindparam("target_id"), _BLOCK.c.native_hash.in_(some("hashes"))
+    _BLOCK.c.target_id == sa.bindparam("target_id"), among(_BLOCK.c.native_hash, "hashes")
 )
 _HELD = sa.select(_BLOCK.c.value).where(HELD)
 # Not by an index of owners: SQLite would look through all their blocks to find the few that are held.
@@ -36,22 +36,22 @@ _CALENDARS = sa.select(_CALENDAR.c.id).where(_CALENDAR.c.owner == sa.bindparam("
 _SIGHTINGS = (
     sa.select(_EVENT.c.calendar_id, _ITEM.c.key, _ITEM.c.etag, _EVENT.c.position, _EVENT.c.value)
     .join(_ITEM, (_ITEM.c.calendar_id == _EVENT.c.calendar_id) & (_ITEM.c.key_hash == _EVENT.c.key_hash))
-    .where(_EVENT.c.calendar_id.in_(some("ids")))
+    .where(among(_EVENT.c.calendar_id, "ids"))
 )
 _ALL_SIGHTINGS = _SIGHTINGS.where(_EVENT.c.mark_hash > "")
 _STRAYS = _ALL_SIGHTINGS.where(
     ~sa.exists().where(_BLOCK.c.target_id == _EVENT.c.calendar_id, _BLOCK.c.native_hash == _EVENT.c.key_hash)
 )
-_SIGHTINGS_BY_KEY = _SIGHTINGS.where(_EVENT.c.mark_hash.in_(some("hashes")))
+_SIGHTINGS_BY_KEY = _SIGHTINGS.where(among(_EVENT.c.mark_hash, "hashes"))
 _DELETED = sa.select(_BLOCK.c.source_id, _BLOCK.c.value).where(
-    _BLOCK.c.source_id.in_(some("ids")),
+    among(_BLOCK.c.source_id, "ids"),
     _BLOCK.c.state == str(BlockState.DELETED),
     _BLOCK.c.changed_at >= sa.bindparam("since"),
 )
 _LIVE = (
     sa.select(_BLOCK.c.source_id, sa.func.count().label("blocks"))
     .where(
-        _BLOCK.c.source_id.in_(some("ids")),
+        among(_BLOCK.c.source_id, "ids"),
         _BLOCK.c.state == str(BlockState.LIVE),
         _BLOCK.c.slot_end > sa.bindparam("after"),
     )

@@ -14,6 +14,9 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from attrs import evolve
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 
 from calsync_core.core.recording import Line, calendars_of, holds
 from calsync_core.errors import InsideTransaction, LeaseLost, StoreError, UnknownAccount, UnknownCalendar, UnknownRun
@@ -38,6 +41,7 @@ __all__ = [
     "CHUNK",
     "Role",
     "account_of",
+    "among",
     "calendar_of",
     "chunks",
     "delete",
@@ -56,7 +60,6 @@ __all__ = [
     "require_calendar",
     "require_run",
     "require_targets",
-    "some",
 ]
 
 CHUNK = 500
@@ -111,9 +114,39 @@ def chunks(values: Iterable[T]) -> Iterator[Sequence[T]]:
         yield distinct[start : start + CHUNK]
 
 
-def some(name: str) -> sa.BindParameter[Any]:
-    """What stands in a statement for the values in one ``IN (…)``."""
-    return sa.bindparam(name, expanding=True)
+class _Among(FunctionElement[bool]):
+    """See ``among``."""
+
+    inherit_cache = True
+    type = sa.Boolean()
+
+    def self_group(self, against: object = None) -> _Among:  # noqa: ARG002  (SQLAlchemy's signature)
+        """See ``ClauseElement.self_group``: it is a condition by itself, and not to be compared with true."""
+        return self
+
+
+def among(column: sa.ColumnElement[Any], name: str) -> sa.ColumnElement[bool]:
+    """Whether a column is one of the values that the statement is given by this name.
+
+    To PostgreSQL they are one value, an array. For a statement that it is asked often it makes one plan for whatever
+    values come, by what an average calendar has: five hundred single values would seem more than all of that, and it
+    would read the whole calendar and look each row up among them; also a calendar with many times as much. Of an
+    array that it does not know it supposes that it is short, and looks for each of its values in the index.
+    """
+    return _Among(column, sa.bindparam(name, expanding=True))
+
+
+@compiles(_Among)
+def _one_by_one(among: _Among, compiler: SQLCompiler, **options: Any) -> str:
+    column, values = among.clauses
+    return compiler.process(column.in_(values), **options)
+
+
+@compiles(_Among, "postgresql")
+def _in_an_array(among: _Among, compiler: SQLCompiler, **options: Any) -> str:
+    column, values = among.clauses
+    array = sa.bindparam(values.key, type_=sa.ARRAY(column.type))
+    return compiler.process(column == sa.any_(array), **options)
 
 
 @cache
@@ -137,7 +170,7 @@ def insert_one(connection: sa.Connection, table: sa.Table, columns: Mapping[str,
 
 @cache
 def _deletion(column: sa.Column[Any]) -> sa.Delete:
-    return sa.delete(column.table).where(column.in_(some("values")))
+    return sa.delete(column.table).where(among(column, "values"))
 
 
 def delete(connection: sa.Connection, column: sa.Column[Any], values: Iterable[Any]) -> None:
@@ -164,7 +197,7 @@ def calendar_of(row: sa.Row[Any]) -> Calendar:
 
 _ACCOUNT = sa.select(tables.accounts).where(tables.accounts.c.id == sa.bindparam("id"))
 _CALENDAR = sa.select(tables.calendars).where(tables.calendars.c.id == sa.bindparam("id"))
-_CALENDARS = sa.select(tables.calendars.c.id).where(tables.calendars.c.id.in_(some("ids")))
+_CALENDARS = sa.select(tables.calendars.c.id).where(among(tables.calendars.c.id, "ids"))
 
 
 def require_account(connection: sa.Connection, account_id: AccountId) -> Account:
