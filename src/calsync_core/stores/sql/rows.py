@@ -128,10 +128,10 @@ class _Among(FunctionElement[bool]):
 def among(column: sa.ColumnElement[Any], name: str) -> sa.ColumnElement[bool]:
     """Whether a column is one of the values that the statement is given by this name.
 
-    To PostgreSQL they are one value, an array. For a statement that it is asked often it makes one plan for whatever
-    values come, by what an average calendar has: five hundred single values would seem more than all of that, and it
-    would read the whole calendar and look each row up among them; also a calendar with many times as much. Of an
-    array that it does not know it supposes that it is short, and looks for each of its values in the index.
+    To PostgreSQL they are one value, an array, that it is to learn of only when it carries out its plan. If it counted
+    five hundred values, and took a calendar for an average one, they would seem more than all that is there: it would
+    read the whole calendar and look each row up among them, and so of the one calendar with fifty thousand events. Of
+    what it does not know it supposes that it is short, and looks for each of the values in the index.
     """
     return _Among(column, sa.bindparam(name, expanding=True))
 
@@ -145,8 +145,8 @@ def _one_by_one(among: _Among, compiler: SQLCompiler, **options: Any) -> str:
 @compiles(_Among, "postgresql")
 def _in_an_array(among: _Among, compiler: SQLCompiler, **options: Any) -> str:
     column, values = among.clauses
-    array = sa.bindparam(values.key, type_=sa.ARRAY(column.type))
-    return compiler.process(column == sa.any_(array), **options)
+    array = compiler.process(sa.bindparam(values.key, type_=sa.ARRAY(column.type)), **options)
+    return f"{compiler.process(column, **options)} = ANY (ARRAY(SELECT unnest({array})))"
 
 
 @cache
