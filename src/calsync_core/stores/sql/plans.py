@@ -47,9 +47,11 @@ __all__ = ["SQLPlans"]
 
 
 _INTENT, _LINE, _PLAN_STATE = tables.intents, tables.journal, tables.plan_states
-_OBSERVED = sa.exists().where(_PLAN_STATE.c.owner == _INTENT.c.owner, _PLAN_STATE.c.mode == str(Mode.OBSERVE))
+# Not NOT EXISTS: PostgreSQL would look for all owners who are only observed, through all that there are, to know it of
+# one.
+_MODE = sa.select(_PLAN_STATE.c.mode).where(_PLAN_STATE.c.owner == _INTENT.c.owner).scalar_subquery()
 # Of an owner who is only observed, nothing but what the host ordered.
-_MAY_BE_WRITTEN = _INTENT.c.ordered | ~_OBSERVED
+_MAY_BE_WRITTEN = _INTENT.c.ordered | (sa.func.coalesce(_MODE, str(Mode.WRITE)) != str(Mode.OBSERVE))
 _OF_OWNER = sa.select(_INTENT).where(_INTENT.c.owner == sa.bindparam("owner"))
 # Not by owner or target as well: SQLite would look through all their intents to find those that are named.
 _BY_REF = sa.select(_INTENT).where(among(_INTENT.c.ref, "refs"))
