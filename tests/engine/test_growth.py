@@ -18,7 +18,7 @@ from calsync_core.steps.sync import record
 from calsync_core.stores import MemoryStore
 from calsync_core.stores.sql import SQLStore
 from calsync_core.testing import VirtualClock
-from calsync_core.testing.store_kit import a_block
+from calsync_core.testing.store_kit import NOW, StoreBench, a_block
 from counting import DatabaseWork, calls
 from world import START, World, at
 
@@ -171,3 +171,26 @@ def failures(owners: int) -> int:
 def test_failures_and_held_deletions_take_each_owner_the_same_however_many_there_are() -> None:
     few, many = 50, 500
     assert failures(many) / many <= 1.1 * failures(few) / few
+
+
+def test_what_of_others_is_held_costs_an_owner_nothing(tmp_path: Path) -> None:
+    few, many = 200, 2_000
+    work = DatabaseWork()
+    database = sa.create_engine(f"sqlite:///{tmp_path / 'held.db'}")
+    work.listen(database)
+    with closing(SQLStore(database)) as store:
+        bench = StoreBench(store)
+
+        def hold(owner: str, numbers: range) -> None:
+            store.save_blocks(
+                [a_block(bench.source, bench.target, f"{owner}{n}", owner=owner, held_since=NOW) for n in numbers]
+            )
+
+        hold("ana", range(3))
+        for name, numbers in (("few", range(few)), ("many", range(few, many))):
+            hold("bo", numbers)
+            with work.of(name):
+                assert [block.owner for block in store.load_held("ana")] == ["ana"] * 3
+        assert len(store.load_held("bo")) == many
+    database.dispose()
+    assert work.took["many"] <= 1.1 * work.took["few"]

@@ -30,8 +30,11 @@ _AT = sa.select(_BLOCK.c.value).where(
     _BLOCK.c.target_id == sa.bindparam("target_id"), among(_BLOCK.c.native_hash, "hashes")
 )
 _HELD = sa.select(_BLOCK.c.value).where(HELD)
-# Not by an index of owners: SQLite would look through all their blocks to find the few that are held.
-_HELD_OF_OWNER = _HELD.where(_BLOCK.c.owner + "" == sa.bindparam("owner"))
+_MOST_HELD = 100
+# In order, so that PostgreSQL searches the index also before it knows how few are held.
+_SOME_HELD = sa.select(_BLOCK.c.ref, _BLOCK.c.owner).where(HELD).order_by(_BLOCK.c.held_since).limit(_MOST_HELD + 1)
+# Not as HELD: of all that are held, PostgreSQL would look up who has them.
+_HELD_OF_OWNER = _OF_OWNER.where(sa.func.coalesce(_BLOCK.c.held_since, _BLOCK.c.held_since).is_not(None))
 _CALENDARS = sa.select(_CALENDAR.c.id).where(_CALENDAR.c.owner == sa.bindparam("owner"))
 _SIGHTINGS = (
     sa.select(_EVENT.c.calendar_id, _ITEM.c.key, _ITEM.c.etag, _EVENT.c.position, _EVENT.c.value)
@@ -82,9 +85,16 @@ class SQLBlocks(Role):
 
     def load_held(self, owner: str | None = None) -> list[Block]:
         """See ``BlockStore.load_held``."""
-        statement = _HELD if owner is None else _HELD_OF_OWNER
         with self._database.reading() as connection:
-            return _blocks(connection.scalars(statement, {"owner": owner}))
+            if owner is None:
+                return _blocks(connection.scalars(_HELD))
+            # Mostly few are held, whoever's they are, and an owner has many blocks. Where a whole installation has
+            # been emptied it is the other way round.
+            found = list(connection.execute(_SOME_HELD))
+            if len(found) > _MOST_HELD:
+                return _blocks(connection.scalars(_HELD_OF_OWNER, {"owner": owner}))
+            held = load_blocks_by_ref(connection, [row.ref for row in found if row.owner == owner])
+        return sorted(held.values(), key=lambda block: block.ref)
 
     def save_blocks(self, blocks: Sequence[Block]) -> None:
         """See ``BlockStore.save_blocks``."""
