@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from datetime import datetime
 from functools import cache, partial, wraps
 from types import FunctionType
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import sqlalchemy as sa
 from attrs import evolve
@@ -136,15 +136,19 @@ def among(column: sa.ColumnElement[Any], name: str) -> sa.ColumnElement[bool]:
     return _Among(column, sa.bindparam(name, expanding=True))
 
 
+def _parts(among: _Among) -> tuple[sa.ColumnElement[Any], sa.BindParameter[Any]]:
+    return cast("tuple[sa.ColumnElement[Any], sa.BindParameter[Any]]", tuple(among.clauses))
+
+
 @compiles(_Among)
 def _one_by_one(among: _Among, compiler: SQLCompiler, **options: Any) -> str:
-    column, values = among.clauses
+    column, values = _parts(among)
     return compiler.process(column.in_(values), **options)
 
 
 @compiles(_Among, "postgresql")
 def _in_an_array(among: _Among, compiler: SQLCompiler, **options: Any) -> str:
-    column, values = among.clauses
+    column, values = _parts(among)
     array = compiler.process(sa.bindparam(values.key, type_=sa.ARRAY(column.type)), **options)
     return f"{compiler.process(column, **options)} = ANY (ARRAY(SELECT unnest({array})))"
 
