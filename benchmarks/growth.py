@@ -25,7 +25,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -34,7 +34,7 @@ from typing import Any
 import sqlalchemy as sa
 import structlog
 from attrs import asdict, define, frozen
-from benchmarks.databases import DATABASES, new_database
+from benchmarks.databases import DATABASES, kept_tidy, looked_through, new_database, stored
 from sqlalchemy import event
 
 from calsync_core import Account, AuditReport, BearerToken, MirrorRule, SyncEngine, SyncPolicy, SyncReport
@@ -317,48 +317,12 @@ def measure(what: str, size: int, steps: Sequence[str], kind: str = "sqlite") ->
         for number, step in enumerate(steps):
             if step == "10 changes":
                 google.ask("move", FEW, 15 + number)
-            if kind != "sqlite" and number:
-                # As its own housekeeper does within a minute: until then it knows nothing of what is new.
-                _told(url, "VACUUM ANALYZE")
-            before = _looked_through(url)
-            told = _done({**order, "step": step, "now": now})
+            before = looked_through(url)
+            with kept_tidy(url):
+                told = _done({**order, "step": step, "now": now})
             now = told.pop("now")
-            told["work"] = round(told["work"] + _looked_through(url) - before, 3)
-            yield Line(what, size, step, store=_stored(url), database=kind, **told)
-
-
-def _stored(url: str) -> int:
-    """Bytes of a database."""
-    where = sa.make_url(url)
-    if where.get_backend_name() == "sqlite":
-        return Path(str(where.database)).stat().st_size
-    return int(_told(url, "SELECT pg_database_size(current_database())"))
-
-
-def _looked_through(url: str) -> float:
-    """What PostgreSQL has looked through in our tables so far, in thousands of rows and entries of indexes; 0 for
-    SQLite, which tells each connection.
-    """
-    if sa.make_url(url).get_backend_name() == "sqlite":
-        return 0.0
-    # Sessions tell what they did when they end, and that they do a moment after we left them.
-    others = (
-        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() "
-        "AND backend_type = 'client backend'"
-    )
-    while _told(url, others):
-        time.sleep(0.05)
-    rows = _told(url, "SELECT coalesce(sum(seq_tup_read), 0) FROM pg_stat_user_tables")
-    # Each row that an index led to was an entry of it first.
-    entries = _told(url, "SELECT coalesce(sum(idx_tup_read), 0) FROM pg_stat_user_indexes")
-    return (int(rows) + int(entries)) / 1_000
-
-
-def _told(url: str, question: str) -> Any:
-    server = sa.create_engine(url, poolclass=sa.NullPool, isolation_level="AUTOCOMMIT")
-    with closing(server.connect()) as connection:
-        answer = connection.exec_driver_sql(question)
-        return answer.scalar() if answer.returns_rows else None
+            told["work"] = round(told["work"] + looked_through(url) - before, 3)
+            yield Line(what, size, step, store=stored(url), database=kind, **told)
 
 
 def _done(order: dict[str, Any]) -> dict[str, Any]:
