@@ -1,20 +1,23 @@
-"""Empty databases to measure on, and the plain driver beside SQLAlchemy."""
+"""Empty databases to measure on, what they did, and the plain driver beside SQLAlchemy."""
 
 from __future__ import annotations
 
 import os
 import secrets
+import threading
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
-__all__ = ["DATABASES", "Plain", "new_database"]
+__all__ = ["DATABASES", "Plain", "kept_tidy", "looked_through", "new_database", "stored"]
 
 DATABASES = ("sqlite", "postgresql")
+_A_MINUTE = 60.0
 _POSTGRESQL = "postgresql+psycopg://postgres@127.0.0.1:5432/postgres"
 
 
@@ -42,6 +45,64 @@ def new_database(kind: str, folder: Path) -> Iterator[str | None]:
         with server.connect() as connection:
             connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
         server.dispose()
+
+
+def stored(url: str) -> int:
+    """Bytes of a database."""
+    if _is_sqlite(url):
+        return Path(str(sa.make_url(url).database)).stat().st_size
+    return int(_told(url, "SELECT pg_database_size(current_database())"))
+
+
+def looked_through(url: str) -> float:
+    """What PostgreSQL has looked through in our tables so far, in thousands of rows and entries of indexes; 0 for
+    SQLite, which tells each connection.
+    """
+    if _is_sqlite(url):
+        return 0.0
+    # Sessions tell what they did when they end, and that they do a moment after we left them.
+    others = (
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() "
+        "AND backend_type = 'client backend'"
+    )
+    while _told(url, others):
+        time.sleep(0.05)
+    rows = _told(url, "SELECT coalesce(sum(seq_tup_read), 0) FROM pg_stat_user_tables")
+    # Each row that an index led to was an entry of it first.
+    entries = _told(url, "SELECT coalesce(sum(idx_tup_read), 0) FROM pg_stat_user_indexes")
+    return (int(rows) + int(entries)) / 1_000
+
+
+@contextmanager
+def kept_tidy(url: str) -> Iterator[None]:
+    """Do for PostgreSQL every minute what its own housekeeper does then, if it is on: until then it plans as for tables
+    without rows.
+    """
+    over = threading.Event()
+
+    def keep() -> None:
+        while not over.wait(_A_MINUTE):
+            _told(url, "VACUUM ANALYZE")
+
+    keeper = threading.Thread(target=keep, daemon=True)
+    if not _is_sqlite(url):
+        keeper.start()
+    yield
+    over.set()
+    if not _is_sqlite(url):
+        keeper.join()
+        _told(url, "VACUUM ANALYZE")
+
+
+def _told(url: str, question: str) -> Any:
+    server = sa.create_engine(url, poolclass=sa.NullPool, isolation_level="AUTOCOMMIT")
+    with closing(server.connect()) as connection:
+        answer = connection.exec_driver_sql(question)
+        return answer.scalar() if answer.returns_rows else None
+
+
+def _is_sqlite(url: str) -> bool:
+    return sa.make_url(url).get_backend_name() == "sqlite"
 
 
 class Plain:

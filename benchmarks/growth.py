@@ -1,13 +1,14 @@
 """How cost grows with what is stored: events of one calendar, and calendars of one installation.
 
 A simulated Google works in a process of its own; each step (a first sync, one with nothing new, one with ten changes
-and so on) is done by a fresh process over SQLite, which says what it took: processor seconds, peak memory above what it
-had before the step, rows that the database gave and steps that it made, requests. Nothing of the service's own is in
-that. All events lie ahead within the horizon, the worst case: each has a block.
+and so on) is done by a fresh process over an empty database, which says what it took: processor seconds, peak memory
+above what it had before the step, rows that the database gave and what it looked through for them, requests. Nothing of
+the service's own is in that. All events lie ahead within the horizon, the worst case: each has a block.
 
 Run it with ``python -m benchmarks.growth [--events 1000 10000 100000] [--calendars 100 1000 10000]``; it writes one
 JSON object per step to ``benchmarks/results/growth.jsonl`` and prints a table with the exponents: 1 is what grows as
-the calendar does, 0 what does not grow.
+the calendar does, 0 what does not grow. ``--database postgresql`` measures over PostgreSQL and keeps that in
+``growth-postgresql.jsonl``.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from typing import Any
 import sqlalchemy as sa
 import structlog
 from attrs import asdict, define, frozen
+from benchmarks.databases import DATABASES, kept_tidy, looked_through, new_database, stored
 from sqlalchemy import event
 
 from calsync_core import Account, AuditReport, BearerToken, MirrorRule, SyncEngine, SyncPolicy, SyncReport
@@ -50,8 +52,12 @@ EACH = 20
 """Events on each publishing calendar of the sweep."""
 START = datetime.fromisoformat("2026-11-26T08:00:00+00:00")
 _LIFE = timedelta(days=10_000)
-_LEAST = {"cpu": 0.1, "memory": 1e6, "work": 10.0}
+_LEAST = {"cpu": 0.1, "memory": 1e6, "work": 1.0}
 """What is less is as good as nothing, and must not tell of growth."""
+_EVERY = 10
+"""SQLite's steps that are counted at a time. In each connection, the last few of each statement are not: by the
+thousand, most of what small statements do would be missed, and the less of it the more often they are asked.
+"""
 
 
 @frozen
@@ -65,10 +71,12 @@ class Line:
         memory: Peak resident bytes above those before the step.
         rows: Given by the database.
         statements: Asked of it.
-        work: Its own steps, in thousands: what it looked through, whatever it gave.
+        work: What it looked through, whatever it gave, in thousands: SQLite's own steps; in PostgreSQL rows, and
+            entries of indexes.
         requests: To the service.
         writes: Blocks written.
         store: Bytes of the database afterwards.
+        database: Which kind.
     """
 
     what: str
@@ -78,10 +86,11 @@ class Line:
     memory: int
     rows: int
     statements: int
-    work: int
+    work: float
     requests: int
     writes: int
     store: int
+    database: str = "sqlite"
 
 
 def _tomorrow(engine: SyncEngine, clock: VirtualClock) -> SyncReport:
@@ -191,12 +200,12 @@ def _serve(pipe: Connection) -> None:
 
 
 @define
-class _Meter:
+class Meter:
     """What the database does."""
 
     rows: int = 0
     statements: int = 0
-    work: int = 0
+    work: float = 0
 
     def listen(self, database: sa.Engine) -> None:
         def given(_cursor: object, row: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -204,30 +213,36 @@ class _Meter:
             return row
 
         def worked() -> int:
-            self.work += 1
+            self.work += _EVERY / 1_000
             return 0
 
-        @event.listens_for(database, "connect")
-        def connected(connection: Any, _record: object) -> None:
-            connection.row_factory = given
-            connection.set_progress_handler(worked, 1_000)
+        if database.dialect.name == "sqlite":
+
+            @event.listens_for(database, "connect")
+            def connected(connection: Any, _record: object) -> None:
+                connection.row_factory = given
+                connection.set_progress_handler(worked, _EVERY)
 
         @event.listens_for(database, "after_cursor_execute")
-        def executed(*_: object) -> None:
+        def executed(_connection: object, cursor: Any, *_: object) -> None:
             self.statements += 1
+            if cursor.description:
+                # SQLite does not know before they are fetched.
+                self.rows += max(0, cursor.rowcount)
 
 
 def do_step(order: dict[str, Any]) -> dict[str, Any]:
     """What the parent asks for on the command line; it gets what was measured, and what time it is here then."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
-    database = sa.create_engine(f"sqlite:///{order['store']}")
-    meter = _Meter()
+    database = sa.create_engine(order["url"])
+    meter = Meter()
     meter.listen(database)
     clock = VirtualClock(datetime.fromisoformat(order["now"]))
     tokens: dict[str, str] = json.loads(Path(order["tokens"]).read_text(encoding="utf-8"))
     store = SQLStore(database)
-    with database.connect() as connection:
-        connection.exec_driver_sql("PRAGMA journal_mode = WAL")
+    if database.dialect.name == "sqlite":
+        with database.connect() as connection:
+            connection.exec_driver_sql("PRAGMA journal_mode = WAL")
     engine = SyncEngine(
         store=store,
         providers={"google": GoogleProvider()},
@@ -252,7 +267,7 @@ def do_step(order: dict[str, Any]) -> dict[str, Any]:
         "now": clock.now().isoformat(),
         "cpu": round(cpu, 3),
         "memory": memory[0],
-        **{name: value - before[name] for name, value in asdict(meter).items()},
+        **{name: round(value - before[name], 3) for name, value in asdict(meter).items()},
         "requests": report.api_calls,
         "writes": report.writes if isinstance(report, SyncReport) else 0,
     }
@@ -289,20 +304,25 @@ def _peak() -> Iterator[list[int]]:
 # -- all steps --------------------------------------------------------------------------------------------------------
 
 
-def measure(what: str, size: int, steps: Sequence[str]) -> Iterator[Line]:
-    """All of these steps, one after the other, at one size."""
-    with tempfile.TemporaryDirectory() as folder, Google() as google:
+def measure(what: str, size: int, steps: Sequence[str], kind: str = "sqlite") -> Iterator[Line]:
+    """All of these steps, one after the other, at one size and over one kind of database."""
+    with tempfile.TemporaryDirectory() as name, new_database(kind, Path(name)) as url, Google() as google:
+        if url is None:
+            raise SystemExit(f"there is no {kind} server")
         pairs, events = (1, size) if what == "events" else (max(1, size // 2), EACH)
-        tokens, database = Path(folder) / "tokens.json", Path(folder) / "store.db"
+        tokens = Path(name) / "tokens.json"
         tokens.write_text(json.dumps(google.ask("people", pairs, events)), encoding="utf-8")
-        order = {"base_url": google.base_url, "store": str(database), "tokens": str(tokens)}
+        order = {"base_url": google.base_url, "url": url, "tokens": str(tokens)}
         now = _done({**order, "step": None, "now": START.isoformat()})["now"]
         for number, step in enumerate(steps):
             if step == "10 changes":
                 google.ask("move", FEW, 15 + number)
-            told = _done({**order, "step": step, "now": now})
+            before = looked_through(url)
+            with kept_tidy(url):
+                told = _done({**order, "step": step, "now": now})
             now = told.pop("now")
-            yield Line(what, size, step, store=database.stat().st_size, **told)
+            told["work"] = round(told["work"] + looked_through(url) - before, 3)
+            yield Line(what, size, step, store=stored(url), database=kind, **told)
 
 
 def _done(order: dict[str, Any]) -> dict[str, Any]:
@@ -324,8 +344,9 @@ def exponent(lines: Sequence[Line], name: str) -> float | None:
 
 def table(lines: Sequence[Line]) -> str:
     """Each step at each size, and how it grows."""
+    work = "database steps" if {line.database for line in lines} == {"sqlite"} else "looked through"
     rows = [
-        "| of | step | size | CPU s | memory MB | rows | database steps | requests | CPU, memory, database grow as |",
+        f"| of | step | size | CPU s | memory MB | rows | {work} | requests | CPU, memory, database grow as |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for what, step in dict.fromkeys((line.what, line.step) for line in lines):
@@ -334,7 +355,7 @@ def table(lines: Sequence[Line]) -> str:
             found = [exponent(here, name) for name in ("cpu", "memory", "work")] if line is here[-1] else []
             grows = ", ".join("–" if one is None else f"{one:.2f}" for one in found)
             cells = [f"{line.cpu:,.2f}", f"{line.memory / 1e6:,.1f}"]
-            cells += [f"{value:,}" for value in (line.rows, line.work * 1_000, line.requests)]
+            cells += [f"{value:,}" for value in (line.rows, round(line.work * 1_000), line.requests)]
             rows.append(f"| {what} | {step} | {line.size:,} | {' | '.join(cells)} | {grows} |")
     return "\n".join(rows)
 
@@ -347,18 +368,22 @@ def main() -> None:
     parser.add_argument(
         "--steps", nargs="*", choices=STEPS, default=list(STEPS), help="all, in this order, unless said"
     )
-    parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--database", choices=DATABASES, default="sqlite")
+    parser.add_argument("--results", type=Path)
     parser.add_argument("--step", type=json.loads, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.step is not None:
         print(json.dumps(do_step(given.step)))
         return
-    given.results.parent.mkdir(exist_ok=True)
+    kept = RESULTS if given.database == "sqlite" else RESULTS.with_stem(f"growth-{given.database}")
+    kept = given.results or kept
+    kept.parent.mkdir(exist_ok=True)
     lines = []
-    with given.results.open("w", encoding="utf-8") as results:
-        for what, sizes, steps in (("events", given.events, given.steps), ("calendars", given.calendars, SWEEP)):
+    sweep = [step for step in given.steps if step in SWEEP]
+    with kept.open("w", encoding="utf-8") as results:
+        for what, sizes, steps in (("events", given.events, given.steps), ("calendars", given.calendars, sweep)):
             for size in sizes:
-                for line in measure(what, size, steps):
+                for line in measure(what, size, steps, given.database):
                     lines.append(line)
                     print(json.dumps(asdict(line)), file=results, flush=True)
                     print(json.dumps(asdict(line)), file=sys.stderr, flush=True)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing, suppress
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from sqlalchemy import event
 
-from calsync_core.models import Account, Calendar, SyncReport, SyncType, Watch
-from calsync_core.stores.sql import SQLStore
+from calsync_core.errors import StoreError
+from calsync_core.models import Account, Calendar, Changes, SyncReport, SyncType, Watch
+from calsync_core.stores.sql import SQLStore, tables
 from calsync_core.stores.sql.codec import encode
 from calsync_core.testing.store_kit import NOW, StoreBench, a_notification, a_subscription
 from store_servers import KINDS, new_database
@@ -154,3 +156,93 @@ def test_no_question_reads_a_whole_table(kind: str) -> None:
         store.close()
         assert wrong == []
         assert explained > 75
+
+
+class Looked:
+    """What each statement looks through in our tables, rows and entries of indexes, at most."""
+
+    POSTGRESQL = (
+        "SELECT coalesce(sum(pg_stat_get_xact_tuples_returned(oid)), 0) FROM pg_class "
+        "WHERE relkind IN ('r', 'i') AND relname LIKE '%calsync%'"
+    )
+    MARIADB = "SHOW SESSION STATUS WHERE Variable_name LIKE 'Handler_read%'"
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self.through: dict[str, int] = {}
+        before = [0]
+
+        @event.listens_for(engine, "before_cursor_execute")
+        def _begin(connection: sa.Connection, *_: Any) -> None:
+            before[0] = self._so_far(connection)
+
+        @event.listens_for(engine, "after_cursor_execute")
+        def _end(connection: sa.Connection, _cursor: Any, statement: str, *_: Any) -> None:
+            seen = self._so_far(connection) - before[0]
+            self.through[statement] = max(self.through.get(statement, 0), seen)
+
+    def _so_far(self, connection: sa.Connection) -> int:
+        driver: Any = connection.connection.dbapi_connection
+        with driver.cursor() as cursor:
+            cursor.execute(self.POSTGRESQL if connection.dialect.name == "postgresql" else self.MARIADB)
+            return sum(int(row[-1]) for row in cursor.fetchall())
+
+    def more_than(self, most: int) -> dict[str, int]:
+        return {statement: seen for statement, seen in self.through.items() if seen > most}
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_plan_made_for_any_calendar_does_for_one_with_far_more_than_others(kind: str) -> None:
+    """PostgreSQL plans what it is asked often once, for whatever values come; or for some, not knowing who has much."""
+    with new_database(kind) as url:
+        with closing(SQLStore(url)) as store:
+            fill(store)
+        options = {"prepare_threshold": 0, "options": "-c plan_cache_mode=force_generic_plan"}
+        engine = sa.create_engine(url, connect_args=options if kind == "postgresql" else {})
+        store, looked = SQLStore(engine), Looked(engine)
+        big, owner, names = 1001, "o1001", [f"x{number}" for number in range(60)]
+        store.load_items(big, names)
+        store.load_events(owner, names)
+        store.load_blocks(owner, names)
+        store.load_blocks_by_key(names)
+        store.load_sightings(owner, names)
+        store.load_intents(owner, names)
+        lease = store.acquire_lease("big", "me", 60, NOW)
+        store.save_changes(lease, big, Changes(at=NOW, removed=tuple(names)))
+        assert store.load_open_targets(owner, NOW) == []
+        engine.dispose()
+        # Of debts an average calendar has so few that all of them are read, and so of a calendar that owes a lot.
+        wrong = {what: seen for what, seen in looked.more_than(3 * len(names)).items() if "calsync_debts" not in what}
+        assert wrong == {}
+        assert len(looked.through) > 15
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_concerns_one_owner_is_not_sought_among_all(kind: str) -> None:
+    with new_database(kind) as url:
+        with closing(SQLStore(url)) as store:
+            fill(store)
+            plan_states, intents, blocks = tables.plan_states, tables.intents, tables.blocks
+            with store._database.writing() as connection:
+                owners = [{"owner": f"o{number}"} for number in range(1000, 1000 + CALENDARS)]
+                connection.execute(sa.insert(plan_states), owners)
+                theirs = (
+                    sa.select(intents.c.id).where(intents.c.owner == "o1001").order_by(intents.c.slot_at).limit(150)
+                )
+                due = list(connection.scalars(theirs))
+                connection.execute(sa.update(intents).where(intents.c.id.in_(due)).values(due_at=NOW))
+                held = sa.update(blocks).where(blocks.c.owner.in_(["o1003", "o1005"]))
+                connection.execute(held.values(held_since=NOW))
+                for table in (plan_states, intents, blocks):
+                    connection.exec_driver_sql(f"ANALYZE {'' if kind == 'postgresql' else 'TABLE '}{table.name}")
+        engine = sa.create_engine(url)
+        store, looked = SQLStore(engine), Looked(engine)
+        assert store.load_held("o1000") == []
+        assert store.load_open_targets("o1001", NOW) == [1001]
+        lease = store.acquire_lease("big", "me", 60, NOW)
+        with suppress(StoreError):  # their values can't be read
+            store.claim_intents(lease, 1001, 20, NOW)
+        engine.dispose()
+        assert looked.more_than(500) == {}
+        assert any("LIMIT" in statement and "calsync_intents" in statement for statement in looked.through)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -273,7 +273,7 @@ def _since(claimed: Mapping[CalendarId, Sequence[Notification]], calendars: Sequ
 
 
 def _summary(
-    settled: Sequence[Notification], failures: Sequence[SyncFailure], echoes: int, run_id: int | None
+    settled: Sequence[Notification], failures: Iterable[SyncFailure], echoes: int, run_id: int | None
 ) -> InboxReport:
     count = {status: sum(one.status is status for one in settled) for status in NotificationStatus}
     return InboxReport(

@@ -60,6 +60,8 @@ class Run:
         reads: Calendars that were read completely.
         changed: Calendars on which events of their own were found changed.
         seen: How many items each calendar named at all, our blocks included.
+        failures: Each one once, in order. Keys, since each is looked for among them, and a server that is down may fail
+            every calendar of a sweep.
         errors: The first failure of each calendar.
         stopped: The engine was told to stop before it was done.
         draft: What is recorded of it as soon as it writes; None: it is no run to be recorded (an audit's repair, a
@@ -71,7 +73,7 @@ class Run:
     way: SyncType = SyncType.POLLING
     meter: RequestMeter = field(factory=RequestMeter)
     counts: Counter[str] = field(factory=Counter)
-    failures: list[SyncFailure] = field(factory=list)
+    failures: dict[SyncFailure, None] = field(factory=dict)
     calendars: set[CalendarId] = field(factory=set)
     reads: set[CalendarId] = field(factory=set)
     changed: set[CalendarId] = field(factory=set)
@@ -144,8 +146,7 @@ class Run:
         whose = account or calendar
         with self._lock:
             self.failed_owners.add(whose.owner if whose is not None else None)
-            if failure not in self.failures:
-                self.failures.append(failure)
+            self.failures[failure] = None
             if account is not None and isinstance(error, AuthExpired | IdentityChanged | RateLimited | Unreachable):
                 self.refusals.add(account.key)
             if calendar is not None:

@@ -266,7 +266,8 @@ def record(context: Context, run: Run, draft: SyncReport, owners: Collection[str
     )
 
     # One that was told to stop is neither finished nor failed: the next one goes on.
-    whom = [] if run.stopped else sorted(owners)
+    concerned = set(owners)
+    whom = [] if run.stopped else sorted(concerned)
 
     def tell(saved: SyncReport, first: int) -> None:
         for owner in whom[first : first + _MOST_TOLD]:
@@ -275,8 +276,8 @@ def record(context: Context, run: Run, draft: SyncReport, owners: Collection[str
 
     def save() -> SyncReport:
         # One look, however many owners.
-        found = context.store.load_held(next(iter(owners)) if len(owners) == 1 else None)
-        held = sum(block.owner in owners for block in found)
+        found = context.store.load_held(next(iter(concerned)) if len(concerned) == 1 else None)
+        held = sum(block.owner in concerned for block in found)
         saved = context.store.save_run(evolve(finished, held=held))
         tell(saved, 0)
         return saved

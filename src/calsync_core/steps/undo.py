@@ -51,7 +51,9 @@ def undo(context: Context, run_id: int) -> UndoReport:
     run.draft = SyncReport(run.way, context.clock.now(), undoes=run_id)
     read_all(context, run, _calendars(context, whose))
     before = {owner: _look(context, owner, whose) for owner in whose.by_owner}
-    concerned = [owner for owner, undoing in before.items() if undoing.plan.operations or undoing.under_way]
+    concerned = dict.fromkeys(
+        owner for owner, undoing in before.items() if undoing.plan.operations or undoing.under_way
+    )
     for owner in concerned:
         context.store.save_mode(owner, Mode.OBSERVE)
         with run.surviving(None):

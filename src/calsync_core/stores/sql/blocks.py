@@ -13,7 +13,7 @@ from calsync_core.core.recording import deleted_suspiciously, line_for
 from calsync_core.models import Block, BlockState, CalendarId, Event, Sighting
 from calsync_core.stores.sql import tables
 from calsync_core.stores.sql.codec import decode, digest, encode
-from calsync_core.stores.sql.rows import Role, chunks, lock_owners, note, replace, require_targets, some
+from calsync_core.stores.sql.rows import Role, among, chunks, lock_owners, note, replace, require_targets
 
 __all__ = ["HELD", "SQLBlocks", "load_blocks_at", "load_blocks_by_ref", "replace_blocks"]
 
@@ -23,35 +23,38 @@ HELD = tables.blocks.c.held_since >= datetime(1000, 1, 1, tzinfo=UTC)
 
 _BLOCK, _EVENT, _ITEM, _CALENDAR = tables.blocks, tables.events, tables.items, tables.calendars
 _OF_OWNER = sa.select(_BLOCK.c.value).where(_BLOCK.c.owner == sa.bindparam("owner"))
-_BY_UID = _OF_OWNER.where(_BLOCK.c.uid_hash.in_(some("hashes")))
-_BY_KEY = sa.select(_BLOCK.c.value).where(_BLOCK.c.key.in_(some("keys")))
-_BY_REF = sa.select(_BLOCK.c.value).where(_BLOCK.c.ref.in_(some("refs")))
+_BY_UID = _OF_OWNER.where(among(_BLOCK.c.uid_hash, "hashes"))
+_BY_KEY = sa.select(_BLOCK.c.value).where(among(_BLOCK.c.key, "keys"))
+_BY_REF = sa.select(_BLOCK.c.value).where(among(_BLOCK.c.ref, "refs"))
 _AT = sa.select(_BLOCK.c.value).where(
-    _BLOCK.c.target_id == sa.bindparam("target_id"), _BLOCK.c.native_hash.in_(some("hashes"))
+    _BLOCK.c.target_id == sa.bindparam("target_id"), among(_BLOCK.c.native_hash, "hashes")
 )
 _HELD = sa.select(_BLOCK.c.value).where(HELD)
-# Not by an index of owners: SQLite would look through all their blocks to find the few that are held.
-_HELD_OF_OWNER = _HELD.where(_BLOCK.c.owner + "" == sa.bindparam("owner"))
+_MOST_HELD = 100
+# In order, so that PostgreSQL searches the index also before it knows how few are held.
+_SOME_HELD = sa.select(_BLOCK.c.ref, _BLOCK.c.owner).where(HELD).order_by(_BLOCK.c.held_since).limit(_MOST_HELD + 1)
+# Not as HELD: of all that are held, PostgreSQL would look up who has them.
+_HELD_OF_OWNER = _OF_OWNER.where(sa.func.coalesce(_BLOCK.c.held_since, _BLOCK.c.held_since).is_not(None))
 _CALENDARS = sa.select(_CALENDAR.c.id).where(_CALENDAR.c.owner == sa.bindparam("owner"))
 _SIGHTINGS = (
     sa.select(_EVENT.c.calendar_id, _ITEM.c.key, _ITEM.c.etag, _EVENT.c.position, _EVENT.c.value)
     .join(_ITEM, (_ITEM.c.calendar_id == _EVENT.c.calendar_id) & (_ITEM.c.key_hash == _EVENT.c.key_hash))
-    .where(_EVENT.c.calendar_id.in_(some("ids")))
+    .where(among(_EVENT.c.calendar_id, "ids"))
 )
 _ALL_SIGHTINGS = _SIGHTINGS.where(_EVENT.c.mark_hash > "")
 _STRAYS = _ALL_SIGHTINGS.where(
     ~sa.exists().where(_BLOCK.c.target_id == _EVENT.c.calendar_id, _BLOCK.c.native_hash == _EVENT.c.key_hash)
 )
-_SIGHTINGS_BY_KEY = _SIGHTINGS.where(_EVENT.c.mark_hash.in_(some("hashes")))
+_SIGHTINGS_BY_KEY = _SIGHTINGS.where(among(_EVENT.c.mark_hash, "hashes"))
 _DELETED = sa.select(_BLOCK.c.source_id, _BLOCK.c.value).where(
-    _BLOCK.c.source_id.in_(some("ids")),
+    among(_BLOCK.c.source_id, "ids"),
     _BLOCK.c.state == str(BlockState.DELETED),
     _BLOCK.c.changed_at >= sa.bindparam("since"),
 )
 _LIVE = (
     sa.select(_BLOCK.c.source_id, sa.func.count().label("blocks"))
     .where(
-        _BLOCK.c.source_id.in_(some("ids")),
+        among(_BLOCK.c.source_id, "ids"),
         _BLOCK.c.state == str(BlockState.LIVE),
         _BLOCK.c.slot_end > sa.bindparam("after"),
     )
@@ -82,9 +85,16 @@ class SQLBlocks(Role):
 
     def load_held(self, owner: str | None = None) -> list[Block]:
         """See ``BlockStore.load_held``."""
-        statement = _HELD if owner is None else _HELD_OF_OWNER
         with self._database.reading() as connection:
-            return _blocks(connection.scalars(statement, {"owner": owner}))
+            if owner is None:
+                return _blocks(connection.scalars(_HELD))
+            # Mostly few are held, whoever's they are, and an owner has many blocks. Where a whole installation has
+            # been emptied it is the other way round.
+            found = list(connection.execute(_SOME_HELD))
+            if len(found) > _MOST_HELD:
+                return _blocks(connection.scalars(_HELD_OF_OWNER, {"owner": owner}))
+            held = load_blocks_by_ref(connection, [row.ref for row in found if row.owner == owner])
+        return sorted(held.values(), key=lambda block: block.ref)
 
     def save_blocks(self, blocks: Sequence[Block]) -> None:
         """See ``BlockStore.save_blocks``."""

@@ -30,13 +30,13 @@ from calsync_core.stores.sql.blocks import load_blocks_at
 from calsync_core.stores.sql.codec import decode, digest
 from calsync_core.stores.sql.rows import (
     Role,
+    among,
     chunks,
     fence,
     forget_shape,
     lock_owners,
     note,
     require_calendar,
-    some,
 )
 
 __all__ = ["SQLEvents"]
@@ -53,11 +53,11 @@ _KNOWN = (
     .select_from(_ITEM.outerjoin(_EVENT, _SAME & (_EVENT.c.position == 0)))
     .where(_ITEM.c.calendar_id == _HERE)
 )
-_KNOWN_BY_KEY = _KNOWN.where(_ITEM.c.key_hash.in_(some("hashes")))
+_KNOWN_BY_KEY = _KNOWN.where(among(_ITEM.c.key_hash, "hashes"))
 _WRITTEN = sa.select(_BLOCK.c.ref, _BLOCK.c.native_hash, _BLOCK.c.changed_at).where(
     _BLOCK.c.target_id == _HERE, _BLOCK.c.state.not_in(_NOT_OURS)
 )
-_WRITTEN_BY_KEY = _WRITTEN.where(_BLOCK.c.native_hash.in_(some("hashes")))
+_WRITTEN_BY_KEY = _WRITTEN.where(among(_BLOCK.c.native_hash, "hashes"))
 _DEBTS = sa.select(_DEBT).where(_DEBT.c.calendar_id == _HERE)
 _DEBTS_DUE = _DEBTS.where(_DEBT.c.due_at <= sa.bindparam("due_at"))
 _CALENDARS = sa.select(_CALENDAR.c.id).where(_CALENDAR.c.owner == sa.bindparam("owner"))
@@ -65,7 +65,7 @@ _ENABLED = _CALENDARS.where(_CALENDAR.c.enabled)
 _BY_IDENTITY = (
     sa.select(_EVENT.c.calendar_id, _ITEM.c.key, _EVENT.c.position, _EVENT.c.value)
     .join(_ITEM, _SAME)
-    .where(_EVENT.c.calendar_id.in_(some("ids")), _EVENT.c.identity_hash.in_(some("hashes")))
+    .where(among(_EVENT.c.calendar_id, "ids"), among(_EVENT.c.identity_hash, "hashes"))
 )
 _NEAR = sa.select(_EVENT.c.identity).where(
     _EVENT.c.calendar_id == _HERE, _EVENT.c.plannable, _EVENT.c.starts_at < sa.bindparam("end")

@@ -13,7 +13,7 @@ from calsync_core.models import CalendarId, Lease, Notification, NotificationSta
 from calsync_core.stores.sql import tables
 from calsync_core.stores.sql.codec import decode, digest, encode
 from calsync_core.stores.sql.push import lock_watches
-from calsync_core.stores.sql.rows import Role, chunks, fence, insert, some
+from calsync_core.stores.sql.rows import Role, among, chunks, fence, insert
 
 __all__ = ["DONE", "WAITING", "SQLInbox"]
 
@@ -38,9 +38,9 @@ _NOTIFIED_OF_OWNER = tuple(each.where(_CALENDAR.c.owner == sa.bindparam("owner")
 _NOTIFIED_OWNERS = _notified(_CALENDAR.c.owner)
 _WAITING = sa.select(_NOTE).where(_NOTE.c.calendar_id == sa.bindparam("calendar_id"), _NOTE.c.status.in_(WAITING))
 _CLAIMABLE = _WAITING.order_by(_NOTE.c.id).with_for_update()
-_CLAIM = sa.update(_NOTE).where(_NOTE.c.id.in_(some("ids")))
+_CLAIM = sa.update(_NOTE).where(among(_NOTE.c.id, "ids"))
 _THE_NOTE = sa.update(_NOTE).where(_NOTE.c.id == sa.bindparam("the_id"))
-_HEARD = sa.select(_NOTE.c.message_hash).where(_NOTE.c.message_hash.in_(some("hashes")))
+_HEARD = sa.select(_NOTE.c.message_hash).where(among(_NOTE.c.message_hash, "hashes"))
 _THE_WATCH = sa.update(_WATCH).where(_WATCH.c.calendar_id == sa.bindparam("the_id"))
 
 

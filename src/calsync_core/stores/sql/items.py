@@ -13,7 +13,7 @@ from calsync_core.core.recording import owe, plannable
 from calsync_core.models import CalendarId, Debt, Event, ReadState
 from calsync_core.stores.sql import tables
 from calsync_core.stores.sql.codec import decode, digest, encode
-from calsync_core.stores.sql.rows import chunks, insert, some
+from calsync_core.stores.sql.rows import among, chunks, insert
 
 __all__ = [
     "delete_items",
@@ -33,24 +33,24 @@ _ITEM, _EVENT, _DEBT, _STATE = tables.items, tables.events, tables.debts, tables
 _READ_STATE = sa.select(_STATE.c.value).where(_STATE.c.calendar_id == sa.bindparam("calendar_id"))
 _THE_STATE = sa.update(_STATE).where(_STATE.c.calendar_id == sa.bindparam("the_calendar"))
 _ITEMS = {
-    column: sa.select(_ITEM).where(_ITEM.c.calendar_id == sa.bindparam("calendar_id"), column.in_(some("hashes")))
+    column: sa.select(_ITEM).where(_ITEM.c.calendar_id == sa.bindparam("calendar_id"), among(column, "hashes"))
     for column in (_ITEM.c.key_hash, _ITEM.c.series_hash)
 }
 _EVENTS = (
     sa.select(_EVENT.c.key_hash, _EVENT.c.value)
-    .where(_EVENT.c.calendar_id == sa.bindparam("calendar_id"), _EVENT.c.key_hash.in_(some("hashes")))
+    .where(_EVENT.c.calendar_id == sa.bindparam("calendar_id"), among(_EVENT.c.key_hash, "hashes"))
     .order_by(_EVENT.c.key_hash, _EVENT.c.position)
 )
-_THESE_DEBTS = (_DEBT.c.calendar_id == sa.bindparam("calendar_id"), _DEBT.c.key_hash.in_(some("hashes")))
+_THESE_DEBTS = (_DEBT.c.calendar_id == sa.bindparam("calendar_id"), among(_DEBT.c.key_hash, "hashes"))
 _DEBTS, _DELETE_DEBTS = sa.select(_DEBT).where(*_THESE_DEBTS), sa.delete(_DEBT).where(*_THESE_DEBTS)
 _DELETE_ITEMS = sa.delete(_ITEM).where(
-    _ITEM.c.calendar_id == sa.bindparam("calendar_id"), _ITEM.c.key_hash.in_(some("hashes"))
+    _ITEM.c.calendar_id == sa.bindparam("calendar_id"), among(_ITEM.c.key_hash, "hashes")
 )
 _THE_ITEM = sa.update(_ITEM).where(
     _ITEM.c.calendar_id == sa.bindparam("the_calendar"), _ITEM.c.key_hash == sa.bindparam("the_key")
 )
 _THESE_ITEMS = sa.update(_ITEM).where(
-    _ITEM.c.calendar_id == sa.bindparam("the_calendar"), _ITEM.c.key_hash.in_(some("the_keys"))
+    _ITEM.c.calendar_id == sa.bindparam("the_calendar"), among(_ITEM.c.key_hash, "the_keys")
 )
 
 

@@ -29,6 +29,7 @@ from calsync_core.stores.sql.codec import decode, encode
 from calsync_core.stores.sql.columns import INSTANT
 from calsync_core.stores.sql.rows import (
     Role,
+    among,
     chunks,
     delete,
     fence,
@@ -40,20 +41,21 @@ from calsync_core.stores.sql.rows import (
     require_calendar,
     require_run,
     require_targets,
-    some,
 )
 
 __all__ = ["SQLPlans"]
 
 
 _INTENT, _LINE, _PLAN_STATE = tables.intents, tables.journal, tables.plan_states
-_OBSERVED = sa.exists().where(_PLAN_STATE.c.owner == _INTENT.c.owner, _PLAN_STATE.c.mode == str(Mode.OBSERVE))
+# Not NOT EXISTS: PostgreSQL would look for all owners who are only observed, through all that there are, to know it of
+# one.
+_MODE = sa.select(_PLAN_STATE.c.mode).where(_PLAN_STATE.c.owner == _INTENT.c.owner).scalar_subquery()
 # Of an owner who is only observed, nothing but what the host ordered.
-_MAY_BE_WRITTEN = _INTENT.c.ordered | ~_OBSERVED
+_MAY_BE_WRITTEN = _INTENT.c.ordered | (sa.func.coalesce(_MODE, str(Mode.WRITE)) != str(Mode.OBSERVE))
 _OF_OWNER = sa.select(_INTENT).where(_INTENT.c.owner == sa.bindparam("owner"))
 # Not by owner or target as well: SQLite would look through all their intents to find those that are named.
-_BY_REF = sa.select(_INTENT).where(_INTENT.c.ref.in_(some("refs")))
-_BY_ID = sa.select(_INTENT).where(_INTENT.c.id.in_(some("ids")))
+_BY_REF = sa.select(_INTENT).where(among(_INTENT.c.ref, "refs"))
+_BY_ID = sa.select(_INTENT).where(among(_INTENT.c.id, "ids"))
 _CLAIMABLE = (
     sa.select(_INTENT)
     .where(
@@ -70,7 +72,7 @@ _CLAIMABLE = (
 )
 _CLAIM = (
     sa.update(_INTENT)
-    .where(_INTENT.c.id.in_(some("ids")))
+    .where(among(_INTENT.c.id, "ids"))
     .values(
         attempts=_INTENT.c.attempts + 1,
         claimed_name=sa.bindparam("the_name", type_=_INTENT.c.claimed_name.type),
@@ -82,7 +84,7 @@ _PUT_OFF = sa.update(_INTENT).where(
 )
 _THE_INTENT = sa.update(_INTENT).where(_INTENT.c.id == sa.bindparam("the_id"))
 # The lock makes a claim that is under way finish first, or wait.
-_ATTEMPTS = sa.select(_INTENT.c.ref, _INTENT.c.attempts).where(_INTENT.c.ref.in_(some("refs"))).with_for_update()
+_ATTEMPTS = sa.select(_INTENT.c.ref, _INTENT.c.attempts).where(among(_INTENT.c.ref, "refs")).with_for_update()
 # Not DISTINCT: for its sake SQLite would walk through all intents instead of those that are due.
 _TARGETS = sa.select(_INTENT.c.target_id).where(_INTENT.c.due_at <= sa.bindparam("at"), _MAY_BE_WRITTEN)
 _TARGETS_OF_OWNER = _TARGETS.where(_INTENT.c.owner == sa.bindparam("owner"))

@@ -13,7 +13,7 @@ from calsync_core.errors import UnknownCalendar
 from calsync_core.models import CalendarId, Lease, PushState, StoredSubscription, Watch
 from calsync_core.stores.sql import tables
 from calsync_core.stores.sql.codec import decode, digest, encode
-from calsync_core.stores.sql.rows import Role, chunks, delete, fence, insert_one, require_calendar, some
+from calsync_core.stores.sql.rows import Role, among, chunks, delete, fence, insert_one, require_calendar
 
 __all__ = ["SQLPush", "lock_watches", "watch_of"]
 
@@ -21,18 +21,18 @@ __all__ = ["SQLPush", "lock_watches", "watch_of"]
 _SUBSCRIPTION, _WATCH = tables.subscriptions, tables.watches
 _SUBSCRIPTIONS = sa.select(_SUBSCRIPTION).order_by(_SUBSCRIPTION.c.id)
 _OF_CALENDAR = _SUBSCRIPTIONS.where(_SUBSCRIPTION.c.calendar_id == sa.bindparam("calendar_id"))
-_BY_NAME = sa.select(_SUBSCRIPTION).where(_SUBSCRIPTION.c.name_hash.in_(some("hashes")))
-_WATCHES = sa.select(_WATCH).where(_WATCH.c.calendar_id.in_(some("ids")), _WATCH.c.state.is_not(None))
+_BY_NAME = sa.select(_SUBSCRIPTION).where(among(_SUBSCRIPTION.c.name_hash, "hashes"))
+_WATCHES = sa.select(_WATCH).where(among(_WATCH.c.calendar_id, "ids"), _WATCH.c.state.is_not(None))
 _THE_WATCH = sa.update(_WATCH).where(_WATCH.c.calendar_id == sa.bindparam("the_id"))
 _LAST_CALL = sa.bindparam("answered", type_=_WATCH.c.called.type)
 _ANSWERED = _THE_WATCH.values(called=sa.func.nullif(_WATCH.c.called, _LAST_CALL))
 _LOCKED = (
     sa.select(_WATCH.c.calendar_id, _WATCH.c.pushed_at)
-    .where(_WATCH.c.calendar_id.in_(some("ids")))
+    .where(among(_WATCH.c.calendar_id, "ids"))
     .order_by(_WATCH.c.calendar_id)
     .with_for_update()
 )
-_THESE = sa.update(_WATCH).where(_WATCH.c.calendar_id.in_(some("ids")))
+_THESE = sa.update(_WATCH).where(among(_WATCH.c.calendar_id, "ids"))
 _FRESH = _THESE.where(_WATCH.c.state.is_(None))
 _CALL = _THESE.values(called=sa.func.coalesce(_WATCH.c.called, 0) + 1)
 

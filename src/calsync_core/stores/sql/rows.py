@@ -10,10 +10,13 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from datetime import datetime
 from functools import cache, partial, wraps
 from types import FunctionType
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import sqlalchemy as sa
 from attrs import evolve
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 
 from calsync_core.core.recording import Line, calendars_of, holds
 from calsync_core.errors import InsideTransaction, LeaseLost, StoreError, UnknownAccount, UnknownCalendar, UnknownRun
@@ -38,6 +41,7 @@ __all__ = [
     "CHUNK",
     "Role",
     "account_of",
+    "among",
     "calendar_of",
     "chunks",
     "delete",
@@ -56,7 +60,6 @@ __all__ = [
     "require_calendar",
     "require_run",
     "require_targets",
-    "some",
 ]
 
 CHUNK = 500
@@ -111,9 +114,43 @@ def chunks(values: Iterable[T]) -> Iterator[Sequence[T]]:
         yield distinct[start : start + CHUNK]
 
 
-def some(name: str) -> sa.BindParameter[Any]:
-    """What stands in a statement for the values in one ``IN (…)``."""
-    return sa.bindparam(name, expanding=True)
+class _Among(FunctionElement[bool]):
+    """See ``among``."""
+
+    inherit_cache = True
+    type = sa.Boolean()
+
+    def self_group(self, against: object = None) -> _Among:  # noqa: ARG002  (SQLAlchemy's signature)
+        """See ``ClauseElement.self_group``: it is a condition by itself, and not to be compared with true."""
+        return self
+
+
+def among(column: sa.ColumnElement[Any], name: str) -> sa.ColumnElement[bool]:
+    """Whether a column is one of the values that the statement is given by this name.
+
+    To PostgreSQL they are one value, an array, that it is to learn of only when it carries out its plan. If it counted
+    five hundred values, and took a calendar for an average one, they would seem more than all that is there: it would
+    read the whole calendar and look each row up among them, and so of the one calendar with fifty thousand events. Of
+    what it does not know it supposes that it is short, and looks for each of the values in the index.
+    """
+    return _Among(column, sa.bindparam(name, expanding=True))
+
+
+def _parts(among: _Among) -> tuple[sa.ColumnElement[Any], sa.BindParameter[Any]]:
+    return cast("tuple[sa.ColumnElement[Any], sa.BindParameter[Any]]", tuple(among.clauses))
+
+
+@compiles(_Among)
+def _one_by_one(among: _Among, compiler: SQLCompiler, **options: Any) -> str:
+    column, values = _parts(among)
+    return compiler.process(column.in_(values), **options)
+
+
+@compiles(_Among, "postgresql")
+def _in_an_array(among: _Among, compiler: SQLCompiler, **options: Any) -> str:
+    column, values = _parts(among)
+    array = compiler.process(sa.bindparam(values.key, type_=sa.ARRAY(column.type)), **options)
+    return f"{compiler.process(column, **options)} = ANY (ARRAY(SELECT unnest({array})))"
 
 
 @cache
@@ -137,7 +174,7 @@ def insert_one(connection: sa.Connection, table: sa.Table, columns: Mapping[str,
 
 @cache
 def _deletion(column: sa.Column[Any]) -> sa.Delete:
-    return sa.delete(column.table).where(column.in_(some("values")))
+    return sa.delete(column.table).where(among(column, "values"))
 
 
 def delete(connection: sa.Connection, column: sa.Column[Any], values: Iterable[Any]) -> None:
@@ -164,7 +201,7 @@ def calendar_of(row: sa.Row[Any]) -> Calendar:
 
 _ACCOUNT = sa.select(tables.accounts).where(tables.accounts.c.id == sa.bindparam("id"))
 _CALENDAR = sa.select(tables.calendars).where(tables.calendars.c.id == sa.bindparam("id"))
-_CALENDARS = sa.select(tables.calendars.c.id).where(tables.calendars.c.id.in_(some("ids")))
+_CALENDARS = sa.select(tables.calendars.c.id).where(among(tables.calendars.c.id, "ids"))
 
 
 def require_account(connection: sa.Connection, account_id: AccountId) -> Account:
