@@ -76,6 +76,8 @@ def use_everything(bench: StoreBench) -> None:
     store.load_unseen(source.key, begun + 1, window)
     store.load_debts(source.key)
     store.load_debts(source.key, NOW)
+    store.load_debtors(source.owner)
+    store.load_read_states([source.key])
     store.load_events("ana", ["uid-e1"])
     store.load_identities("ana", window)
     bench.plan(an_operation(block), records=(block,), unsettled=frozenset({"u"}))

@@ -431,13 +431,16 @@ class Both(RuleBasedStateMachine):
             yield [(names[one.calendar_id], one.event) for one in events]
             yield [store.load_identities(owner, window) for window in WINDOWS]
             yield [names[key] for key in store.load_open_targets(owner, NOW + HOUR)]
+            for due_at in (None, NOW):
+                yield sorted((names[key], list(debts)) for key, debts in store.load_debtors(owner, due_at).items())
         yield [self.plain(block, side) for block in store.load_blocks_by_key(["k0", "k2"])]
         yield [self.plain(run, side) for run in store.load_runs()]
         yield [self.plain(run, side) for run in store.load_runs(since=NOW + HOUR)]
         for run in store.load_runs():
             yield [(names[each.target_id], evolve(each, target_id=0)) for each in store.load_writes(run.key)]
+        states = store.load_read_states([calendar.key for calendar in store.load_calendars()])
         for calendar in store.load_calendars():
-            yield store.load_read_state(calendar.key)
+            yield states[calendar.key]
             yield store.load_items(calendar.key), store.load_items(calendar.key, KEYS[:2])
             yield store.load_debts(calendar.key), store.load_debts(calendar.key, NOW)
             for window in (None, *WINDOWS):

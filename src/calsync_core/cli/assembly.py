@@ -59,13 +59,14 @@ class Installation:
 
     def _unreadable(self, owner: str | None) -> Iterator[SyncFailure]:
         accounts = {account.id: account.name for account in self.store.load_accounts(owner)}
-        for calendar in self.store.load_calendars(owner=owner):
-            if calendar.enabled:
-                for debt in self.store.load_debts(calendar.key):
-                    kind, _, reason = debt.reason.partition(": ")
-                    if kind == "unreadable":
-                        message = f"{debt.key}: {reason}"
-                        yield SyncFailure(accounts[calendar.account_id], calendar.name, "Unreadable", message)
+        calendars = [each for each in self.store.load_calendars(owner=owner) if each.enabled]
+        owed = {whose: self.store.load_debtors(whose) for whose in {each.owner for each in calendars}}
+        for calendar in calendars:
+            for debt in owed[calendar.owner].get(calendar.key, ()):
+                kind, _, reason = debt.reason.partition(": ")
+                if kind == "unreadable":
+                    message = f"{debt.key}: {reason}"
+                    yield SyncFailure(accounts[calendar.account_id], calendar.name, "Unreadable", message)
 
     def owners(self) -> list[str]:
         """Everybody named in the file or known to the store, sorted."""

@@ -115,6 +115,9 @@ class EventStore(Protocol):
     def load_read_state(self, calendar_id: CalendarId) -> ReadState:
         """How far the calendar was read; a fresh ReadState if never."""
 
+    def load_read_states(self, calendar_ids: Collection[CalendarId]) -> Mapping[CalendarId, ReadState]:
+        """The same of several at once; those that there are not are left out."""
+
     def save_read_state(self, lease: Lease, calendar_id: CalendarId, state: ReadState, at: datetime) -> None:
         """Replace it: to begin a round, drop a cursor, note a failure, or set ``due_at``.
 
@@ -158,6 +161,9 @@ class EventStore(Protocol):
 
     def load_debts(self, calendar_id: CalendarId, due_at: datetime | None = None) -> list[Debt]:
         """Debts of the calendar, those due at the instant if given; oldest ``since`` first."""
+
+    def load_debtors(self, owner: str, due_at: datetime | None = None) -> Mapping[CalendarId, Sequence[Debt]]:
+        """The same of all the owner's calendars at once, disabled ones included; those without debts are left out."""
 
     def load_events(self, owner: str, identities: Collection[str]) -> list[StoredEvent]:
         """All events of these identities (``Event.identity``) on the owner's enabled calendars."""

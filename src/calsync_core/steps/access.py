@@ -110,7 +110,8 @@ def wait_as_told(context: Context, account: Account, calendar_id: CalendarId) ->
 
     def look() -> list[tuple[Calendar, ReadState]]:
         calendars = store.load_calendars(account_id=account.key)
-        return [(calendar, store.load_read_state(calendar.key)) for calendar in calendars]
+        states = store.load_read_states([calendar.key for calendar in calendars])
+        return [(calendar, states[calendar.key]) for calendar in calendars if calendar.key in states]
 
     for calendar, state in store.together(look, writes=False):
         if state.due_at is None or state.due_at <= now:

@@ -200,8 +200,9 @@ def pay_debts_of_disabled(context: Context, run: Run, owner: str) -> None:
     now, store = context.clock.now(), context.store
 
     def look() -> list[Calendar]:
-        off = [calendar for calendar in store.load_calendars(owner=owner) if not calendar.enabled]
-        return [calendar for calendar in off if store.load_debts(calendar.key, now)]
+        owed = store.load_debtors(owner, now)
+        calendars = store.load_calendars(owner=owner) if owed else ()
+        return [calendar for calendar in calendars if not calendar.enabled and calendar.key in owed]
 
     for calendar in store.together(look, writes=False):
         stored = store.load_account(calendar.account_id)

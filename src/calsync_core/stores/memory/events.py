@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from attrs import evolve
@@ -38,6 +38,11 @@ class MemoryEvents(Role):
         with self._lock:
             self._rows.calendar(calendar_id)
             return self._rows.read_states.get(calendar_id, ReadState())
+
+    def load_read_states(self, calendar_ids: Collection[CalendarId]) -> Mapping[CalendarId, ReadState]:
+        """See ``EventStore.load_read_states``."""
+        with self._lock:
+            return {key: self.load_read_state(key) for key in set(calendar_ids) & self._rows.calendars.keys()}
 
     def save_read_state(self, lease: Lease, calendar_id: CalendarId, state: ReadState, at: datetime) -> None:
         """See ``EventStore.save_read_state``."""
@@ -128,6 +133,13 @@ class MemoryEvents(Role):
             self._rows.calendar(calendar_id)
             debts = [debt for debt in self._rows.debts[calendar_id].values() if until is None or debt.due_at <= until]
         return sorted(debts, key=lambda debt: (debt.since, debt.key))
+
+    def load_debtors(self, owner: str, due_at: datetime | None = None) -> Mapping[CalendarId, Sequence[Debt]]:
+        """See ``EventStore.load_debtors``."""
+        with self._lock:
+            theirs = [key for key, calendar in self._rows.calendars.items() if calendar.owner == owner]
+            owed = {key: self.load_debts(key, due_at) for key in theirs}
+        return {key: debts for key, debts in owed.items() if debts}
 
     def load_events(self, owner: str, identities: Collection[str]) -> list[StoredEvent]:
         """See ``EventStore.load_events``."""

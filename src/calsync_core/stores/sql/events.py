@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -60,6 +61,12 @@ _WRITTEN = sa.select(_BLOCK.c.ref, _BLOCK.c.native_hash, _BLOCK.c.changed_at).wh
 _WRITTEN_BY_KEY = _WRITTEN.where(among(_BLOCK.c.native_hash, "hashes"))
 _DEBTS = sa.select(_DEBT).where(_DEBT.c.calendar_id == _HERE)
 _DEBTS_DUE = _DEBTS.where(_DEBT.c.due_at <= sa.bindparam("due_at"))
+_OWED = (
+    sa.select(_DEBT)
+    .join(_CALENDAR, _CALENDAR.c.id == _DEBT.c.calendar_id)
+    .where(_CALENDAR.c.owner == sa.bindparam("owner"))
+)
+_OWED_DUE = _OWED.where(_DEBT.c.due_at <= sa.bindparam("due_at"))
 _CALENDARS = sa.select(_CALENDAR.c.id).where(_CALENDAR.c.owner == sa.bindparam("owner"))
 _ENABLED = _CALENDARS.where(_CALENDAR.c.enabled)
 _BY_IDENTITY = (
@@ -71,10 +78,10 @@ _NEAR = sa.select(_EVENT.c.identity).where(
     _EVENT.c.calendar_id == _HERE, _EVENT.c.plannable, _EVENT.c.starts_at < sa.bindparam("end")
 )
 _ENDING, _ENDLESS = _NEAR.where(_EVENT.c.ends_at >= sa.bindparam("start")), _NEAR.where(_EVENT.c.ends_at.is_(None))
-_STATE_OF = (
-    sa.select(tables.read_states.c.value)
+_STATES = (
+    sa.select(_CALENDAR.c.id, tables.read_states.c.value)
     .select_from(_CALENDAR.outerjoin(tables.read_states, tables.read_states.c.calendar_id == _CALENDAR.c.id))
-    .where(_CALENDAR.c.id == sa.bindparam("id"))
+    .where(among(_CALENDAR.c.id, "ids"))
 )
 _UNPLANNED = sa.select(_LINE.c.id, _LINE.c.is_key, _LINE.c.word).where(_LINE.c.owner == sa.bindparam("owner"))
 
@@ -84,11 +91,18 @@ class SQLEvents(Role):
 
     def load_read_state(self, calendar_id: CalendarId) -> ReadState:
         """See ``EventStore.load_read_state``."""
-        with self._database.reading() as connection:
-            row = connection.execute(_STATE_OF, {"id": calendar_id}).one_or_none()
-        if row is None:
+        found = self.load_read_states([calendar_id])
+        if not found:
             raise UnknownCalendar(f"calendar: there is none with id {calendar_id}")
-        return ReadState() if row.value is None else decode(ReadState, row.value)
+        return found[calendar_id]
+
+    def load_read_states(self, calendar_ids: Collection[CalendarId]) -> Mapping[CalendarId, ReadState]:
+        """See ``EventStore.load_read_states``."""
+        rows: list[Any] = []
+        with self._database.reading() as connection:
+            for ids in chunks(calendar_ids):
+                rows += connection.execute(_STATES, {"ids": ids})
+        return {row.id: ReadState() if row.value is None else decode(ReadState, row.value) for row in rows}
 
     def save_read_state(self, lease: Lease, calendar_id: CalendarId, state: ReadState, at: datetime) -> None:
         """See ``EventStore.save_read_state``."""
@@ -172,7 +186,16 @@ class SQLEvents(Role):
             debts = [items.debt_of(row) for row in rows]
             if not debts:
                 require_calendar(connection, calendar_id)
-        return sorted(debts, key=lambda debt: (debt.since, debt.key))
+        return sorted(debts, key=_by_age)
+
+    def load_debtors(self, owner: str, due_at: datetime | None = None) -> Mapping[CalendarId, Sequence[Debt]]:
+        """See ``EventStore.load_debtors``."""
+        statement = _OWED if due_at is None else _OWED_DUE
+        owed: dict[CalendarId, list[Debt]] = defaultdict(list)
+        with self._database.reading() as connection:
+            for row in connection.execute(statement, {"owner": owner, "due_at": due_at}):
+                owed[row.calendar_id].append(items.debt_of(row))
+        return {calendar_id: sorted(debts, key=_by_age) for calendar_id, debts in owed.items()}
 
     def load_events(self, owner: str, identities: Collection[str]) -> list[StoredEvent]:
         """See ``EventStore.load_events``."""
@@ -217,3 +240,7 @@ def _known(connection: sa.Connection, calendar_id: CalendarId, changes: Changes)
         debts=items.load_debts_by_key(connection, calendar_id, keys),
         blocks=load_blocks_at(connection, calendar_id, keys),
     )
+
+
+def _by_age(debt: Debt) -> tuple[datetime, str]:
+    return debt.since, debt.key

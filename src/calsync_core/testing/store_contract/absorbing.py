@@ -85,6 +85,15 @@ class AbsorbingContract(WithBench):
         """No row is needed for that."""
         assert bench.store.load_read_state(bench.source.key) == ReadState()
 
+    def test_read_states_of_several_calendars(self, bench: StoreBench) -> None:
+        """Those that were never read among them; those that there are not are left out."""
+        bench.save(bench.source, cursor=CURSOR)
+        keys = [bench.source.key, bench.target.key, 987_654, bench.source.key]
+        states = {key: bench.store.load_read_state(key) for key in keys[:2]}
+        assert bench.store.load_read_states(keys) == states
+        assert states[bench.source.key].cursor == CURSOR
+        assert bench.store.load_read_states([]) == {}
+
     def test_a_read_state_comes_back_as_it_was_saved(self, bench: StoreBench) -> None:
         """Every field except the cursor, which comes with what it covers."""
         state = ReadState(
@@ -242,6 +251,18 @@ class AbsorbingContract(WithBench):
         assert bench.store.load_debts(bench.source.key, NOW + _DAY)[0] == kept
         assert bench.store.load_debts(bench.target.key) == []
         assert _titles(bench) == ["Quarterly review"]
+
+    def test_all_that_an_owner_s_calendars_owe(self, bench: StoreBench) -> None:
+        """By calendar, also of one that is off, and nobody else's."""
+        late, soon = Debt("a", "unreadable", NOW, NOW + _DAY), Debt("b", "unreadable", NOW - _DAY, NOW)
+        bench.save(bench.source, debts=(late, soon))
+        bench.save(bench.target, debts=(soon,))
+        bench.store.save_calendar(evolve(bench.target, enabled=False))
+        owed = {bench.source.key: [soon, late], bench.target.key: [soon]}
+        assert bench.store.load_debtors("ana") == owed
+        assert bench.store.load_debtors("ana", NOW) == {key: [soon] for key in owed}
+        assert bench.store.load_debtors("ana", NOW - _DAY) == {}
+        assert bench.store.load_debtors("bo") == {}
 
     @pytest.mark.parametrize("paid", ["items", "removed", "settled"])
     def test_a_debt_is_paid_by_any_answer(self, bench: StoreBench, paid: str) -> None:
