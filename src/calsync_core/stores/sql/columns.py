@@ -26,14 +26,14 @@ def _is_mariadb(dialect: sa.Dialect) -> bool:
 def _text(dialect: sa.Dialect, length: int | None = None) -> sa.types.TypeEngine[Any]:
     """Text that is compared exactly; without a length it has no end."""
     if not _is_mariadb(dialect):
-        return dialect.type_descriptor(sa.Text() if length is None else sa.String(length))
+        return sa.Text() if length is None else sa.String(length)
     from sqlalchemy.dialects import mysql  # noqa: PLC0415  (all its drivers: whoever has another database waits for none)
 
     if length is None:
         # MariaDB's TEXT ends at 64 KB; a resource with hundreds of exceptions is longer.
-        return dialect.type_descriptor(mysql.LONGTEXT(charset="utf8mb4", collation="utf8mb4_bin"))
+        return mysql.LONGTEXT(charset="utf8mb4", collation="utf8mb4_bin")
     # MariaDB's default collations think that "Ana" and "ana" are the same owner, and most that "ana " is, too.
-    return dialect.type_descriptor(mysql.VARCHAR(length, charset="utf8mb4", collation="utf8mb4_nopad_bin"))
+    return mysql.VARCHAR(length, charset="utf8mb4", collation="utf8mb4_nopad_bin")
 
 
 class Endless(sa.types.TypeDecorator[str]):
