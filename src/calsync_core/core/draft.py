@@ -173,6 +173,8 @@ class Draft:
 
     def stray_for(self, wish: Wanted) -> Block | None:
         """A stray recorded for removal that stands under a key of this wish."""
+        if not self._doomed:
+            return None
         named = (block for key in self._keys(wish) for block in self._doomed.get((wish.target_id, key), ()))
         return next((block for block in named if block.ref not in self.records), None)
 

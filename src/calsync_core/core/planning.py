@@ -115,6 +115,10 @@ def _settle(draft: Draft, blocks: Collection[Block], wishes: Collection[Wanted])
         else:
             retire(draft, block)
     for wish in creatable:
+        stray = draft.stray_for(wish)
+        if stray is not None and _unknown(draft, stray):
+            draft.unsettled.add(wish.uid)
+            continue
         adopted = adopt(draft, wish)
         if adopted is None:
             create(draft, wish, Reason.BOOKED)

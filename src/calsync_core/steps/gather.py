@@ -212,7 +212,7 @@ def gather_next(context: Context, agenda: Agenda) -> Situation:
     refs = {block.ref for block in blocks}
     others = [block for block in store.load_blocks_by_key(keys | loose_keys) if block.ref not in refs]
     recorded = {(block.target_id, block.native_id) for block in (*blocks, *others)}
-    intents = store.load_intents(owner, refs)
+    intents = store.load_intents(owner, {block.ref for block in (*blocks, *others)})
     states = _states(context, scene)
     emptied = frozenset(key for key, state in states.items() if state.emptied)
     owed = {key: store.load_debts(key) for key in scene.calendars}
