@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -10,8 +11,10 @@ import sqlalchemy as sa
 
 from calsync_core.models import SyncPolicy
 from calsync_core.providers.memory import MemoryService
+from calsync_core.steps.plan import plan_owner
 from calsync_core.stores.sql import SQLStore
 from counting import DatabaseWork, calls
+from paging import in_pages
 from world import World, at
 
 FEW, MANY, CHANGES = 60, 600, 10
@@ -57,3 +60,26 @@ def test_the_work_grows_with_what_changed_and_not_with_what_is_stored(tmp_path: 
         assert many[name] <= 1.1 * few[name], name
     for name in ("first", "full"):
         assert many[name] / MANY <= 1.1 * few[name] / FEW, name
+
+
+def planning(events: int, folder: Path) -> int:
+    """The most memory that planning all of them took, nothing of which is to be written."""
+    with closing(SQLStore(f"sqlite:///{folder / str(events)}.db")) as store, in_pages(50):
+        world = World(("work", "home"), store=store, policy=SyncPolicy(horizon_days=60))
+        for number in range(events):
+            world.book("work", f"m{number}", at(1) + timedelta(hours=number))
+        assert world.sync().writes == events
+        store.reset_plan("ana")
+        tracemalloc.start()
+        try:
+            assert plan_owner(world.engine._context, "ana")
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+
+def test_planning_takes_memory_for_a_page_and_not_for_the_calendar(tmp_path: Path) -> None:
+    """Of all others only the names are held; planned at once, each would take more than 4 kB."""
+    planning(100, tmp_path)  # what is kept from then on, whatever comes
+    few, many = planning(200, tmp_path), planning(1_200, tmp_path)
+    assert (many - few) / 1_000 <= 600
