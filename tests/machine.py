@@ -707,7 +707,9 @@ class Histories(RuleBasedStateMachine):
             if not _is_block(item) or event.adorned or event.mark is None:
                 return False
             if event.mark.tag is None:
-                return (world.id(name), item.key) in recorded
+                # The second owner has not all of the calendars, and shares the store with whoever has.
+                calendar = world.calendars.get(name) or self.world.calendars[name]
+                return (calendar.key, item.key) in recorded
             return ring.wrote(event.mark.tag, "ana")
 
         return {

@@ -64,6 +64,7 @@ def use_everything(bench: StoreBench) -> None:
     store.save_blocks([block])
     for blocks in (None, [block.uid]):
         store.load_blocks("ana", blocks)
+    store.load_uids("ana")
     store.load_blocks_by_key([block.key])
     store.load_held()
     store.load_held("ana")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Sequence
 from contextlib import closing
 from datetime import timedelta
@@ -13,6 +14,7 @@ from attrs import evolve
 from calsync_core.errors import Unavailable
 from calsync_core.models import Account, Block, Calendar, SyncPolicy, SyncReport
 from calsync_core.providers.memory import MemoryService
+from calsync_core.steps.plan import plan_owner
 from calsync_core.steps.run import Run
 from calsync_core.steps.sync import record
 from calsync_core.stores import MemoryStore
@@ -20,6 +22,7 @@ from calsync_core.stores.sql import SQLStore
 from calsync_core.testing import VirtualClock
 from calsync_core.testing.store_kit import NOW, StoreBench, a_block
 from counting import DatabaseWork, calls
+from paging import in_pages
 from world import START, World, at
 
 FEW, MANY, CHANGES = 60, 600, 10
@@ -194,3 +197,26 @@ def test_what_of_others_is_held_costs_an_owner_nothing(tmp_path: Path) -> None:
         assert len(store.load_held("bo")) == many
     database.dispose()
     assert work.took["many"] <= 1.1 * work.took["few"]
+
+
+def planning(events: int, folder: Path) -> int:
+    """The most memory that planning all of them took, nothing of which is to be written."""
+    with closing(SQLStore(f"sqlite:///{folder / str(events)}.db")) as store, in_pages(50):
+        world = World(("work", "home"), store=store, policy=SyncPolicy(horizon_days=60))
+        for number in range(events):
+            world.book("work", f"m{number}", at(1) + timedelta(hours=number))
+        assert world.sync().writes == events
+        store.reset_plan("ana")
+        tracemalloc.start()
+        try:
+            assert plan_owner(world.engine._context, "ana")
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+
+def test_planning_takes_memory_for_a_page_and_not_for_the_calendar(tmp_path: Path) -> None:
+    """Of all others only the names are held; planned at once, each would take more than 4 kB."""
+    planning(100, tmp_path)  # what is kept from then on, whatever comes
+    few, many = planning(200, tmp_path), planning(1_200, tmp_path)
+    assert (many - few) / 1_000 <= 600

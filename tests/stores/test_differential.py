@@ -427,6 +427,7 @@ class Both(RuleBasedStateMachine):
             for found in (None, MARKS[1:]):
                 yield [(names[one.calendar_id], one.event, one.etag) for one in store.load_sightings(owner, found)]
             yield [(names[one.calendar_id], one.event, one.etag) for one in store.load_strays(owner)]
+            yield store.load_uids(owner), store.load_uids(owner, besides=UIDS[:1])
             events = store.load_events(owner, [*UIDS, "id:e0", "id:n0"])
             yield [(names[one.calendar_id], one.event) for one in events]
             yield [store.load_identities(owner, window) for window in WINDOWS]

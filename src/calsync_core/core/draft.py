@@ -55,6 +55,8 @@ class Situation:
         unread: Targets never completely read: nothing is created there yet, since blocks of ours may stand there.
         judgeable: Sources completely read, without debts: a stray of theirs that is not wanted can go.
         barred: Targets whose login is somebody else's now: nothing is planned there (I-46).
+        wished: Keys that wishes of other identities have, where those were planned before: strays under them are left
+            to those wishes.
         parked: Events that can't be placed in time; only reported.
     """
 
@@ -75,6 +77,7 @@ class Situation:
     unread: frozenset[CalendarId] = frozenset()
     judgeable: frozenset[CalendarId] = frozenset()
     barred: frozenset[CalendarId] = frozenset()
+    wished: frozenset[str] = frozenset()
     parked: tuple[Parked, ...] = ()
 
 
@@ -115,7 +118,9 @@ class Draft:
             if sighting.event.mark is not None:
                 self._by_key[sighting.calendar_id, sighting.event.mark.key].append(sighting)
         # What some wish has a key for is left to that wish.
-        wished = {key for wish in self.situation.wanted for key in self._keys(wish)} if self.situation.strays else set()
+        wished = set(self.situation.wished)
+        if self.situation.strays:
+            wished.update(key for wish in self.situation.wanted for key in self._keys(wish))
         self._loose = defaultdict(list)
         for sighting in self.situation.strays:
             mark = sighting.event.mark
@@ -168,6 +173,8 @@ class Draft:
 
     def stray_for(self, wish: Wanted) -> Block | None:
         """A stray recorded for removal that stands under a key of this wish."""
+        if not self._doomed:
+            return None
         named = (block for key in self._keys(wish) for block in self._doomed.get((wish.target_id, key), ()))
         return next((block for block in named if block.ref not in self.records), None)
 
@@ -216,9 +223,21 @@ class Draft:
         if waiting is None or not same or evolve(waiting, decided_at=situation.now, reason=reason) != operation:
             self.operations[block.ref] = operation
 
+    def drop(self, uids: Collection[str]) -> None:
+        """Forget what was decided for these identities."""
+        decided = self.known() | self.records
+        for ref in {ref for ref in (*self.records, *self.operations) if decided[ref].uid in uids}:
+            self.records.pop(ref, None)
+            self.operations.pop(ref, None)
+        self.unsettled.difference_update(uids)
+
+    def known(self) -> dict[str, Block]:
+        """The blocks as they were before this plan, by ref."""
+        return {block.ref: block for block in (*self.situation.blocks, *self.situation.others)}
+
     def finish(self) -> Plan:
         """Let the guard look at what would be deleted, and put the nearest slots first."""
-        known = {block.ref: block for block in (*self.situation.blocks, *self.situation.others)}
+        known = self.known()
         now_known = known | self.records
         deletions = [op for op in self.operations.values() if op.kind is OperationKind.DELETE]
         held = hold_back([(now_known[op.ref], op.reason) for op in deletions], self.situation.guard)

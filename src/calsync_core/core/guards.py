@@ -9,7 +9,7 @@ from attrs import field, frozen
 
 from calsync_core.models import Block, BlockState, CalendarId, Hold, Reason
 
-__all__ = ["Guard", "Held", "hold_back"]
+__all__ = ["Guard", "Held", "counts", "hold_back"]
 
 
 @frozen
@@ -49,7 +49,7 @@ def hold_back(deletions: Collection[tuple[Block, Reason]], guard: Guard) -> Held
     held: dict[CalendarId, list[str]] = defaultdict(list)
     fresh: dict[CalendarId, list[str]] = defaultdict(list)
     for block, reason in deletions:
-        if reason.suspicious and not block.approved and block.state is not BlockState.PENDING:
+        if counts(block, reason):
             (held if block.held_since is not None else fresh)[block.source_id].append(block.ref)
     holds = []
     for source_id in sorted(held.keys() | fresh.keys()):
@@ -59,6 +59,11 @@ def hold_back(deletions: Collection[tuple[Block, Reason]], guard: Guard) -> Held
         if refs:
             holds.append(Hold(source_id, tuple(sorted(refs)), why or f"{len(refs)} deletions wait for a decision"))
     return Held(frozenset(ref for hold in holds for ref in hold.refs), tuple(holds))
+
+
+def counts(block: Block, reason: Reason) -> bool:
+    """Whether this deletion is one of those that must not be too many at once."""
+    return reason.suspicious and not block.approved and block.state is not BlockState.PENDING
 
 
 def _too_many(source_id: CalendarId, count: int, guard: Guard) -> str | None:

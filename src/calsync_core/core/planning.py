@@ -4,6 +4,10 @@ Blocks are planned per (identity, target). What matches by slot is kept or updat
 paired in start order into updates, so that a moved series of n occurrences is n updates (decision 8, I-48); only the
 rest is created or deleted. Nothing is planned on a block whose last write or read by id is still unknown: its identity
 stays unplanned until it is known.
+
+Identities don't know of each other, and so can be planned in pages, but for two things that need a look at all of them
+together: the guard must see all deletions, and who takes over a block that nobody recorded is clear only once nobody
+else has a name for it. A page's ``Part`` sets these identities aside.
 """
 
 from __future__ import annotations
@@ -12,14 +16,15 @@ from collections import defaultdict
 from collections.abc import Collection
 from datetime import UTC
 
-from attrs import evolve
+from attrs import evolve, frozen
 
 from calsync_core.core.draft import STRAY, Draft, Situation, keys_of
+from calsync_core.core.guards import counts
 from calsync_core.core.keeping import adopt, create, is_past, keep, release, retire
 from calsync_core.core.strays import judge_strays
-from calsync_core.models import Block, BlockState, CalendarId, OperationKind, Plan, Reason, Sighting, Wanted
+from calsync_core.models import Block, BlockState, CalendarId, OperationKind, Plan, Reason, Sighting, Span, Wanted
 
-__all__ = ["PLANNER_VERSION", "Situation", "keys_of", "plan"]
+__all__ = ["PLANNER_VERSION", "Part", "Situation", "keys_of", "plan", "plan_part"]
 
 PLANNER_VERSION = 1
 """Part of every owner's plan shape: raise it when the same situation leads to another plan."""
@@ -30,6 +35,46 @@ def plan(situation: Situation) -> Plan:
 
     Planning again with nothing written or read in between plans nothing new (I-03).
     """
+    draft = _settled(situation)
+    judge_strays(draft)
+    return draft.finish()
+
+
+@frozen
+class Part:
+    """What was planned of some identities among many.
+
+    Attributes:
+        plan: To be stored at once. No deletion that the guard counts is in it.
+        later: The identities left out of it, to be planned together once all others are.
+    """
+
+    plan: Plan
+    later: frozenset[str] = frozenset()
+
+
+def plan_part(situation: Situation, spots: Collection[tuple[CalendarId, Span]]) -> Part:
+    """Plan a page of identities.
+
+    Args:
+        situation: Without strays, and without identities of recorded ones: they come last.
+        spots: Targets and times at which blocks stand that nobody recorded: what would be created there may take one
+            over instead.
+    """
+    draft = _settled(situation)
+    decided = draft.known() | draft.records
+    later = frozenset(
+        decided[operation.ref].uid
+        for operation in draft.operations.values()
+        if (operation.kind is OperationKind.CREATE and (operation.target_id, operation.content.span) in spots)
+        or (operation.kind is OperationKind.DELETE and counts(decided[operation.ref], operation.reason))
+    )
+    draft.drop(later)
+    return Part(draft.finish(), later)
+
+
+def _settled(situation: Situation) -> Draft:
+    """What becomes of the situation's blocks and wishes."""
     draft = Draft(situation)
     groups: dict[tuple[str, CalendarId], tuple[list[Block], list[Wanted]]] = defaultdict(lambda: ([], []))
     for block in situation.blocks:
@@ -41,8 +86,7 @@ def plan(situation: Situation) -> Plan:
         if target_id not in situation.barred:
             free = [block for block in blocks if block.ref not in draft.records] if uid.startswith(STRAY) else blocks
             _settle(draft, free, wishes)
-    judge_strays(draft)
-    return draft.finish()
+    return draft
 
 
 def _strays_last(group: tuple[tuple[str, CalendarId], object]) -> tuple[bool, tuple[str, CalendarId]]:
@@ -71,6 +115,10 @@ def _settle(draft: Draft, blocks: Collection[Block], wishes: Collection[Wanted])
         else:
             retire(draft, block)
     for wish in creatable:
+        stray = draft.stray_for(wish)
+        if stray is not None and _unknown(draft, stray):
+            draft.unsettled.add(wish.uid)
+            continue
         adopted = adopt(draft, wish)
         if adopted is None:
             create(draft, wish, Reason.BOOKED)

@@ -188,6 +188,9 @@ class BlockStore(Protocol):
     def load_blocks_by_key(self, keys: Collection[str]) -> list[Block]:
         """Recorded blocks with these keys, every generation. By ref."""
 
+    def load_uids(self, owner: str, *, besides: Collection[str] = ()) -> set[str]:
+        """``Block.uid`` of the owner's recorded blocks, tombstones included, but for these."""
+
     def load_held(self, owner: str | None = None) -> list[Block]:
         """Blocks with ``held_since`` set. By ref."""
 

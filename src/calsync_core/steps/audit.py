@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from calsync_core.core.auditing import EXCEPTIONS, compare
 from calsync_core.models import AuditFinding, AuditReport, Calendar, Mode, NoticeKind, PlanState, SyncType, Unplanned
 from calsync_core.steps.context import Context
-from calsync_core.steps.plan import gather
+from calsync_core.steps.gather import gather
 from calsync_core.steps.run import Run
 from calsync_core.steps.sync import converge, read_all
 

@@ -22,7 +22,7 @@ from calsync_core.models import (
     Window,
 )
 from calsync_core.steps.context import Context
-from calsync_core.steps.plan import Unfolded, stage, unfold
+from calsync_core.steps.gather import Unfolded, stage, unfold
 
 __all__ = ["busy", "explain"]
 

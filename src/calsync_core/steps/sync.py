@@ -179,7 +179,7 @@ def converge(context: Context, run: Run, owners: Iterable[str], *, at_most: int 
                 # Of an owner who is only observed, the store gives out what the host ordered.
                 targets = context.store.load_open_targets(owner, context.clock.now())
                 apply_all(context, run, targets, at_most=width)
-                if decided is None:
+                if not decided:
                     seen = observe_owner(context, owner)
                     if seen is None:
                         continue

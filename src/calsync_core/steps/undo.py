@@ -24,7 +24,7 @@ from calsync_core.models import (
     Written,
 )
 from calsync_core.steps.context import Context
-from calsync_core.steps.plan import gather
+from calsync_core.steps.gather import gather
 from calsync_core.steps.run import Run
 from calsync_core.steps.sync import apply_all, read_all, record
 

@@ -35,6 +35,12 @@ class MemoryBlocks(Role):
         with self._lock:
             return _by_ref(block for block in self._rows.blocks.values() if block.key in wanted)
 
+    def load_uids(self, owner: str, *, besides: Collection[str] = ()) -> set[str]:
+        """See ``BlockStore.load_uids``."""
+        with self._lock:
+            uids = {uid for (whose, uid), refs in self._rows.by_uid.items() if whose == owner and refs}
+        return uids.difference(besides)
+
     def load_held(self, owner: str | None = None) -> list[Block]:
         """See ``BlockStore.load_held``."""
         with self._lock:

@@ -24,6 +24,11 @@ HELD = tables.blocks.c.held_since >= datetime(1000, 1, 1, tzinfo=UTC)
 _BLOCK, _EVENT, _ITEM, _CALENDAR = tables.blocks, tables.events, tables.items, tables.calendars
 _OF_OWNER = sa.select(_BLOCK.c.value).where(_BLOCK.c.owner == sa.bindparam("owner"))
 _BY_UID = _OF_OWNER.where(among(_BLOCK.c.uid_hash, "hashes"))
+_ONE_OF_EACH_UID = (
+    sa.select(_BLOCK.c.uid_hash, sa.func.min(_BLOCK.c.ref))
+    .where(_BLOCK.c.owner == sa.bindparam("owner"))
+    .group_by(_BLOCK.c.uid_hash)
+)
 _BY_KEY = sa.select(_BLOCK.c.value).where(among(_BLOCK.c.key, "keys"))
 _BY_REF = sa.select(_BLOCK.c.value).where(among(_BLOCK.c.ref, "refs"))
 _AT = sa.select(_BLOCK.c.value).where(
@@ -82,6 +87,14 @@ class SQLBlocks(Role):
             for each in chunks(keys):
                 values += connection.scalars(_BY_KEY, {"keys": each})
         return _blocks(values)
+
+    def load_uids(self, owner: str, *, besides: Collection[str] = ()) -> set[str]:
+        """See ``BlockStore.load_uids``."""
+        known = set(map(digest, besides))
+        with self._database.reading() as connection:
+            found = connection.execute(_ONE_OF_EACH_UID, {"owner": owner})
+            refs = [ref for uid_hash, ref in found if uid_hash not in known]
+            return {block.uid for each in chunks(refs) for block in load_blocks_by_ref(connection, each).values()}
 
     def load_held(self, owner: str | None = None) -> list[Block]:
         """See ``BlockStore.load_held``."""

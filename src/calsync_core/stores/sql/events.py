@@ -222,13 +222,13 @@ class SQLEvents(Role):
 
     def load_unplanned(self, owner: str) -> Unplanned:
         """See ``EventStore.load_unplanned``."""
+        uids, keys, upto = set[str](), set[str](), 0
         with self._database.reading() as connection:
-            lines = list(connection.execute(_UNPLANNED, {"owner": owner}))
-        return Unplanned(
-            uids=frozenset(line.word for line in lines if not line.is_key),
-            keys=frozenset(line.word for line in lines if line.is_key),
-            upto=max((line.id for line in lines), default=0),
-        )
+            # Not kept as rows: after a first read there is one for each event.
+            for line_id, is_key, word in connection.execute(_UNPLANNED, {"owner": owner}):
+                (keys if is_key else uids).add(word)
+                upto = max(upto, line_id)
+        return Unplanned(frozenset(uids), frozenset(keys), upto)
 
 
 def _known(connection: sa.Connection, calendar_id: CalendarId, changes: Changes) -> Known:

@@ -137,6 +137,21 @@ class BlockStoreContract(WithBench):
         assert bench.store.load_sightings("ana", []) == []
         assert len(bench.store.load_sightings("bo")) == 3
 
+    def test_uids_are_told_once_each_but_for_those_that_are_known(self, bench: StoreBench) -> None:
+        """Of blocks in every state; of nobody else's."""
+        long = "id:" + "é" * 1000
+        blocks = [
+            a_block(bench.source, bench.target, f"k{number}", uid=uid, state=state)
+            for number, (uid, state) in enumerate(
+                [("a", BlockState.LIVE), ("a", BlockState.DELETED), ("b", BlockState.DELETED), (long, BlockState.LIVE)]
+            )
+        ]
+        bench.store.save_blocks([*blocks, evolve(blocks[0], key="k9", owner="bo", uid="c")])
+        assert bench.store.load_uids("ana") == {"a", "b", long}
+        assert bench.store.load_uids("ana", besides=["a", "c", "x"]) == {"b", long}
+        assert bench.store.load_uids("bo") == {"c"}
+        assert bench.store.load_uids("nobody") == set()
+
     def test_strays_are_sightings_that_no_record_has_at_their_place(self, bench: StoreBench) -> None:
         """A record of any state is one; one of the same key elsewhere, or under another id, is none."""
         deleted = a_block(bench.source, bench.target, "gone", state=BlockState.DELETED)
