@@ -6,10 +6,21 @@ may have paused the account or switched the calendar off.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from attrs import evolve
 
 from calsync_core.errors import AuthExpired, IdentityChanged, ProviderError, RateLimited, Unreachable
-from calsync_core.models import Account, AccountStatus, Calendar, CalendarId, CalendarStatus, NoticeKind, ReadState
+from calsync_core.models import (
+    Account,
+    AccountId,
+    AccountStatus,
+    Calendar,
+    CalendarId,
+    CalendarStatus,
+    NoticeKind,
+    ReadState,
+)
 from calsync_core.protocols import RequestMeter, Session
 from calsync_core.steps.context import Context
 from calsync_core.steps.run import Run
@@ -18,6 +29,8 @@ __all__ = [
     "PROBE_SECONDS",
     "admit",
     "check_identity",
+    "heed_waits",
+    "load_waits",
     "note_answer",
     "note_recovery",
     "note_refusal",
@@ -106,18 +119,26 @@ def wait_as_told(context: Context, account: Account, calendar_id: CalendarId) ->
         AuthExpired: the login is refused, and its next probe is not due (I-35).
         RateLimited: the provider asked for patience (I-33).
     """
-    now, store = context.clock.now(), context.store
+    states = context.store.together(lambda: load_waits(context, account.key), writes=False)
+    heed_waits(context, account, calendar_id, states)
 
-    def look() -> list[tuple[Calendar, ReadState]]:
-        calendars = store.load_calendars(account_id=account.key)
-        states = store.load_read_states([calendar.key for calendar in calendars])
-        return [(calendar, states[calendar.key]) for calendar in calendars if calendar.key in states]
 
-    for calendar, state in store.together(look, writes=False):
+def load_waits(context: Context, account_id: AccountId) -> Mapping[CalendarId, ReadState]:
+    """Where it is written how long nothing may be sent: with the calendars of the account."""
+    calendars = context.store.load_calendars(account_id=account_id)
+    return context.store.load_read_states([calendar.key for calendar in calendars])
+
+
+def heed_waits(
+    context: Context, account: Account, calendar_id: CalendarId, states: Mapping[CalendarId, ReadState]
+) -> None:
+    """See ``wait_as_told``, by what ``load_waits`` found."""
+    now = context.clock.now()
+    for key, state in states.items():
         if state.due_at is None or state.due_at <= now:
             continue
         pause = (state.due_at - now).total_seconds()
-        if account.status is AccountStatus.AUTH_EXPIRED and calendar.id == calendar_id:
+        if account.status is AccountStatus.AUTH_EXPIRED and key == calendar_id:
             raise AuthExpired("the login was refused; waiting for a new credential", retry_after=pause)
         if state.last_error is not None and state.last_error.startswith(RateLimited.__name__):
             raise RateLimited("waiting as long as the provider asked", retry_after=pause)

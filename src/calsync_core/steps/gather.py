@@ -25,7 +25,6 @@ from calsync_core.models import (
     OperationKind,
     Parked,
     PlanState,
-    ReadState,
     Sighting,
     Span,
     StoredEvent,
@@ -213,9 +212,9 @@ def gather_next(context: Context, agenda: Agenda) -> Situation:
     others = [block for block in store.load_blocks_by_key(keys | loose_keys) if block.ref not in refs]
     recorded = {(block.target_id, block.native_id) for block in (*blocks, *others)}
     intents = store.load_intents(owner, {block.ref for block in (*blocks, *others)})
-    states = _states(context, scene)
+    states = store.load_read_states([key for key, calendar in scene.calendars.items() if calendar.enabled])
     emptied = frozenset(key for key, state in states.items() if state.emptied)
-    owed = {key: store.load_debts(key) for key in scene.calendars}
+    owed = store.load_debtors(owner)
     accounts = {account.key: account for account in store.load_accounts(owner)}
     if agenda.whole is None:
         guard = _guard(context, scene, Counter(block.source_id for block in (*blocks, *others)), len(loose))
@@ -237,7 +236,7 @@ def gather_next(context: Context, agenda: Agenda) -> Situation:
         waiting={intent.operation.ref: intent.operation for intent in intents if not intent.in_doubt},
         doubtful=frozenset((key, debt.key) for key, debts in owed.items() for debt in debts),
         unread=frozenset(key for key, state in states.items() if not state.complete),
-        judgeable=frozenset(key for key, state in states.items() if state.complete and state.cursor and not owed[key]),
+        judgeable=frozenset(key for key, state in states.items() if state.complete and state.cursor).difference(owed),
         barred=_barred(context, scene, accounts),
         wished=agenda.wished,
         parked=unfolded.parked,
@@ -291,11 +290,6 @@ def _native_ids(context: Context, scene: Scene, accounts: Mapping[AccountId, Acc
         return context.writer_of(accounts[calendar.account_id]).native_id(calendar, key, generation)
 
     return native_id
-
-
-def _states(context: Context, scene: Scene) -> dict[CalendarId, ReadState]:
-    """How far the enabled calendars are read."""
-    return {key: context.store.load_read_state(key) for key, calendar in scene.calendars.items() if calendar.enabled}
 
 
 def _guard(context: Context, scene: Scene, blocks: Counter[CalendarId] | None = None, strays: int = 0) -> Guard:

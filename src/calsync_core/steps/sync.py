@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -20,10 +20,20 @@ from calsync_core.models import (
     CalendarId,
     NoticeKind,
     Observation,
+    ReadState,
     SyncReport,
     SyncType,
 )
-from calsync_core.steps.access import admit, note_answer, note_recovery, note_refusal, usable, wait_as_told
+from calsync_core.steps.access import (
+    admit,
+    heed_waits,
+    load_waits,
+    note_answer,
+    note_recovery,
+    note_refusal,
+    usable,
+    wait_as_told,
+)
 from calsync_core.steps.apply import apply_intents
 from calsync_core.steps.context import Context
 from calsync_core.steps.plan import observe_owner, plan_owner
@@ -217,16 +227,16 @@ def apply_all(context: Context, run: Run, targets: Collection[CalendarId], *, at
 
     def apply_one(calendar_id: CalendarId) -> None:
         with run.surviving(None):
-            calendar, account = context.store.together(partial(_both, context, calendar_id), writes=False)
+            calendar, account, waits = context.store.together(partial(_look, context, calendar_id), writes=False)
             if account.status is AccountStatus.ACTIVE:
-                write(account, calendar)
+                write(account, calendar, waits)
 
-    def write(stored: Account, calendar: Calendar) -> None:
+    def write(stored: Account, calendar: Calendar, waits: Mapping[CalendarId, ReadState]) -> None:
         account = admit(context, run, stored)
         if account is None:
             return
         with run.surviving(account, calendar):
-            wait_as_told(context, account, calendar.key)
+            heed_waits(context, account, calendar.key, waits)
             try:
                 apply_intents(context, run, account, calendar)
             except ProviderError as error:
@@ -238,10 +248,11 @@ def apply_all(context: Context, run: Run, targets: Collection[CalendarId], *, at
     each(apply_one, targets, at_most=at_most)
 
 
-def _both(context: Context, calendar_id: CalendarId) -> tuple[Calendar, Account]:
-    """A calendar and its account."""
+def _look(context: Context, calendar_id: CalendarId) -> tuple[Calendar, Account, Mapping[CalendarId, ReadState]]:
+    """A calendar, its account, and how long nothing may be sent to that."""
     calendar = context.store.load_calendar(calendar_id)
-    return calendar, context.store.load_account(calendar.account_id)
+    account = context.store.load_account(calendar.account_id)
+    return calendar, account, load_waits(context, account.key)
 
 
 def record(context: Context, run: Run, draft: SyncReport, owners: Collection[str]) -> SyncReport:

@@ -42,7 +42,7 @@ class MemoryEvents(Role):
     def load_read_states(self, calendar_ids: Collection[CalendarId]) -> Mapping[CalendarId, ReadState]:
         """See ``EventStore.load_read_states``."""
         with self._lock:
-            return {key: self.load_read_state(key) for key in set(calendar_ids) & self._rows.calendars.keys()}
+            return {key: self.load_read_state(key) for key in sorted(set(calendar_ids) & self._rows.calendars.keys())}
 
     def save_read_state(self, lease: Lease, calendar_id: CalendarId, state: ReadState, at: datetime) -> None:
         """See ``EventStore.save_read_state``."""

@@ -102,6 +102,7 @@ class SQLEvents(Role):
         with self._database.reading() as connection:
             for ids in chunks(calendar_ids):
                 rows += connection.execute(_STATES, {"ids": ids})
+        rows.sort(key=lambda row: row.id)
         return {row.id: ReadState() if row.value is None else decode(ReadState, row.value) for row in rows}
 
     def save_read_state(self, lease: Lease, calendar_id: CalendarId, state: ReadState, at: datetime) -> None:
