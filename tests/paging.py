@@ -8,8 +8,8 @@ from contextlib import contextmanager
 import pytest
 from attrs import asdict
 
+from calsync_core.steps import gather, sync
 from calsync_core.steps import plan as planning
-from calsync_core.steps import sync
 from calsync_core.steps.context import Context
 from calsync_core.stores import MemoryStore
 
@@ -23,9 +23,9 @@ _AT_ONCE = 1_000_000
 
 @contextmanager
 def in_pages(size: int) -> Iterator[None]:
-    """Have so many identities planned at a time."""
+    """Have so many identities looked at at a time."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(planning, "PAGE", size)
+        patched.setattr(gather, "PAGE", size)
         yield
 
 

@@ -57,3 +57,17 @@ def test_a_block_dragged_out_of_the_past_does_not_stay_ahead() -> None:  # I-01,
     world.sync()
     assert world.blocks("home") == []
     world.check()
+
+
+def test_a_block_dragged_out_of_the_hour_that_is_just_over_is_put_back() -> None:  # I-01, decision 17
+    """Its meeting is still remembered, and over all the same."""
+    world = World(("work", "home"))
+    world.book("work", "m1", at(1))
+    world.sync()
+    world.clock.advance(at(1, 20) - world.clock.now())
+    world.service.move(world.remote["home"], world.blocks("home")[0].key, at(6))
+    world.sync()
+    assert world.starts("home") == [at(1)]
+    world.check()
+    assert world.sync().writes == 0
+    world.check()

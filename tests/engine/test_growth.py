@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -11,9 +11,11 @@ from pathlib import Path
 import sqlalchemy as sa
 from attrs import evolve
 
+from calsync_core.core.auditing import compare
 from calsync_core.errors import Unavailable
 from calsync_core.models import Account, Block, Calendar, SyncPolicy, SyncReport
 from calsync_core.providers.memory import MemoryService
+from calsync_core.steps.gather import gather_all
 from calsync_core.steps.plan import plan_owner
 from calsync_core.steps.run import Run
 from calsync_core.steps.sync import record
@@ -199,24 +201,33 @@ def test_what_of_others_is_held_costs_an_owner_nothing(tmp_path: Path) -> None:
     assert work.took["many"] <= 1.1 * work.took["few"]
 
 
-def planning(events: int, folder: Path) -> int:
-    """The most memory that planning all of them took, nothing of which is to be written."""
+def looks(events: int, folder: Path) -> dict[str, int]:
+    """The most memory that each look at all of them took, when nothing was to be written."""
     with closing(SQLStore(f"sqlite:///{folder / str(events)}.db")) as store, in_pages(50):
         world = World(("work", "home"), store=store, policy=SyncPolicy(horizon_days=60))
         for number in range(events):
             world.book("work", f"m{number}", at(1) + timedelta(hours=number))
         assert world.sync().writes == events
         store.reset_plan("ana")
-        tracemalloc.start()
-        try:
-            assert plan_owner(world.engine._context, "ana")
-            return tracemalloc.get_traced_memory()[1]
-        finally:
-            tracemalloc.stop()
+        context = world.engine._context
+        ways: dict[str, Callable[[], object]] = {
+            "plan": lambda: plan_owner(context, "ana"),
+            "audit": lambda: [compare(situation) for situation in gather_all(context, "ana")],
+        }
+        most = {}
+        for name, look in ways.items():
+            tracemalloc.start()
+            try:
+                assert look()
+                most[name] = tracemalloc.get_traced_memory()[1]
+            finally:
+                tracemalloc.stop()
+        return most
 
 
-def test_planning_takes_memory_for_a_page_and_not_for_the_calendar(tmp_path: Path) -> None:
-    """Of all others only the names are held; planned at once, each would take more than 4 kB."""
-    planning(100, tmp_path)  # what is kept from then on, whatever comes
-    few, many = planning(200, tmp_path), planning(1_200, tmp_path)
-    assert (many - few) / 1_000 <= 600
+def test_a_look_at_everything_takes_memory_for_a_page_and_not_for_the_calendar(tmp_path: Path) -> None:
+    """Of all others only the names are held; at once, each would take more than 4 kB."""
+    looks(100, tmp_path)  # what is kept from then on, whatever comes
+    few, many = looks(200, tmp_path), looks(1_200, tmp_path)
+    for name in few:
+        assert (many[name] - few[name]) / 1_000 <= 600, name

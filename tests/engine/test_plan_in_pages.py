@@ -211,6 +211,26 @@ def test_a_block_on_the_wrong_calendar_is_left_to_whom_it_shows() -> None:  # I-
     assert world.starts("home").count(at(1)) == world.starts("club").count(at(1)) == 3
 
 
+def test_an_audit_finds_the_same_as_in_one_look() -> None:  # I-01
+    """One block is gone, one was moved, one stands twice, two are nobody's."""
+    world = busy_world()
+    world.sync()
+    home, blocks = world.remote["home"], world.blocks("home")
+    world.service.remove(home, blocks[0].key)
+    world.service.move(home, blocks[1].key, at(25))
+    world.service.copy_block(home, blocks[2].key, f"{blocks[2].key}-again")
+    for number in (8, 9):
+        world.service.remove(world.remote["work"], f"m{number}")
+    lose_the_store(world)
+    audit = world.engine.audit()
+    with in_pages(1_000):
+        whole = world.engine.audit()
+    assert set(audit.findings) == set(whole.findings)
+    assert (audit.checked, audit.missing, audit.extra, audit.wrong) == (8, whole.missing, whole.extra, whole.wrong)
+    assert audit.missing
+    assert audit.extra
+
+
 # -- between two pages ------------------------------------------------------------------------------------------------
 
 

@@ -23,7 +23,7 @@ _EXCUSES = {
 
 
 def compare(situation: Situation) -> list[AuditFinding]:
-    """All differences inside the horizon, from a situation that covers everything of the owner.
+    """All differences inside the horizon, as far as the situation reaches: everything of the owner, or a part of it.
 
     ``missing``: wanted, and not there. ``extra``: ours, there, and not wanted. ``wrong``: there, with other times,
     title or look. Otherwise the name of what excuses it; ``unjudged`` is a block of ours whose source is not known here

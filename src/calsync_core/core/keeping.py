@@ -18,7 +18,7 @@ from calsync_core.models import (
     Wanted,
 )
 
-__all__ = ["MOST_REPAIRS", "adopt", "create", "is_past", "is_read_back", "keep", "release", "retire"]
+__all__ = ["MOST_REPAIRS", "adopt", "create", "is_over", "is_past", "is_read_back", "keep", "release", "retire"]
 
 MOST_REPAIRS = 5
 """Repairs of one block in 24 hours after which it is parked (I-47)."""
@@ -28,6 +28,12 @@ def is_past(draft: Draft, span: Span) -> bool:
     """Whether it has ended; an all-day span when its last day has ended everywhere on earth (last at UTC−12)."""
     end = span.edges(UTC)[1] + (timedelta(hours=12) if span.all_day else timedelta())
     return end <= draft.situation.now
+
+
+def is_over(draft: Draft, block: Block) -> bool:
+    """Whether a block is past as it is recorded and, if it is in sight, where it stands: people drag blocks about."""
+    sighting = draft.sighting(block)
+    return is_past(draft, block.content.span) and (sighting is None or is_past(draft, sighting.content.span))
 
 
 def create(draft: Draft, wish: Wanted, reason: Reason, repairs: tuple[datetime, ...] = ()) -> None:
@@ -229,7 +235,7 @@ def release(draft: Draft, block: Block) -> None:
 def retire(draft: Draft, block: Block) -> None:
     """The block is no longer wanted: take it away, unless it is past (decision 17), the user's, or pinned."""
     sighting = draft.sighting(block)
-    if is_past(draft, block.content.span) and (sighting is None or is_past(draft, sighting.content.span)):
+    if is_over(draft, block):
         if block.held_since is not None:
             draft.record(evolve(block, held_since=None, approved=False))
         return

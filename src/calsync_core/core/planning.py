@@ -20,13 +20,13 @@ from attrs import evolve, frozen
 
 from calsync_core.core.draft import STRAY, Draft, Situation, keys_of
 from calsync_core.core.guards import counts
-from calsync_core.core.keeping import adopt, create, is_past, keep, release, retire
+from calsync_core.core.keeping import adopt, create, is_over, is_past, keep, release, retire
 from calsync_core.core.strays import judge_strays
 from calsync_core.models import Block, BlockState, CalendarId, OperationKind, Plan, Reason, Sighting, Span, Wanted
 
 __all__ = ["PLANNER_VERSION", "Part", "Situation", "keys_of", "plan", "plan_part"]
 
-PLANNER_VERSION = 1
+PLANNER_VERSION = 2
 """Part of every owner's plan shape: raise it when the same situation leads to another plan."""
 
 
@@ -102,7 +102,7 @@ def _settle(draft: Draft, blocks: Collection[Block], wishes: Collection[Wanted])
         wish = open_wishes.pop(block.slot, None)
         if wish is None:
             leftover.append(block)
-        elif is_past(draft, block.content.span) and is_past(draft, wish.content.span):
+        elif is_past(draft, wish.content.span) and is_over(draft, block):
             continue
         elif _unknown(draft, block):
             draft.unsettled.add(block.uid)

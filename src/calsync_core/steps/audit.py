@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 
 from calsync_core.core.auditing import EXCEPTIONS, compare
-from calsync_core.models import AuditFinding, AuditReport, Calendar, Mode, NoticeKind, PlanState, SyncType, Unplanned
+from calsync_core.models import AuditFinding, AuditReport, Calendar, Mode, NoticeKind, SyncType
 from calsync_core.steps.context import Context
-from calsync_core.steps.gather import gather
+from calsync_core.steps.gather import gather_all
 from calsync_core.steps.run import Run
 from calsync_core.steps.sync import converge, read_all
 
@@ -65,7 +65,7 @@ def _findings(context: Context, owners: Collection[str]) -> tuple[list[AuditFind
     findings: list[AuditFinding] = []
     checked = 0
     for owner in sorted(owners):
-        situation = gather(context, owner, Unplanned(), PlanState())
-        findings += compare(situation)
-        checked += len(situation.wanted)
+        for situation in gather_all(context, owner):
+            findings += compare(situation)
+            checked += len(situation.wanted)
     return findings, checked

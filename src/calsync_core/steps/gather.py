@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, timedelta
 
 from attrs import evolve, field, frozen
@@ -24,6 +24,7 @@ from calsync_core.models import (
     Occurrence,
     OperationKind,
     Parked,
+    Plan,
     PlanState,
     Sighting,
     Span,
@@ -34,7 +35,10 @@ from calsync_core.models import (
 )
 from calsync_core.steps.context import Context
 
-__all__ = ["Agenda", "Unfolded", "gather", "gather_next", "open_agenda", "stage", "unfold"]
+__all__ = ["PAGE", "Agenda", "Unfolded", "gather", "gather_all", "gather_next", "open_agenda", "stage", "unfold"]
+
+PAGE = 1_000
+"""Identities looked at at a time: what that takes of memory grows with a page, and not with the calendar."""
 
 
 def stage(context: Context, owner: str) -> Scene:
@@ -130,13 +134,23 @@ class Agenda:
         return evolve(self, pages=self.pages[1:], last=self.last | part.later, wished=wished)
 
 
+def gather_all(context: Context, owner: str) -> Iterator[Situation]:
+    """Everything of an owner in pages, whatever is planned; what belongs to no identity comes with the last one."""
+    agenda = open_agenda(context, owner, Unplanned(), PlanState(), paged=True)
+    while agenda.pages:
+        situation = gather_next(context, agenda)
+        yield situation
+        agenda = agenda.after(Part(Plan(owner)), situation)
+    yield gather_next(context, agenda)
+
+
 def gather(context: Context, owner: str, unplanned: Unplanned, before: PlanState) -> Situation:
     """Everything a plan depends on: work grows with what is unplanned, not with what is stored."""
     return gather_next(context, open_agenda(context, owner, unplanned, before))
 
 
 def open_agenda(
-    context: Context, owner: str, unplanned: Unplanned, before: PlanState, *, page: int | None = None
+    context: Context, owner: str, unplanned: Unplanned, before: PlanState, *, paged: bool = False
 ) -> Agenda:
     """Look up what is to be planned.
 
@@ -145,15 +159,15 @@ def open_agenda(
         owner: Whose.
         unplanned: What the journal says.
         before: How far the plan reaches.
-        page: The most identities to look at at once; None: any number.
+        paged: Not all of it at once, if it is much.
     """
     horizon = context.horizon()
     identities = _identities(context, owner, unplanned, before, horizon)
-    if page is None or len(identities) <= page:
+    if not paged or len(identities) <= PAGE:
         return Agenda(owner, unplanned, before, horizon, (), identities)
     # Strays last: a wish may take one over by then.
     alone = sorted(identity for identity in identities if not identity.startswith(STRAY))
-    pages = tuple(tuple(alone[start : start + page]) for start in range(0, len(alone), page))
+    pages = tuple(tuple(alone[start : start + PAGE]) for start in range(0, len(alone), PAGE))
     agenda = Agenda(owner, unplanned, before, horizon, pages, identities.difference(alone))
     # What the journal said is known by now, and may be much.
     return evolve(agenda, whole=_whole(context, agenda), unplanned=Unplanned(upto=unplanned.upto))

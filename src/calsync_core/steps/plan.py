@@ -25,10 +25,7 @@ from calsync_core.models import (
 from calsync_core.steps.context import Context, HeldLease
 from calsync_core.steps.gather import Agenda, gather, gather_next, open_agenda
 
-__all__ = ["PAGE", "observe_owner", "plan_owner", "preview_owner"]
-
-PAGE = 1_000
-"""Identities planned at a time: what planning takes of memory grows with a page, and not with the calendar."""
+__all__ = ["observe_owner", "plan_owner", "preview_owner"]
 
 _LOOKS_AGAIN = 2
 
@@ -113,7 +110,7 @@ def _look_to_write(context: Context, owner: str, agenda: Agenda | None) -> tuple
     if context.store.load_mode(owner) is Mode.OBSERVE:
         return None
     if agenda is None:
-        agenda = open_agenda(context, owner, *_progress(context, owner), page=PAGE)
+        agenda = open_agenda(context, owner, *_progress(context, owner), paged=True)
     return agenda, gather_next(context, agenda)
 
 
