@@ -78,11 +78,10 @@ _NEAR = sa.select(_EVENT.c.identity).where(
     _EVENT.c.calendar_id == _HERE, _EVENT.c.plannable, _EVENT.c.starts_at < sa.bindparam("end")
 )
 _ENDING, _ENDLESS = _NEAR.where(_EVENT.c.ends_at >= sa.bindparam("start")), _NEAR.where(_EVENT.c.ends_at.is_(None))
-_STATES = (
-    sa.select(_CALENDAR.c.id, tables.read_states.c.value)
-    .select_from(_CALENDAR.outerjoin(tables.read_states, tables.read_states.c.calendar_id == _CALENDAR.c.id))
-    .where(among(_CALENDAR.c.id, "ids"))
+_STATES = sa.select(tables.read_states.c.calendar_id, tables.read_states.c.value).where(
+    among(tables.read_states.c.calendar_id, "ids")
 )
+_EXISTING = sa.select(_CALENDAR.c.id).where(among(_CALENDAR.c.id, "ids"))
 _UNPLANNED = sa.select(_LINE.c.id, _LINE.c.is_key, _LINE.c.word).where(_LINE.c.owner == sa.bindparam("owner"))
 
 
@@ -98,12 +97,16 @@ class SQLEvents(Role):
 
     def load_read_states(self, calendar_ids: Collection[CalendarId]) -> Mapping[CalendarId, ReadState]:
         """See ``EventStore.load_read_states``."""
-        rows: list[Any] = []
+        found: dict[CalendarId, ReadState] = {}
         with self._database.reading() as connection:
             for ids in chunks(calendar_ids):
-                rows += connection.execute(_STATES, {"ids": ids})
-        rows.sort(key=lambda row: row.id)
-        return {row.id: ReadState() if row.value is None else decode(ReadState, row.value) for row in rows}
+                found |= {
+                    row.calendar_id: decode(ReadState, row.value) for row in connection.execute(_STATES, {"ids": ids})
+                }
+            # Not joined: PostgreSQL would read the states of everybody's calendars for it.
+            for ids in chunks(set(calendar_ids) - found.keys()):
+                found |= {key: ReadState() for key in connection.scalars(_EXISTING, {"ids": ids})}
+        return dict(sorted(found.items()))
 
     def save_read_state(self, lease: Lease, calendar_id: CalendarId, state: ReadState, at: datetime) -> None:
         """See ``EventStore.save_read_state``."""
