@@ -171,8 +171,6 @@ def bench(session: nox.Session) -> None:
     session.run("python", "-m", "benchmarks.requests_per_change")
     session.run("python", "-m", "benchmarks.scale", "--measure")
     session.run("python", "-m", "benchmarks.throughput", "--keep")
-    for server in ("radicale", "xandikos"):
-        session.run("python", "benchmarks/two_servers.py", "--server", server)
     session.run("python", "benchmarks/push_load.py", *session.posargs)
 
 

@@ -11,20 +11,19 @@ import json
 import logging
 import math
 import platform
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date
-from pathlib import Path
 
 import structlog
 from attrs import asdict
 from benchmarks.charts import write_charts
 from benchmarks.costs import measure
 from benchmarks.model import COSTS, DAY, RATES, REQUESTS, Installation, Model, percentile
+from benchmarks.pages import DOCS, write_tables
 
 __all__ = ["SIZES", "tables"]
 
-PAGE = Path(__file__).parent.parent / "docs" / "scale.md"
+PAGE = DOCS / "scale.md"
 SIZES = (10_000, 1_000_000, 100_000_000)
 
 
@@ -168,15 +167,6 @@ def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def write_page(found: Mapping[str, str]) -> None:
-    """Put the tables between their marks in the documentation."""
-    text = PAGE.read_text(encoding="utf-8")
-    for name, table in found.items():
-        begin, end = f"<!-- table: {name} -->", "<!-- end -->"
-        text = re.sub(f"{begin}.*?{end}", lambda _: f"{begin}\n{table}\n{end}", text, flags=re.DOTALL)  # noqa: B023  (used at once)
-    PAGE.write_text(text, encoding="utf-8")
-
-
 def measure_costs() -> None:
     """On this machine, into the file."""
     costs = {provider: measure(provider) for provider in ("google", "microsoft")}
@@ -203,7 +193,7 @@ def main() -> None:
     for name, table in found.items():
         print(f"{name}\n\n{table}\n")
     if given.docs:
-        write_page(found)
+        write_tables(PAGE, found)
     if given.charts:
         write_charts(model)
 

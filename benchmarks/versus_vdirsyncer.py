@@ -25,17 +25,17 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from attrs import asdict, frozen
 from benchmarks.counting_proxy import CountingProxy
-from benchmarks.two_servers import SERVERS, ics
 
-from calsync_core.testing.servers import CalDAVServer
+from calsync_core.testing.servers import CalDAVServer, RadicaleServer, XandikosServer
 
 RESULTS = Path(__file__).parent / "results" / "vdirsyncer.jsonl"
 RESIDENT = Path(__file__).with_name("resident.py")
+SERVERS: dict[str, type[CalDAVServer]] = {"radicale": RadicaleServer, "xandikos": XandikosServer}
 CHANGES = 10
 CHANGED = f"{CHANGES} changes"
 STEPS = ("first copy", "look after", "no change", CHANGED)
@@ -216,6 +216,18 @@ class Vdirsyncer(Side):
         for name, url, rest in (("source", source, "read_only = true\n"), ("target", target, "")):
             text += f'[storage {name}]\ntype = "caldav"\nurl = "{url}"\nusername = "user"\npassword = "secret"\n{rest}'
         (self.folder / "config").write_text(text, encoding="utf-8")
+
+
+def ics(number: int, shift: timedelta = timedelta()) -> str:
+    """One event of half an hour, within the next 80 days."""
+    start = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) + timedelta(hours=1 + number * 1.9) + shift
+    end = start + timedelta(minutes=30)
+    return (
+        "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//bench//EN\r\nBEGIN:VEVENT\r\n"
+        f"UID:bench-{number}@example.com\r\nDTSTAMP:20260101T000000Z\r\n"
+        f"DTSTART:{start:%Y%m%dT%H%M%SZ}\r\nDTEND:{end:%Y%m%dT%H%M%SZ}\r\n"
+        f"SUMMARY:Meeting {number}\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
+    )
 
 
 def compare(programs: Mapping[type[Side], str], server: str, events: int, number: int, repeats: int) -> Iterator[Line]:

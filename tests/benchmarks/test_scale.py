@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.model import Installation, Model, percentile
+from benchmarks.pages import marked
 from benchmarks.scale import PAGE, tables
 
 MODEL = Model.load()
@@ -12,7 +13,7 @@ def test_the_page_has_the_tables_of_the_model() -> None:
     """``python -m benchmarks.scale --docs --charts`` writes them."""
     page = PAGE.read_text(encoding="utf-8")
     for name, table in tables(MODEL).items():
-        assert f"<!-- table: {name} -->\n{table}\n<!-- end -->" in page, name
+        assert marked(name, table) in page, name
 
 
 def test_too_few_workers_and_too_small_a_quota_make_changes_wait() -> None:
