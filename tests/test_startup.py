@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from calsync_core.cli.loading import uncollected
 
 COMMAND_LINE = "import sys; sys.argv = ['calsync', {words}]; from calsync_core.cli import main; main()"
 HEAVY = {"asyncio", "email", "multiprocessing", "ssl", "subprocess", "unittest", "xml"}
@@ -106,3 +109,17 @@ def test_the_commands_are_listed_without_loading_any(words: str, environment: di
     }
     assert not any(name.startswith("calsync_core.cli.commands") for name in modules)
     assert packages(modules) == {"calsync_core", "click"}
+
+
+def test_what_is_shipped_is_found_without_asking_what_other_packages_offer(tmp_path: Path) -> None:
+    """That is written in a file of each package that is installed."""
+    pytest.importorskip("lxml", reason="the CalDAV provider needs its extra")
+    used = f"has_provider('icloud'); load_provider('caldav'); load_store('sqlite+pysqlite:///{tmp_path}/a.db').close()"
+    shut = "import sys; import calsync_core.extensions as it; it.entry_points = lambda **_: sys.exit('asked')"
+    loaded(f"{shut}; from calsync_core.extensions import *; {used}")
+
+
+def test_modules_are_loaded_without_looking_for_garbage_and_work_is_done_with_it() -> None:
+    with uncollected():
+        assert not gc.isenabled()
+    assert gc.isenabled()
