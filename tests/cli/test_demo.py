@@ -7,8 +7,9 @@ import re
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import date, datetime, timedelta
+from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -21,6 +22,8 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 from icalendar import Calendar
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from calsync_core.cli.application import calsync
 from calsync_core.cli.demo import story, telling
@@ -31,6 +34,7 @@ from calsync_core.cli.demo.microsoft import GraphDesk
 from calsync_core.cli.demo.proof import Shown, block_differences, shown_on, shown_week
 from calsync_core.cli.demo.story import CHAPTERS
 from calsync_core.cli.demo.town import EMAIL, ZONE, Town, open_town
+from calsync_core.cli.registry import DEMO_NEEDS
 from calsync_core.testing.servers import ServerError
 from calsync_core.testing.simulators.google import GoogleSimulator
 from calsync_core.testing.simulators.graph import GraphSimulator
@@ -403,3 +407,28 @@ def test_a_step_that_goes_wrong_ends_with_code_1_and_its_name(monkeypatch: pytes
     result = CliRunner().invoke(calsync, ["demo"])
     assert result.exit_code == 1
     assert "did not come out right: 5 (A block is deleted by mistake)" in " ".join(result.stdout.split())
+
+
+def test_all_that_the_demo_needs_comes_with_its_extra() -> None:
+    """What the tests bring along hides what is missing."""
+    comes = {canonicalize_name(name) for name in required("calsync-core", {"demo"})}
+    packages = metadata.packages_distributions()
+    for name in DEMO_NEEDS:
+        assert {canonicalize_name(each) for each in packages[name.partition(".")[0]]} & comes, name
+
+
+def required(distribution: str, extras: Collection[str]) -> set[str]:
+    """The names of all distributions that one installs with these extras, itself included."""
+    found, waiting = set(), [(distribution, frozenset(extras))]
+    while waiting:
+        asked = waiting.pop()
+        if asked in found:
+            continue
+        found.add(asked)
+        name, wanted = asked
+        for line in metadata.requires(name) or ():
+            needed = Requirement(line)
+            marker = needed.marker
+            if marker is None or any(marker.evaluate({"extra": extra}) for extra in (*wanted, "")):
+                waiting.append((needed.name, frozenset(needed.extras)))
+    return {name for name, _ in found}

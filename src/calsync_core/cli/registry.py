@@ -6,7 +6,7 @@ from importlib.util import find_spec
 
 from calsync_core.errors import ConfigurationError
 
-__all__ = ["AUTH_TYPES", "require_demo"]
+__all__ = ["AUTH_TYPES", "DEMO_NEEDS", "require_demo"]
 
 AUTH_TYPES = {
     "caldav": ("password", "bearer"),
@@ -16,9 +16,9 @@ AUTH_TYPES = {
 }
 """What each service takes; iCloud's password is an app-specific one. A provider not named here may take anything."""
 
-_DEMO_NEEDS = (
-    "caldav",
+DEMO_NEEDS = (
     "icalendar",
+    "lxml",
     "radicale",
     "recurring_ical_events",
     "sqlalchemy",
@@ -34,7 +34,7 @@ def require_demo() -> None:
     Raises:
         ConfigurationError: names what is missing, and the extra.
     """
-    missing = [name for name in _DEMO_NEEDS if not _is_installed(name)]
+    missing = [name for name in DEMO_NEEDS if not _is_installed(name)]
     if missing:
         raise ConfigurationError(f"demo: {', '.join(missing)} not installed: pip install 'calsync-core[demo]'")
 
