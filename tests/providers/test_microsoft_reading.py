@@ -11,6 +11,7 @@ from attrs import evolve
 
 from calsync_core.errors import CursorExpired, NotFound, Rejected, Unavailable
 from calsync_core.models import OperationKind, Window
+from calsync_core.providers.microsoft import MicrosoftProvider
 from calsync_core.providers.microsoft.cursor import ahead
 from calsync_core.testing.provider_contract.bench import START, WINDOW, meeting
 from calsync_core.testing.provider_contract.fixtures import BUSY, DAY, HOUR, KEY, LATER
@@ -378,6 +379,41 @@ def test_where_a_listing_shows_no_tags_each_is_read_by_id() -> None:
     usual = full_of_blocks().read()
     assert {(item.key, item.events) for item in found.items} == {(item.key, item.events) for item in usual.items}
     assert len(found.items) == 60 + 5 + 1
+
+
+class BadView(httpx.BaseTransport):
+    """A Graph whose calendar view goes wrong: on its first page or a later one, with a status or with nonsense."""
+
+    def __init__(self, inner: httpx.BaseTransport, page: str, wrong: int | str) -> None:
+        self._inner, self._page, self._wrong = inner, page, wrong
+        self.spoilt = 0
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        answer = self._inner.handle_request(request)
+        later = "skip" in str(request.url).lower()
+        if not request.url.path.endswith("/calendarView") or later != (self._page == "later"):
+            return answer
+        self.spoilt += 1
+        if isinstance(self._wrong, int):
+            return httpx.Response(self._wrong, json={"error": {"code": "ErrorWrong", "message": "no"}})
+        answer.read()
+        whole = answer.json()
+        whole["value"][0]["singleValueExtendedProperties"] = [self._wrong]
+        return httpx.Response(200, json=whole)
+
+
+@pytest.mark.parametrize("wrong", [400, 403, 404, 500, 501, 504, "nonsense"])
+@pytest.mark.parametrize("page", ["first", "later"])
+def test_a_listing_that_fails_fails_nothing_else(page: str, wrong: int | str) -> None:
+    """It only saves requests; what it did not show is read by id."""
+    bench = full_of_blocks(longest_page=30)
+    transport = BadView(simulator_of(bench).transport(), page, wrong)
+    reading = evolve(bench, provider=MicrosoftProvider(transport=transport)).read()
+    assert {(item.key, item.events) for item in reading.items} == {
+        (item.key, item.events) for item in full_of_blocks().read().items
+    }
+    assert transport.spoilt
+    assert page == "later" or transport.spoilt == 1, "there is another way, so nobody tries this one again"
 
 
 def test_few_blocks_are_read_by_id() -> None:

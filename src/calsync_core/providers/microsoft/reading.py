@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from attrs import define, evolve, field
 
-from calsync_core.errors import CursorExpired, Unavailable
+from calsync_core.errors import CursorExpired, NotFound, Rejected, Unavailable
 from calsync_core.models import ChangePage, Item, Lookup, Unreadable, Window
 from calsync_core.protocols import KnownItems, ReadRequest
 from calsync_core.providers.microsoft.batch import BATCH_SIZE
@@ -88,20 +88,25 @@ class CalendarReader:
         if unreadable:
             raise Unavailable(f"{unreadable} blocks could not be read")
 
-    def tagged(self, window: Window) -> Iterator[tuple[str, Item]]:
-        """By id, the single events in a window whose tag is shown. A listing that shows none has none."""
+    def tagged(self, window: Window) -> dict[str, Item]:
+        """By id, the blocks in a window that a listing shows with their tag.
+
+        It only saves requests: as far as it can't be read, and where it shows no tags, nothing is among them.
+        """
         edges = {"startDateTime": zulu(window.start), "endDateTime": zulu(window.end)}
         query = {**EXPANDED, **edges, "$top": str(_PAGE_SIZE)}
         call = self.service.call("GET", "calendars", self.calendar_id, "calendarView", query=query)
-        first = self.service.send(call, reading=True)
-        if not first.ok and not self.service.refusal(first).too_fast:
-            return
-        for page in self.service.pages(first):
-            for entry in page.entries:
-                if series_of(entry) is None and shows_tag(entry):
+        found: dict[str, Item] = {}
+        with suppress(Unavailable, Rejected, NotFound):
+            # Not repeated as other reads are: there is another way.
+            first = self.service.send(call, reading=False)
+            for entry in (entry for page in self.service.pages(first) for entry in page.entries):
+                if series_of(entry) is None and is_block_name(entry.get("transactionId")):
                     with suppress(ValueError):
                         item = parse_item(entry)
-                        yield item.key, item
+                        if shows_tag(entry):
+                            found[item.key] = item
+        return found
 
     def _pages(self, position: Position | None, window: Window) -> Iterator[tuple[list[Json], str | None]]:
         """Entries page by page; the delta link comes with the last page, and only with it (I-11, I-13)."""
@@ -213,4 +218,5 @@ class _Sorter:
         """
         if not self.whole or self.shown // _PAGE_SIZE + 1 >= len(self.unseen) / BATCH_SIZE:
             return {}
-        return {key: item for key, item in self.reader.tagged(self.window) if key in self.unseen}
+        shown = self.reader.tagged(self.window)
+        return {key: shown[key] for key in self.unseen if key in shown and key not in self.series}

@@ -136,9 +136,10 @@ class MemoryEvents(Role):
 
     def load_debtors(self, owner: str, due_at: datetime | None = None) -> Mapping[CalendarId, Sequence[Debt]]:
         """See ``EventStore.load_debtors``."""
+        until = None if due_at is None else require_utc("due_at", due_at)
         with self._lock:
             theirs = [key for key, calendar in self._rows.calendars.items() if calendar.owner == owner]
-            owed = {key: self.load_debts(key, due_at) for key in theirs}
+            owed = {key: self.load_debts(key, until) for key in theirs}
         return {key: debts for key, debts in owed.items() if debts}
 
     def load_events(self, owner: str, identities: Collection[str]) -> list[StoredEvent]:
