@@ -176,7 +176,7 @@ def bench(session: nox.Session) -> None:
 
 def _apart(session: nox.Session, command: str, *requirements: str) -> str:
     """A command in an environment of its own: what else is installed takes part in its start."""
-    place = Path(session.create_tmp()) / command
+    place = Path(session.create_tmp()).resolve() / command
     session.run("python", "-m", "venv", "--clear", str(place))
     session.run(str(place / "bin" / "python"), "-m", "pip", "install", "-q", *requirements, external=True)
     return str(place / "bin" / command)
