@@ -32,7 +32,7 @@ def test_a_change_costs_eight_writing_transactions_and_two_for_each_target(tmp_p
     # As docs/scale.md tells.
     assert counted.writing == 8 + 2 * TARGETS
     assert counted.transactions == 19 + 4 * TARGETS
-    assert counted.statements <= 86 + 23 * TARGETS
+    assert counted.statements <= 85 + 23 * TARGETS
 
 
 def test_what_it_costs_does_not_depend_on_how_much_there_is(tmp_path: Path) -> None:

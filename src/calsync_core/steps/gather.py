@@ -43,7 +43,14 @@ PAGE = 1_000
 
 def stage(context: Context, owner: str) -> Scene:
     """The owner's calendars and wishes, as the rules see them."""
-    accounts = {account.key: account for account in context.store.load_accounts(owner)}
+    return _scene(context, owner, _accounts(context, owner))
+
+
+def _accounts(context: Context, owner: str) -> dict[AccountId, Account]:
+    return {account.key: account for account in context.store.load_accounts(owner)}
+
+
+def _scene(context: Context, owner: str, accounts: Mapping[AccountId, Account]) -> Scene:
     calendars = {calendar.key: calendar for calendar in context.store.load_calendars(owner=owner)}
     return Scene(
         owner=owner,
@@ -214,7 +221,8 @@ def _slid(before: PlanState, horizon: Window) -> bool:
 def gather_next(context: Context, agenda: Agenda) -> Situation:
     """Everything that the next page's plan depends on, or the last look's if there is no page left."""
     store, horizon, owner = context.store, agenda.horizon, agenda.owner
-    scene = stage(context, owner)
+    accounts = _accounts(context, owner)
+    scene = _scene(context, owner, accounts)
     identities = agenda.pages[0] if agenda.pages else agenda.last
     blocks = store.load_blocks(owner, identities)
     unfolded = unfold(store.load_events(owner, identities), scene, _reach(horizon, blocks))
@@ -229,7 +237,6 @@ def gather_next(context: Context, agenda: Agenda) -> Situation:
     states = store.load_read_states([key for key, calendar in scene.calendars.items() if calendar.enabled])
     emptied = frozenset(key for key, state in states.items() if state.emptied)
     owed = store.load_debtors(owner)
-    accounts = {account.key: account for account in store.load_accounts(owner)}
     if agenda.whole is None:
         guard = _guard(context, scene, Counter(block.source_id for block in (*blocks, *others)), len(loose))
     else:
